@@ -1,0 +1,3 @@
+//! Text in, documents out: what the files say, as written, with the place of every value.
+
+pub mod diagnostic;

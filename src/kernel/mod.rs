@@ -1,0 +1,12 @@
+//! The simulator's ground floor: time, ids and tables, the event queue, keyed randomness, distributions.
+//! It says no word about meshes and imports nothing of ours.
+
+pub mod arrivals;
+pub mod distribution;
+pub mod queue;
+pub mod random;
+pub mod table;
+pub mod time;
+
+pub use table::{Id, Table};
+pub use time::{SimDuration, SimTime};

@@ -1,0 +1,6 @@
+//! meshcast forecasts what a service mesh will do with traffic before anyone applies the change.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod kernel;
+pub mod mesh;

@@ -1,0 +1,193 @@
+//! What the proxies' policies are told: limits, detectors, retries, faults, balancers. Plain values; the rules live
+//! in `policy`.
+
+use std::num::NonZeroU32;
+
+use crate::kernel::SimDuration;
+use crate::kernel::random::Chance;
+
+/// Circuit breakers of one cluster, per proxy. `u32::MAX` is Istio's "unlimited". Source: semantics S7.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CircuitBreakers {
+    pub max_connections: u32,
+    /// For HTTP/1.1 and HTTP/2 alike.
+    pub max_pending_requests: u32,
+    /// For HTTP/1.1 and HTTP/2 alike.
+    pub max_requests: u32,
+    pub max_retries: u32,
+    /// Replaces `max_retries` where given. Source: semantics S9.7.
+    pub retry_budget: Option<RetryBudget>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryBudget {
+    /// 0 to 100.
+    pub percent: f64,
+    pub min_retry_concurrency: u32,
+}
+
+/// The connection side of one cluster. Source: semantics S7.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionSpec {
+    pub protocol: Protocol,
+    /// Covers TCP and TLS handshake.
+    pub connect_timeout: SimDuration,
+    pub max_requests_per_connection: Option<NonZeroU32>,
+    /// Streams per HTTP/2 connection; 1 for HTTP/1.1.
+    pub max_concurrent_streams: u32,
+    /// `None`: never closed for idleness.
+    pub idle_timeout: Option<SimDuration>,
+    pub max_connection_duration: Option<SimDuration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    Http1,
+    Http2,
+    Tcp,
+}
+
+/// Outlier detection of one cluster. Source: semantics S8.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutlierSpec {
+    /// `None`: switched off (explicit 0).
+    pub consecutive_5xx: Option<NonZeroU32>,
+    /// `None`: switched off (unset or 0).
+    pub consecutive_gateway: Option<NonZeroU32>,
+    pub split_external_local_origin: bool,
+    pub consecutive_local_origin: Option<NonZeroU32>,
+    pub interval: SimDuration,
+    pub base_ejection_time: SimDuration,
+    pub max_ejection_time: SimDuration,
+    /// 0 to 100.
+    pub max_ejection_percent: u32,
+}
+
+/// The balancer of one cluster by its Envoy name, as `policy::balance::BALANCERS` lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BalancerSpec {
+    pub name: &'static str,
+    /// Candidates that LEAST_REQUEST draws. Source: semantics S5.3.
+    pub choice_count: u32,
+    pub slow_start: Option<SlowStartSpec>,
+    /// Percent of healthy hosts under which all are used. Source: semantics S6.2.
+    pub panic_threshold_percent: u32,
+}
+
+/// Source: semantics S6.7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowStartSpec {
+    pub window: SimDuration,
+    pub min_weight_percent: f64,
+    pub aggression: f64,
+}
+
+/// The retry policy of one route. Source: semantics S9.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrySpec {
+    /// Retries, not tries; at least 1 (a route without retries has no `RetrySpec`).
+    pub attempts: NonZeroU32,
+    pub on: RetryOn,
+    /// For `retriable-status-codes`; ascending.
+    pub status_codes: Vec<u16>,
+    pub per_try_timeout: Option<SimDuration>,
+    pub base_interval: SimDuration,
+    pub max_interval: SimDuration,
+    /// Re-select while the host was tried before (`previous_hosts`).
+    pub avoid_previous_hosts: bool,
+    /// Re-selections before the last pick is taken all the same.
+    pub host_selection_attempts: u32,
+    /// `retryRemoteLocalities`: leave priorities already tried.
+    pub remote_localities: bool,
+}
+
+/// The conditions of `retryOn`, as a set. Source: semantics S9.2, S9.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryOn(u32);
+
+impl RetryOn {
+    pub const CONNECT_FAILURE: RetryOn = RetryOn(1);
+    pub const REFUSED_STREAM: RetryOn = RetryOn(1 << 1);
+    pub const RESET: RetryOn = RetryOn(1 << 2);
+    pub const RESET_BEFORE_REQUEST: RetryOn = RetryOn(1 << 3);
+    pub const FIVE_XX: RetryOn = RetryOn(1 << 4);
+    pub const GATEWAY_ERROR: RetryOn = RetryOn(1 << 5);
+    pub const RETRIABLE_4XX: RetryOn = RetryOn(1 << 6);
+    pub const RETRIABLE_STATUS_CODES: RetryOn = RetryOn(1 << 7);
+    pub const RETRIABLE_HEADERS: RetryOn = RetryOn(1 << 8);
+    pub const ENVOY_RATELIMITED: RetryOn = RetryOn(1 << 9);
+    pub const GRPC_CANCELLED: RetryOn = RetryOn(1 << 10);
+    pub const GRPC_DEADLINE_EXCEEDED: RetryOn = RetryOn(1 << 11);
+    pub const GRPC_INTERNAL: RetryOn = RetryOn(1 << 12);
+    pub const GRPC_RESOURCE_EXHAUSTED: RetryOn = RetryOn(1 << 13);
+    pub const GRPC_UNAVAILABLE: RetryOn = RetryOn(1 << 14);
+
+    /// `retryOn` words as Envoy spells them.
+    pub const WORDS: &'static [(&'static str, RetryOn)] = &[
+        ("connect-failure", RetryOn::CONNECT_FAILURE),
+        ("refused-stream", RetryOn::REFUSED_STREAM),
+        ("reset", RetryOn::RESET),
+        ("reset-before-request", RetryOn::RESET_BEFORE_REQUEST),
+        ("5xx", RetryOn::FIVE_XX),
+        ("gateway-error", RetryOn::GATEWAY_ERROR),
+        ("retriable-4xx", RetryOn::RETRIABLE_4XX),
+        ("retriable-status-codes", RetryOn::RETRIABLE_STATUS_CODES),
+        ("retriable-headers", RetryOn::RETRIABLE_HEADERS),
+        ("envoy-ratelimited", RetryOn::ENVOY_RATELIMITED),
+        ("cancelled", RetryOn::GRPC_CANCELLED),
+        ("deadline-exceeded", RetryOn::GRPC_DEADLINE_EXCEEDED),
+        ("internal", RetryOn::GRPC_INTERNAL),
+        ("resource-exhausted", RetryOn::GRPC_RESOURCE_EXHAUSTED),
+        ("unavailable", RetryOn::GRPC_UNAVAILABLE),
+    ];
+
+    /// The condition of one word, or `None` if Envoy knows no such word.
+    pub fn word(word: &str) -> Option<RetryOn> {
+        RetryOn::WORDS.iter().find(|(name, _)| *name == word).map(|(_, on)| *on)
+    }
+
+    pub const fn union(self, other: RetryOn) -> RetryOn {
+        RetryOn(self.0 | other.0)
+    }
+
+    #[inline]
+    pub fn has(self, condition: RetryOn) -> bool {
+        self.0 & condition.0 != 0
+    }
+}
+
+/// Fault injection of one route. Source: semantics S11.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FaultSpec {
+    pub delay: Option<(Fraction, SimDuration)>,
+    pub abort: Option<(Fraction, u16)>,
+}
+
+/// A share as Envoy tests it: `draw mod denominator < numerator`. Source: semantics S11.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fraction {
+    pub numerator: u32,
+    /// 100 or 1,000,000.
+    pub denominator: u32,
+}
+
+impl Fraction {
+    /// `percentage.value` p: numerator trunc(p * 10,000) over 1,000,000.
+    pub fn of_percent(percent: f64) -> Fraction {
+        Fraction { numerator: (percent * 10_000.0) as u32, denominator: 1_000_000 }
+    }
+
+    #[inline]
+    pub fn hits(self, draw: u64) -> bool {
+        draw % u64::from(self.denominator) < u64::from(self.numerator)
+    }
+}
+
+/// How often a pod fails, with which status and after how long. Source: design D9.11.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorSpec {
+    pub rate: Chance,
+    pub status: u16,
+    /// `None`: an error takes the operation's first work step.
+    pub service_time: Option<crate::kernel::distribution::Distribution>,
+}

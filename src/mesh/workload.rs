@@ -1,0 +1,206 @@
+//! How pods and clients behave, as the scenario tells it. Source: design D3, D4, D9.
+
+use std::num::NonZeroU32;
+
+use super::ids::{CallSpecId, ProxyId, ServiceId, WorkloadId};
+use super::policy_spec::ErrorSpec;
+use super::routing::RouteMatch;
+use crate::kernel::arrivals::Load;
+use crate::kernel::distribution::Distribution;
+use crate::kernel::random::Chance;
+use crate::kernel::{SimDuration, SimTime};
+
+/// Pods that behave alike: one Deployment.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// As people write it: short in the scenario's namespace, else `name.namespace`.
+    pub name: String,
+    pub namespace: String,
+    pub labels: Vec<(String, String)>,
+    /// Services that select its pods.
+    pub services: Vec<ServiceId>,
+    /// Has an Envoy at its side (inbound and outbound).
+    pub sidecar: bool,
+    /// Requests in service at once per pod; `None`: unlimited, a pure delay. With processor sharing: the cores.
+    pub concurrency: Option<NonZeroU32>,
+    /// Waiting requests per pod before it answers 503; `None`: unlimited.
+    pub queue: Option<u32>,
+    pub discipline: Discipline,
+    pub threading: Threading,
+    pub errors: Option<ErrorSpec>,
+    /// First match wins; none: 404. Source: design D9.10.
+    pub operations: Vec<Operation>,
+    pub incidents: Vec<Incident>,
+    pub cold_start: Option<ColdStart>,
+    /// A caller that gives up stops the work. Source: design D9.13.
+    pub cancellation: bool,
+    /// `None`: all headers are carried on. Names lower case. Source: design D9.7.
+    pub forward_headers: Option<Vec<String>>,
+    /// Keys of the scenario that were left to guesses (`serviceTime`, `concurrency`). Source: design D9.12.
+    pub guessed: Vec<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discipline {
+    Fifo,
+    ProcessorSharing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threading {
+    /// The slot is held through all steps.
+    Blocking,
+    /// The slot is given back during calls.
+    Async,
+}
+
+/// What a pod does with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// `None`: every request.
+    pub condition: Option<RouteMatch>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Work(Distribution),
+    /// All at once; the step ends when all have.
+    Calls(Vec<CallSpecId>),
+}
+
+/// One call as a step writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallSpec {
+    pub owner: WorkloadId,
+    pub target: Target,
+    /// Number among equal calls of the operation, as listed. Source: design D2.
+    pub index: u64,
+    /// Drawn per call; `ALWAYS` for a plain call.
+    pub share: Chance,
+    /// The app's own limit, on top of the sidecar's.
+    pub timeout: Option<SimDuration>,
+    /// The app's own tries; 1: no retry of its own.
+    pub attempts: NonZeroU32,
+    /// Headers that the call adds, names lower case.
+    pub headers: Vec<(String, String)>,
+    pub on_error: OnError,
+}
+
+/// Whom a call addresses. `name_hash` is xxh64 of `METHOD host:port/path` with the host resolved, and part of the
+/// call's key. Source: design D2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub method: String,
+    /// As sent in `Host`, lower case, without port.
+    pub host: String,
+    /// The service it resolves to from the caller's namespace, if any.
+    pub service: Option<ServiceId>,
+    pub port: u16,
+    /// Without query; starts with `/`.
+    pub path: String,
+    /// Without `?`; empty if none.
+    pub query: String,
+    pub name_hash: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The operation ends after the step with this status.
+    Fail(u16),
+    Ignore,
+}
+
+/// Something that befalls pods. Source: design D9.14.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    pub at: SimTime,
+    /// `None`: to the end of the run.
+    pub lasts: Option<SimDuration>,
+    /// Ordinals within the workload; `None`: all.
+    pub pods: Option<Vec<u32>>,
+    pub kind: IncidentKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum IncidentKind {
+    Errors(ErrorSpec),
+    /// Work steps that begin meanwhile take this many times as long.
+    Slowdown(f64),
+    /// All work stops until the end.
+    Hang,
+    /// `restart`: from the crash until the pod serves again.
+    Crash {
+        restart: SimDuration,
+        of: CrashOf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashOf {
+    App,
+    Pod,
+    Node,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColdStart {
+    pub lasts: SimDuration,
+    pub slowdown: f64,
+}
+
+/// A source of load.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub name: String,
+    pub kind: ClientKind,
+    /// The proxies that carry its requests; a request's is a draw of its fate.
+    pub proxies: Vec<ProxyId>,
+    pub load: Load,
+    pub classes: Vec<Class>,
+    pub users: Option<Users>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientKind {
+    /// At this gateway's door, outside the mesh.
+    Gateway(String),
+    /// In the pods of this workload.
+    Workload(WorkloadId),
+    /// Pods of its own with a sidecar.
+    Sidecar,
+}
+
+/// One kind of request of a client.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// Its `name:`, or method and path.
+    pub name: String,
+    /// Relative.
+    pub share: f64,
+    pub target: Target,
+    /// Names lower case; cookies are in `cookie`.
+    pub headers: Vec<(String, String)>,
+    pub timeout: Option<SimDuration>,
+    pub attempts: NonZeroU32,
+}
+
+/// The population that requests come from.
+#[derive(Clone, Debug)]
+pub struct Users {
+    pub count: NonZeroU32,
+    /// Exponent of a Zipf law; `None`: uniform.
+    pub zipf: Option<f64>,
+    pub carrier: UserCarrier,
+    /// Share of requests that name no user.
+    pub without: Chance,
+}
+
+/// Where a request tells its user (`u0`, `u1` ...).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserCarrier {
+    /// Name lower case.
+    Header(String),
+    Cookie(String),
+    SourceIp,
+}
