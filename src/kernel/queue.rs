@@ -1,1 +1,655 @@
+//! The event queue: a total order by `(time, rank, serial)` behind three calls, `push`, `arm`/`disarm` and
+//! `next_before`.
+//!
+//! ```text
+//!            delay 0          soon                  far, or a crowded instant      one constant delay
+//!   push ──▶ immediate FIFOs  ring of buckets ──▶   4-ary heap               arm ─▶ FIFO lane (linked both ways)
+//!            (one per rank)   └▶ current, sorted    └─────────┐                     └──────┐
+//!                     └───────────────┴───────────────────────┴── next_before: the least ──┘
+//! ```
+//!
+//! The ring is a calendar: buckets of `2^shift` nanoseconds, an occupancy bit each, and only the current bucket is
+//! kept sorted. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
+//! out. Timers of one constant delay come due in the order in which they were armed, so a lane is a list, and a
+//! cancelled timer leaves at once.
 
+use std::collections::VecDeque;
+
+use super::time::{SimDuration, SimTime};
+
+/// What the queue must know of an event.
+pub trait Event: Copy {
+    /// Events of one instant come in ascending rank, below [`RANKS`]; of one rank in the order of their making.
+    fn rank(&self) -> u8;
+}
+
+/// Number of ranks.
+pub const RANKS: usize = 4;
+
+const NIL: u32 = u32::MAX;
+const RANK_SHIFT: u32 = 60;
+/// A bucket that would grow past this sends further events to the heap, so that a crowd costs log n, not n.
+const CROWD: usize = 48;
+/// Buckets loaded between two looks at their width.
+const RETUNE_EVERY: u32 = 2048;
+
+#[derive(Clone, Copy)]
+struct Item<E> {
+    time: u64,
+    /// Rank in the top bits, serial below.
+    order: u64,
+    event: E,
+    /// Next in the bucket, while in the ring.
+    next: u32,
+}
+
+impl<E> Item<E> {
+    #[inline(always)]
+    fn key(&self) -> u128 {
+        u128::from(self.time) << 64 | u128::from(self.order)
+    }
+}
+
+/// Timers of one constant delay and one rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane(u32);
+
+/// An armed timer. It fires once or is disarmed once; its owner forgets it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer(u32);
+
+impl Timer {
+    /// No timer.
+    pub const NONE: Timer = Timer(NIL);
+
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.0 == NIL
+    }
+}
+
+struct LaneState {
+    delay: u64,
+    rank: u8,
+    head: u32,
+    tail: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Armed<E> {
+    due: u64,
+    order: u64,
+    event: E,
+    prev: u32,
+    next: u32,
+    /// `NIL` while the slot is free.
+    lane: u32,
+}
+
+/// Pending events of one run.
+pub struct Queue<E> {
+    now: u64,
+    serial: u64,
+    immediate: [VecDeque<(u64, E)>; RANKS],
+    immediate_ranks: u8,
+    // the ring
+    shift: u32,
+    mask: u64,
+    bucket: u64,
+    heads: Vec<u32>,
+    occupied: Vec<u64>,
+    nodes: Vec<Item<E>>,
+    free_node: u32,
+    in_ring: usize,
+    current: Vec<Item<E>>,
+    far: Heap<E>,
+    // how well the ring's width fits
+    loads: u32,
+    loaded: u64,
+    far_pushes: u32,
+    // lanes
+    lanes: Vec<LaneState>,
+    timers: Vec<Armed<E>>,
+    free_timer: u32,
+    /// No lane's front is due before; it may be earlier than the earliest front.
+    lane_bound: u64,
+}
+
+impl<E: Event> Default for Queue<E> {
+    fn default() -> Self {
+        Queue::new()
+    }
+}
+
+impl<E: Event> Queue<E> {
+    pub fn new() -> Queue<E> {
+        let buckets = 1024;
+        Queue {
+            now: 0,
+            serial: 0,
+            immediate: std::array::from_fn(|_| VecDeque::with_capacity(16)),
+            immediate_ranks: 0,
+            shift: 16,
+            mask: buckets as u64 - 1,
+            bucket: 0,
+            heads: vec![NIL; buckets],
+            occupied: vec![0; buckets / 64],
+            nodes: Vec::new(),
+            free_node: NIL,
+            in_ring: 0,
+            current: Vec::with_capacity(64),
+            far: Heap { items: Vec::new() },
+            loads: 0,
+            loaded: 0,
+            far_pushes: 0,
+            lanes: Vec::new(),
+            timers: Vec::new(),
+            free_timer: NIL,
+            lane_bound: u64::MAX,
+        }
+    }
+
+    /// The moment of the last event handed out.
+    #[inline]
+    pub fn now(&self) -> SimTime {
+        SimTime::from_nanos(self.now)
+    }
+
+    /// Events pending, armed timers included.
+    pub fn len(&self) -> usize {
+        let immediate: usize = self.immediate.iter().map(VecDeque::len).sum();
+        let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
+        immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Schedules `event` for `time`, which must not lie in the past.
+    #[inline]
+    pub fn push(&mut self, time: SimTime, event: E) {
+        let time = time.nanos();
+        assert!(time >= self.now, "an event is scheduled for the past");
+        let order = self.next_order(event.rank());
+        if time == self.now {
+            let rank = event.rank() as usize;
+            self.immediate[rank].push_back((order, event));
+            self.immediate_ranks |= 1 << rank;
+            return;
+        }
+        self.place(Item { time, order, event, next: NIL });
+    }
+
+    /// The lane of this constant delay for events of this rank; the same pair has the same lane.
+    pub fn lane(&mut self, delay: SimDuration, rank: u8) -> Lane {
+        let delay = delay.nanos();
+        let found = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
+        let index = found.unwrap_or_else(|| {
+            self.lanes.push(LaneState { delay, rank, head: NIL, tail: NIL });
+            self.lanes.len() - 1
+        });
+        Lane(index as u32)
+    }
+
+    /// Schedules `event` for the lane's delay from now.
+    #[inline]
+    pub fn arm(&mut self, lane: Lane, event: E) -> Timer {
+        let order = self.next_order(event.rank());
+        let state = &mut self.lanes[lane.0 as usize];
+        debug_assert_eq!(event.rank(), state.rank, "a lane holds one rank");
+        let due = self.now.saturating_add(state.delay);
+        let armed = Armed { due, order, event, prev: state.tail, next: NIL, lane: lane.0 };
+        let slot = if self.free_timer == NIL {
+            self.timers.push(armed);
+            (self.timers.len() - 1) as u32
+        } else {
+            let slot = self.free_timer;
+            self.free_timer = self.timers[slot as usize].next;
+            self.timers[slot as usize] = armed;
+            slot
+        };
+        if state.tail == NIL {
+            state.head = slot;
+            self.lane_bound = self.lane_bound.min(due);
+        } else {
+            self.timers[state.tail as usize].next = slot;
+        }
+        state.tail = slot;
+        Timer(slot)
+    }
+
+    /// Cancels an armed timer. Panics if it has fired or was disarmed before.
+    #[inline]
+    pub fn disarm(&mut self, timer: Timer) {
+        let armed = self.timers[timer.0 as usize];
+        assert!(armed.lane != NIL, "a timer is disarmed twice");
+        let lane = &mut self.lanes[armed.lane as usize];
+        if armed.prev == NIL {
+            lane.head = armed.next;
+        } else {
+            self.timers[armed.prev as usize].next = armed.next;
+        }
+        if armed.next == NIL {
+            lane.tail = armed.prev;
+        } else {
+            self.timers[armed.next as usize].prev = armed.prev;
+        }
+        let slot = &mut self.timers[timer.0 as usize];
+        slot.lane = NIL;
+        slot.next = self.free_timer;
+        self.free_timer = timer.0;
+    }
+
+    /// Hands out the next event before `end`, or `None` if there is none.
+    #[inline]
+    pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
+        if self.current.is_empty() && self.in_ring > 0 {
+            self.load_bucket();
+        }
+        let mut best = self.current.last().map_or(u128::MAX, Item::key);
+        let mut from = From::Current;
+        if let Some(item) = self.far.items.first()
+            && item.key() < best
+        {
+            best = item.key();
+            from = From::Far;
+        }
+        if self.immediate_ranks != 0 {
+            let rank = self.immediate_ranks.trailing_zeros() as usize;
+            let order = self.immediate[rank][0].0;
+            let key = u128::from(self.now) << 64 | u128::from(order);
+            if key < best {
+                best = key;
+                from = From::Immediate(rank);
+            }
+        }
+        if u128::from(self.lane_bound) << 64 < best {
+            let (key, lane) = self.earliest_lane();
+            if key < best {
+                return self.take_timer(lane, end);
+            }
+        }
+        let time = (best >> 64) as u64;
+        if best == u128::MAX || time >= end.nanos() {
+            return None;
+        }
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
+        let event = match from {
+            From::Current => self.current.pop().expect("it was the least").event,
+            From::Far => self.far.pop().event,
+            From::Immediate(rank) => self.take_immediate(rank),
+        };
+        Some((SimTime::from_nanos(time), event))
+    }
+
+    #[inline(always)]
+    fn next_order(&mut self, rank: u8) -> u64 {
+        debug_assert!((rank as usize) < RANKS);
+        self.serial += 1;
+        u64::from(rank) << RANK_SHIFT | self.serial
+    }
+
+    #[inline]
+    fn take_immediate(&mut self, rank: usize) -> E {
+        let (_, event) = self.immediate[rank].pop_front().expect("its bit says so");
+        if self.immediate[rank].is_empty() {
+            self.immediate_ranks &= !(1 << rank);
+        }
+        event
+    }
+
+    /// The key and lane of the earliest timer; also mends the bound.
+    #[inline(never)]
+    fn earliest_lane(&mut self) -> (u128, usize) {
+        let (mut best, mut lane) = (u128::MAX, 0);
+        for (index, state) in self.lanes.iter().enumerate() {
+            if state.head != NIL {
+                let front = &self.timers[state.head as usize];
+                let key = u128::from(front.due) << 64 | u128::from(front.order);
+                if key < best {
+                    (best, lane) = (key, index);
+                }
+            }
+        }
+        self.lane_bound = (best >> 64) as u64;
+        (best, lane)
+    }
+
+    fn take_timer(&mut self, lane: usize, end: SimTime) -> Option<(SimTime, E)> {
+        let slot = self.lanes[lane].head;
+        let Armed { due, event, .. } = self.timers[slot as usize];
+        if due >= end.nanos() {
+            return None;
+        }
+        self.disarm(Timer(slot));
+        self.now = due;
+        Some((SimTime::from_nanos(due), event))
+    }
+
+    /// Puts an event where its time belongs: the current bucket, the ring, or the heap.
+    #[inline]
+    fn place(&mut self, item: Item<E>) {
+        let bucket = item.time >> self.shift;
+        if bucket <= self.bucket {
+            if self.current.len() >= CROWD {
+                self.far.push(item);
+            } else {
+                self.insert_current(item);
+            }
+        } else if bucket - self.bucket <= self.mask {
+            self.link(bucket, item);
+        } else {
+            self.far_pushes += 1;
+            self.far.push(item);
+        }
+    }
+
+    #[inline]
+    fn insert_current(&mut self, item: Item<E>) {
+        let key = item.key();
+        let mut at = self.current.len();
+        self.current.push(item);
+        while at > 0 && self.current[at - 1].key() < key {
+            self.current[at] = self.current[at - 1];
+            at -= 1;
+        }
+        self.current[at] = item;
+    }
+
+    #[inline]
+    fn link(&mut self, bucket: u64, mut item: Item<E>) {
+        let head = (bucket & self.mask) as usize;
+        item.next = self.heads[head];
+        let slot = if self.free_node == NIL {
+            self.nodes.push(item);
+            (self.nodes.len() - 1) as u32
+        } else {
+            let slot = self.free_node;
+            self.free_node = self.nodes[slot as usize].next;
+            self.nodes[slot as usize] = item;
+            slot
+        };
+        self.heads[head] = slot;
+        self.occupied[head / 64] |= 1 << (head % 64);
+        self.in_ring += 1;
+    }
+
+    /// Makes the next occupied bucket current. The ring must not be empty.
+    fn load_bucket(&mut self) {
+        if self.loads >= RETUNE_EVERY {
+            self.retune();
+            if !self.current.is_empty() || self.in_ring == 0 {
+                return;
+            }
+        }
+        let start = ((self.bucket + 1) & self.mask) as usize;
+        let head = self.next_occupied(start);
+        self.bucket += 1 + ((head as u64).wrapping_sub(start as u64) & self.mask);
+        let mut slot = self.heads[head];
+        self.heads[head] = NIL;
+        self.occupied[head / 64] &= !(1 << (head % 64));
+        while slot != NIL {
+            let item = self.nodes[slot as usize];
+            self.current.push(item);
+            self.nodes[slot as usize].next = self.free_node;
+            self.free_node = slot;
+            slot = item.next;
+        }
+        self.in_ring -= self.current.len();
+        self.loads += 1;
+        self.loaded += self.current.len() as u64;
+        if self.current.len() > 1 {
+            self.current.sort_unstable_by_key(|item| std::cmp::Reverse(item.key()));
+        }
+    }
+
+    /// The first occupied bucket at or after `start`, around the ring.
+    #[inline]
+    fn next_occupied(&self, start: usize) -> usize {
+        let words = self.occupied.len();
+        let mut word = start / 64;
+        let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
+        loop {
+            if bits != 0 {
+                return word * 64 + bits.trailing_zeros() as usize;
+            }
+            word = (word + 1) % words;
+            bits = self.occupied[word];
+        }
+    }
+
+    /// Fits the bucket width to about two events a bucket, and the ring's length to what is pending. Widths move by
+    /// powers of two and only when well off, so that a steady load is retuned once.
+    #[inline(never)]
+    fn retune(&mut self) {
+        let per_bucket = self.loaded / u64::from(self.loads.max(1));
+        let crowded = per_bucket >= 6;
+        let sparse = self.loaded < u64::from(self.loads) * 3 / 2 && self.far_pushes > RETUNE_EVERY / 8;
+        let pending = self.in_ring + self.far.items.len();
+        let longer = pending > self.heads.len() && self.heads.len() < 1 << 20;
+        (self.loads, self.loaded, self.far_pushes) = (0, 0, 0);
+        if !(crowded || sparse || longer) {
+            return;
+        }
+        if crowded {
+            self.shift = self.shift.saturating_sub(per_bucket.ilog2().saturating_sub(1));
+        }
+        if sparse {
+            self.shift = (self.shift + 2).min(40);
+        }
+        let buckets = if longer { (pending * 4).next_power_of_two().min(1 << 20) } else { self.heads.len() };
+        self.rebuild(buckets);
+    }
+
+    fn rebuild(&mut self, buckets: usize) {
+        let mut items = std::mem::take(&mut self.far.items);
+        items.append(&mut self.current);
+        for head in &mut self.heads {
+            let mut slot = std::mem::replace(head, NIL);
+            while slot != NIL {
+                items.push(self.nodes[slot as usize]);
+                slot = self.nodes[slot as usize].next;
+            }
+        }
+        self.nodes.clear();
+        self.free_node = NIL;
+        self.in_ring = 0;
+        self.heads = vec![NIL; buckets];
+        self.occupied = vec![0; buckets / 64];
+        self.mask = buckets as u64 - 1;
+        self.bucket = self.now >> self.shift;
+        for item in items {
+            self.place(Item { next: NIL, ..item });
+        }
+        self.far_pushes = 0;
+    }
+}
+
+enum From {
+    Current,
+    Far,
+    Immediate(usize),
+}
+
+/// A 4-ary heap, least key first.
+struct Heap<E> {
+    items: Vec<Item<E>>,
+}
+
+impl<E: Copy> Heap<E> {
+    fn push(&mut self, item: Item<E>) {
+        let key = item.key();
+        let mut at = self.items.len();
+        self.items.push(item);
+        while at > 0 {
+            let parent = (at - 1) / 4;
+            if self.items[parent].key() <= key {
+                break;
+            }
+            self.items[at] = self.items[parent];
+            at = parent;
+        }
+        self.items[at] = item;
+    }
+
+    /// Takes the least; the heap must not be empty.
+    fn pop(&mut self) -> Item<E> {
+        let least = self.items[0];
+        let last = self.items.pop().expect("not empty");
+        let count = self.items.len();
+        if count == 0 {
+            return least;
+        }
+        let key = last.key();
+        let mut at = 0;
+        loop {
+            let first = 4 * at + 1;
+            if first >= count {
+                break;
+            }
+            let children = first..(first + 4).min(count);
+            let child = children.min_by_key(|child| self.items[*child].key()).expect("not empty");
+            if self.items[child].key() >= key {
+                break;
+            }
+            self.items[at] = self.items[child];
+            at = child;
+        }
+        self.items[at] = last;
+        least
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kernel::random::{Purpose, draw};
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Numbered {
+        rank: u8,
+        number: u32,
+    }
+
+    impl Event for Numbered {
+        fn rank(&self) -> u8 {
+            self.rank
+        }
+    }
+
+    fn at(nanos: u64) -> SimTime {
+        SimTime::from_nanos(nanos)
+    }
+
+    fn drain(queue: &mut Queue<Numbered>) -> Vec<(u64, u32)> {
+        std::iter::from_fn(|| queue.next_before(SimTime::MAX))
+            .map(|(time, event)| (time.nanos(), event.number))
+            .collect()
+    }
+
+    #[test]
+    fn one_instant_goes_by_rank_then_by_serial() {
+        let mut queue = Queue::new();
+        for (number, rank) in [(0, 2), (1, 0), (2, 2), (3, 1), (4, 0)] {
+            queue.push(at(5), Numbered { rank, number });
+        }
+        assert_eq!(drain(&mut queue), [(5, 1), (5, 4), (5, 3), (5, 0), (5, 2)]);
+    }
+
+    #[test]
+    fn immediate_events_keep_their_place_among_those_of_the_instant() {
+        let mut queue = Queue::new();
+        queue.push(at(5), Numbered { rank: 1, number: 0 });
+        queue.push(at(5), Numbered { rank: 1, number: 1 });
+        queue.push(at(5), Numbered { rank: 3, number: 2 });
+        assert_eq!(queue.next_before(SimTime::MAX).map(|(_, e)| e.number), Some(0));
+        queue.push(at(5), Numbered { rank: 2, number: 3 });
+        queue.push(at(5), Numbered { rank: 0, number: 4 });
+        assert_eq!(drain(&mut queue), [(5, 4), (5, 1), (5, 3), (5, 2)]);
+    }
+
+    #[test]
+    fn nothing_comes_at_or_after_the_end() {
+        let mut queue = Queue::new();
+        queue.push(at(10), Numbered { rank: 0, number: 0 });
+        let lane = queue.lane(SimDuration::from_nanos(12), 0);
+        queue.arm(lane, Numbered { rank: 0, number: 1 });
+        assert!(queue.next_before(at(10)).is_none());
+        assert!(queue.next_before(at(11)).is_some());
+        assert!(queue.next_before(at(12)).is_none());
+        assert!(queue.next_before(at(13)).is_some());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_disarmed_timer_does_not_fire_and_its_neighbours_do() {
+        let mut queue = Queue::new();
+        let lane = queue.lane(SimDuration::from_nanos(100), 1);
+        assert_eq!(lane, queue.lane(SimDuration::from_nanos(100), 1));
+        let timers: Vec<Timer> = (0..5).map(|number| queue.arm(lane, Numbered { rank: 1, number })).collect();
+        for number in [0, 2, 4] {
+            queue.disarm(timers[number]);
+        }
+        assert_eq!(drain(&mut queue), [(100, 1), (100, 3)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "disarmed twice")]
+    fn a_timer_is_disarmed_once() {
+        let mut queue = Queue::new();
+        let lane = queue.lane(SimDuration::from_nanos(100), 1);
+        let timer = queue.arm(lane, Numbered { rank: 1, number: 0 });
+        queue.disarm(timer);
+        queue.disarm(timer);
+    }
+
+    /// Random pushes, arms and disarms against a plain sorted list, over spreads from crowds to deserts.
+    #[test]
+    fn the_order_is_that_of_a_sorted_list() {
+        for (round, spread) in [3, 50_000, 80_000_000, 60_000_000_000].into_iter().enumerate() {
+            let mut random = (0..).map(|n| draw(round as u64, Purpose::Work, n));
+            let mut next = move || random.next().expect("endless");
+            let mut queue = Queue::new();
+            let lanes = [7, spread / 2 + 1].map(|nanos| queue.lane(SimDuration::from_nanos(nanos), 1));
+            let mut model = BTreeSet::new();
+            let mut armed = Vec::new();
+            let mut serial = 0;
+            for number in 0..60_000u32 {
+                let event = Numbered { rank: (next() % 4) as u8, number };
+                serial += 1;
+                match next() % 8 {
+                    0 => {
+                        let which = (next() % 2) as usize;
+                        let delay = [7, spread / 2 + 1][which];
+                        let event = Numbered { rank: 1, number };
+                        let entry = (queue.now().nanos() + delay, event.rank, serial, number);
+                        armed.push((queue.arm(lanes[which], event), entry));
+                        model.insert(entry);
+                    }
+                    _ => {
+                        let time = queue.now().nanos() + next() % spread;
+                        queue.push(at(time), event);
+                        model.insert((time, event.rank, serial, number));
+                    }
+                }
+                if number % 5 == 0 && !armed.is_empty() {
+                    let (timer, gone) = armed.swap_remove((next() % armed.len() as u64) as usize);
+                    queue.disarm(timer);
+                    assert!(model.remove(&gone));
+                }
+                if number % 4 != 0
+                    && let Some(least) = model.pop_first()
+                {
+                    let (time, event) = queue.next_before(SimTime::MAX).expect("as many as in the model");
+                    armed.retain(|(_, entry)| *entry != least);
+                    assert_eq!((time.nanos(), event.number), (least.0, least.3));
+                }
+            }
+            assert_eq!(queue.len(), model.len());
+        }
+    }
+}

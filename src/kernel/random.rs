@@ -118,10 +118,12 @@ pub fn entity_root(seed: u64, replication: u64, name: &str) -> u64 {
     entity_stream(seed, replication, name).next_u64()
 }
 
-/// The number in (0, 1) that a draw stands for: u = (draw / 2^11 + 0.5) * 2^-53.
+/// The number in (0, 1) that a draw stands for: u = (draw / 2^11 + 0.5) * 2^-53. The very last of them would round
+/// to 1 in double precision and is kept below it.
 #[inline(always)]
 pub fn unit(draw: u64) -> f64 {
-    ((draw >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
+    let u = ((draw >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0);
+    u.min(1.0 - f64::EPSILON / 2.0)
 }
 
 /// A probability as a threshold over 2^64: `draw < threshold` happens with it, exactly at 0 and 1.
