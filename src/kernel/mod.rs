@@ -3,8 +3,10 @@
 
 pub mod arrivals;
 pub mod distribution;
+pub mod fifo;
 pub mod queue;
 pub mod random;
+pub mod slab;
 pub mod table;
 pub mod time;
 

@@ -1,0 +1,154 @@
+//! Rows that die and are reused. A [`Slot`] names one life of a row, so a stale one finds nothing.
+
+/// One life of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub index: u32,
+    life: u32,
+}
+
+impl Slot {
+    /// Names no row.
+    pub const NONE: Slot = Slot { index: u32::MAX, life: 0 };
+
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.index == u32::MAX
+    }
+}
+
+struct Row<T> {
+    /// Odd while alive.
+    life: u32,
+    next_free: u32,
+    value: T,
+}
+
+/// A table whose rows come and go. Freed rows are reused, the latest first.
+pub struct Slab<T> {
+    rows: Vec<Row<T>>,
+    free: u32,
+    alive: usize,
+}
+
+const NIL: u32 = u32::MAX;
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab { rows: Vec::new(), free: NIL, alive: 0 }
+    }
+}
+
+impl<T> Slab<T> {
+    #[inline]
+    pub fn insert(&mut self, value: T) -> Slot {
+        self.alive += 1;
+        if self.free == NIL {
+            self.rows.push(Row { life: 1, next_free: NIL, value });
+            return Slot { index: (self.rows.len() - 1) as u32, life: 1 };
+        }
+        let index = self.free;
+        let row = &mut self.rows[index as usize];
+        self.free = row.next_free;
+        row.life += 1;
+        row.value = value;
+        Slot { index, life: row.life }
+    }
+
+    /// Ends the row's life. Panics if it is not alive.
+    #[inline]
+    pub fn remove(&mut self, index: u32) {
+        let row = &mut self.rows[index as usize];
+        assert!(row.life & 1 == 1, "a row dies once");
+        row.life = row.life.wrapping_add(1);
+        row.next_free = self.free;
+        self.free = index;
+        self.alive -= 1;
+    }
+
+    /// The row of this life, or `None` if it is over.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&T> {
+        self.rows.get(slot.index as usize).filter(|row| row.life == slot.life).map(|row| &row.value)
+    }
+
+    #[inline]
+    pub fn is_alive(&self, slot: Slot) -> bool {
+        self.get(slot).is_some()
+    }
+
+    /// The present life of a row that is alive.
+    #[inline]
+    pub fn slot(&self, index: u32) -> Slot {
+        Slot { index, life: self.rows[index as usize].life }
+    }
+
+    /// Rows alive.
+    pub fn len(&self) -> usize {
+        self.alive
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.alive == 0
+    }
+
+    /// Rows ever alive at once.
+    pub fn capacity_used(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All rows alive, by index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.life & 1 == 1)
+            .map(|(index, row)| (index as u32, &row.value))
+    }
+}
+
+/// A row that is known to be alive.
+impl<T> std::ops::Index<u32> for Slab<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        let row = &self.rows[index as usize];
+        debug_assert!(row.life & 1 == 1, "a dead row is read");
+        &row.value
+    }
+}
+
+impl<T> std::ops::IndexMut<u32> for Slab<T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        let row = &mut self.rows[index as usize];
+        debug_assert!(row.life & 1 == 1, "a dead row is written");
+        &mut row.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_slot_finds_nothing() {
+        let mut slab = Slab::default();
+        let first = slab.insert('a');
+        slab.remove(first.index);
+        let second = slab.insert('b');
+        assert_eq!(first.index, second.index);
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.get(second), Some(&'b'));
+        assert_eq!((slab.len(), slab.capacity_used()), (1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "dies once")]
+    fn a_row_dies_once() {
+        let mut slab = Slab::default();
+        let slot = slab.insert(());
+        slab.remove(slot.index);
+        slab.remove(slot.index);
+    }
+}
