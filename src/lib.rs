@@ -4,4 +4,5 @@
 pub mod config;
 pub mod kernel;
 pub mod mesh;
+pub mod metrics;
 pub mod policy;

@@ -1,0 +1,203 @@
+//! What one replication has counted, as plain data. Rows are named by meaning, never by the order in which a run
+//! came across them, so that replications merge row by row.
+
+use std::collections::BTreeMap;
+
+use super::histogram::Histogram;
+use super::series::SeriesKey;
+use crate::kernel::{SimDuration, SimTime};
+use crate::mesh::Outcome;
+
+/// Which part of the run counts. Source: design D9.18, D9.22.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Requests born before are in no total.
+    pub warmup: SimTime,
+    /// Births end here, and so do the series.
+    pub duration: SimTime,
+    /// Length of one point of a series.
+    pub window: SimDuration,
+}
+
+impl Clock {
+    /// Seconds that the totals are about.
+    pub fn measured_s(&self) -> f64 {
+        self.duration.since(self.warmup).seconds()
+    }
+}
+
+/// One row of clients.csv.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestKey {
+    pub client: String,
+    pub class: String,
+}
+
+/// One row of clusters.csv.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClusterKey {
+    /// Client or calling workload.
+    pub source: String,
+    pub service: String,
+    pub port: u16,
+    /// Empty for the base cluster.
+    pub subset: String,
+}
+
+/// One row of hosts.csv: a pod as member of a (service, subset).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostKey {
+    pub service: String,
+    pub subset: String,
+    /// Pod name.
+    pub host: String,
+    pub zone: String,
+}
+
+/// What a cluster counts beside its calls, by Envoy's names. Source: design D6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Counter {
+    /// `upstream_rq_total`: tries that got a stream, copies included.
+    Attempts,
+    Retries,
+    /// The queue for a connection was full (`maxPendingRequests`).
+    PendingOverflow,
+    /// The retry budget was used up.
+    RetryOverflow,
+    Timeout,
+    PerTryTimeout,
+    CxTotal,
+    CxOverflow,
+    CxConnectFail,
+    Ejections,
+    NoHealthyUpstream,
+    Mirrored,
+    /// `http2MaxRequests` was reached. Source: semantics S21.7.
+    ActiveOverflow,
+}
+
+impl Counter {
+    pub const COUNT: usize = 13;
+    pub const ALL: [Counter; Counter::COUNT] = [
+        Counter::Attempts,
+        Counter::Retries,
+        Counter::PendingOverflow,
+        Counter::RetryOverflow,
+        Counter::Timeout,
+        Counter::PerTryTimeout,
+        Counter::CxTotal,
+        Counter::CxOverflow,
+        Counter::CxConnectFail,
+        Counter::Ejections,
+        Counter::NoHealthyUpstream,
+        Counter::Mirrored,
+        Counter::ActiveOverflow,
+    ];
+
+    /// Column and metric name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Counter::Attempts => "attempts",
+            Counter::Retries => "retries",
+            Counter::PendingOverflow => "upstream_rq_pending_overflow",
+            Counter::RetryOverflow => "upstream_rq_retry_overflow",
+            Counter::Timeout => "upstream_rq_timeout",
+            Counter::PerTryTimeout => "upstream_rq_per_try_timeout",
+            Counter::CxTotal => "upstream_cx_total",
+            Counter::CxOverflow => "upstream_cx_overflow",
+            Counter::CxConnectFail => "upstream_cx_connect_fail",
+            Counter::Ejections => "ejections",
+            Counter::NoHealthyUpstream => "no_healthy_upstream",
+            Counter::Mirrored => "mirrored",
+            Counter::ActiveOverflow => "upstream_rq_active_overflow",
+        }
+    }
+}
+
+/// Finished requests or calls that count, by how they ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Finished {
+    pub ok: Histogram,
+    pub failed: Histogram,
+    pub responses: BTreeMap<Outcome, u64>,
+}
+
+impl Finished {
+    pub fn count(&self) -> u64 {
+        self.ok.count() + self.failed.count()
+    }
+
+    pub fn merge(&mut self, other: &Finished) {
+        self.ok.merge(&other.ok);
+        self.failed.merge(&other.failed);
+        for (outcome, count) in &other.responses {
+            *self.responses.entry(*outcome).or_default() += count;
+        }
+    }
+
+    /// Successes and failures alike.
+    pub fn all(&self) -> Histogram {
+        let mut all = self.ok.clone();
+        all.merge(&self.failed);
+        all
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequestTotals {
+    pub finished: Finished,
+    /// Born in time, but without an answer when the run ended.
+    pub unfinished: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterTotals {
+    pub calls: Finished,
+    pub counters: [u64; Counter::COUNT],
+}
+
+/// What only the world knows of a host at the end, over [warmup, duration).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostTotals {
+    /// `None` where the pod has no limit of concurrency.
+    pub utilization_pct: Option<f64>,
+    /// Waiting requests, averaged over time.
+    pub queue_mean: f64,
+    pub queue_max: u64,
+    /// Sum over the proxies that eject it.
+    pub ejections: u64,
+    /// Seconds out of rotation, mean over those proxies.
+    pub ejected_s: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostCounts {
+    pub attempts: u64,
+    pub errors: u64,
+    pub totals: HostTotals,
+}
+
+/// Something worth telling that happened at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    pub at: SimTime,
+    pub kind: &'static str,
+    pub object: String,
+    pub message: String,
+}
+
+/// All that one replication has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    pub clock: Clock,
+    pub requests: BTreeMap<RequestKey, RequestTotals>,
+    pub clusters: BTreeMap<ClusterKey, ClusterTotals>,
+    pub hosts: BTreeMap<HostKey, HostCounts>,
+    /// When each window began.
+    pub windows: Vec<SimTime>,
+    /// One value a window; NaN where there is none.
+    pub series: BTreeMap<SeriesKey, Vec<f64>>,
+    /// In order of time.
+    pub events: Vec<EventRow>,
+}
