@@ -3,4 +3,8 @@
 
 pub mod balance;
 pub mod failure;
+pub mod fault;
 pub mod outlier;
+pub mod retry;
+pub mod split;
+pub mod timeout;
