@@ -1,4 +1,11 @@
-//! Pure decisions: a policy is given facts and returns one. It keeps its own counters and knows no queue and no
-//! world; `sim` acts.
+//! What Envoy's policies decide: which route, which host, whether to retry, whom to eject. A policy is given facts
+//! and returns a decision. It keeps its own counters and knows no queue and no world; `sim` acts on what it says.
 
+pub mod balance;
+pub mod failure;
+pub mod fault;
+pub mod outlier;
 pub mod pool;
+pub mod retry;
+pub mod split;
+pub mod timeout;

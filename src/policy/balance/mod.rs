@@ -1,0 +1,51 @@
+//! Load balancing inside one cluster: every balancer there is. A new one is its file, its `mod` line and its row.
+//! Source: semantics S5.
+
+pub mod balancer;
+pub mod edf;
+pub mod least_request;
+pub mod modulus;
+pub mod random;
+pub mod round_robin;
+mod schedule;
+
+pub use balancer::{Balancer, HostView};
+
+use crate::mesh::policy_spec::BalancerSpec;
+
+/// A balancer by its Envoy name.
+pub struct Entry {
+    pub name: &'static str,
+    /// `seed` is one 64-bit draw, taken when the object of this worker and cluster is made (S18).
+    pub build: fn(spec: &BalancerSpec, seed: u64) -> Box<dyn Balancer>,
+}
+
+pub const BALANCERS: &[Entry] = &[
+    Entry { name: "LEAST_REQUEST", build: least_request::LeastRequest::build },
+    Entry { name: "RANDOM", build: random::Random::build },
+    Entry { name: "ROUND_ROBIN", build: round_robin::RoundRobin::build },
+];
+
+/// The balancer that `spec` names, or `None` if there is no such row.
+pub fn build(spec: &BalancerSpec, seed: u64) -> Option<Box<dyn Balancer>> {
+    BALANCERS.iter().find(|entry| entry.name == spec.name).map(|entry| (entry.build)(spec, seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_builds() {
+        assert!(BALANCERS.is_sorted_by_key(|entry| entry.name));
+        for entry in BALANCERS {
+            let spec = BalancerSpec {
+                name: entry.name,
+                choice_count: 2,
+                slow_start: None,
+                panic_threshold_percent: 0,
+            };
+            assert!(build(&spec, 7).is_some());
+        }
+    }
+}
