@@ -80,6 +80,11 @@ impl<'a> Draw<'a> {
         Draw { key, purpose, n: 0, given: None }
     }
 
+    /// Begins with the number after the first `n`.
+    pub fn starting(key: u64, purpose: Purpose, n: u64) -> Draw<'static> {
+        Draw { key, purpose, n, given: None }
+    }
+
     /// Hands out these numbers instead; panics when they run out.
     pub fn given(numbers: &'a [u64]) -> Draw<'a> {
         Draw { key: 0, purpose: Purpose::HostPick, n: 0, given: Some(numbers) }

@@ -20,6 +20,12 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Whether what belongs to this moment counts.
+    #[inline]
+    pub fn counts(&self, moment: SimTime) -> bool {
+        self.warmup <= moment && moment < self.duration
+    }
+
     /// Seconds that the totals are about.
     pub fn measured_s(&self) -> f64 {
         self.duration.since(self.warmup).seconds()

@@ -1,0 +1,456 @@
+//! One hop of a request at the calling proxy: route, fault filter, tries, timeouts, and the one answer.
+//!
+//! ```text
+//!  start ─▶ route ─▶ fault ─▶ try ─▶ try again ... ─▶ end ─▶ the application tries again, or its caller goes on
+//!             │ NR      │ FI     └──────┴─▶ UH UO UF UC UT
+//!             └─────────┴─▶ the proxy's own answer
+//! ```
+//!
+//! Source: semantics S1.1, S9, S10, S11.
+
+use crate::kernel::Id;
+use crate::kernel::queue::Timer;
+use crate::kernel::random::{Purpose, draw};
+use crate::kernel::slab::Slot;
+use crate::mesh::routing::{Destination, ServiceRef};
+use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
+use crate::metrics::results::Counter;
+use crate::policy::failure::Failure;
+use crate::policy::outlier::Report;
+use crate::policy::retry::{Decision, ResponseHeaders};
+use crate::policy::{fault, retry, split};
+use crate::sim::event::Event;
+use crate::sim::plan::{NIL, RoutePlan};
+use crate::sim::world::{Call, Parent, Phase, World};
+use crate::sim::{attempt, network, upstream};
+
+/// Calls deeper than this are reset. Source: design D9.10.
+const MOST_HOPS: u8 = 64;
+
+/// A call has ended; its caller goes on.
+pub struct Ended {
+    pub parent: Parent,
+    /// What the caller wrote: a row of the mesh's calls, or the request's class.
+    pub spec: u32,
+    pub outcome: Outcome,
+}
+
+/// Starts a call whose key, parent, shape, proxy and spec are set. What the proxy answers itself comes by an event.
+pub fn start(world: &mut World<'_>, call: Call) {
+    let slot = world.calls.insert(call);
+    arm_app_timer(world, slot);
+    begin(world, slot.index);
+}
+
+/// The application's own limit on this try. Source: design D9.9.
+fn arm_app_timer(world: &mut World<'_>, slot: Slot) {
+    let call = &world.calls[slot.index];
+    let timeout = match call.parent {
+        Parent::Request(request) => {
+            let client = world.requests[request].client;
+            world.plan.class_timeouts[client as usize][call.spec as usize]
+        }
+        Parent::Attempt(_) => world.plan.call(CallSpecId::from_index(call.spec as usize)).timeout,
+        Parent::Nobody => NIL,
+    };
+    if timeout != NIL {
+        let timer = world.queue.arm(world.lanes[timeout as usize], Event::AppTimeout(slot));
+        world.calls[slot.index].app_timer = timer;
+    }
+}
+
+/// The request reaches the proxy. Source: semantics S1.1 (2) to (4).
+#[inline]
+fn begin(world: &mut World<'_>, index: u32) {
+    let plan = world.plan;
+    let call = &mut world.calls[index];
+    if call.hops > MOST_HOPS {
+        return reply_locally(world, index, Outcome { code: 0, ..Outcome::OK });
+    }
+    let workers = plan.mesh.proxy.workers.get();
+    if workers > 1 {
+        call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(workers)) as u16;
+    }
+    let table = world.proxies[call.proxy as usize].table;
+    let row = world.shapes.route(plan, table, call.shape);
+    let call = &mut world.calls[index];
+    call.route = row;
+    if row == NIL {
+        return reply_locally(world, index, Outcome::new(404, Flag::NR));
+    }
+    let route = &plan.routes[row as usize];
+    call.shape = world.shapes.routed(plan, row, call.shape);
+    if route.respond == 0 {
+        choose_destination(world, index, route);
+    }
+    match route.fault {
+        None => forward(world, index),
+        Some(spec) => match fault::delay(spec, draw(world.calls[index].key, Purpose::FaultDelay, 0)) {
+            None => after_delay(world, index),
+            Some(delay) => {
+                world.calls[index].outcome.flags.set(Flag::DI);
+                let slot = world.calls.slot(index);
+                world.queue.push(world.now + delay, Event::FaultDelayOver(slot));
+            }
+        },
+    }
+}
+
+/// The weighted choice, made once and kept for all tries; it is there before the filters run. Source: semantics S3.
+#[inline]
+fn choose_destination(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
+    let call = &world.calls[index];
+    let chosen = if route.total_weight > 0 {
+        let stream_id = draw(call.key, Purpose::StreamId, 0);
+        let weights = route.destinations.iter().map(|destination| destination.weight);
+        split::pick_of(weights, route.total_weight, stream_id).expect("the weights add up")
+    } else {
+        0
+    };
+    let destination = &route.destinations[chosen];
+    let proxy = ProxyId::from_index(call.proxy as usize);
+    match destination.cluster {
+        Some(cluster) => {
+            let upstream = world.upstream(proxy, cluster);
+            let row = world.upstreams[upstream as usize].row;
+            let call = &mut world.calls[index];
+            (call.upstream, call.row) = (upstream, Some(row));
+        }
+        None => meant_for(world, index, destination),
+    }
+    if !destination.request_headers.is_empty() {
+        let call = &world.calls[index];
+        let shape = world.shapes.sent_to(world.plan, call.route, chosen as u32, call.shape);
+        world.calls[index].shape = shape;
+    }
+}
+
+/// A cluster that does not exist has no state, but a row of its own.
+#[cold]
+fn meant_for(world: &mut World<'_>, index: u32, destination: &Destination) {
+    let name = match &destination.service {
+        ServiceRef::Known(service) => &world.plan.mesh.services[*service].name,
+        ServiceRef::Unknown(name) => name,
+    };
+    let proxy = ProxyId::from_index(world.calls[index].proxy as usize);
+    let row = world.row_of(proxy, name, destination.port, &destination.subset);
+    world.calls[index].row = Some(row);
+}
+
+/// The fault filter has held the call for its delay. Source: semantics S11.3.
+pub fn fault_delay_over(world: &mut World<'_>, slot: Slot) {
+    if world.calls.is_alive(slot) {
+        after_delay(world, slot.index);
+    }
+}
+
+fn after_delay(world: &mut World<'_>, index: u32) {
+    let call = &world.calls[index];
+    let spec = world.plan.routes[call.route as usize].fault.expect("the fault filter is on");
+    match fault::abort(spec, draw(call.key, Purpose::FaultAbort, 0)) {
+        Some(abort) => reply_locally(world, index, abort),
+        None => forward(world, index),
+    }
+}
+
+/// The router: timers, retry state, the first try. Source: semantics S1.1 (5).
+#[inline]
+fn forward(world: &mut World<'_>, index: u32) {
+    let slot = world.calls.slot(index);
+    let call = &mut world.calls[index];
+    let route = &world.plan.routes[call.route as usize];
+    if route.respond != 0 {
+        return reply_locally(world, index, Outcome { code: route.respond, ..Outcome::OK });
+    }
+    if call.upstream == NIL {
+        return reply_locally(world, index, Outcome::new(503, Flag::NC));
+    }
+    call.retries_left = route.retry.map_or(0, |retry| retry.attempts.get().min(0xffff) as u16);
+    if route.timeout != NIL {
+        call.route_timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(slot));
+    }
+    attempt_again(world, index);
+}
+
+fn attempt_again(world: &mut World<'_>, index: u32) {
+    if let Err(failure) = attempt::start(world, index) {
+        // Neither is retried: no host before retries are thought of, and overflow never. S5.11, S7.9.
+        give_failure(world, index, failure);
+    }
+}
+
+/// The proxy answers with a failure of its own.
+fn give_failure(world: &mut World<'_>, index: u32, failure: Failure) {
+    let outcome = failure.outcome();
+    reply_locally(world, index, outcome);
+}
+
+/// The proxy answers itself; its flags come behind those that are set. Source: design D9.1.
+fn reply_locally(world: &mut World<'_>, index: u32, outcome: Outcome) {
+    disarm_route_timer(world, index);
+    give_retry_back(world, index);
+    let call = &mut world.calls[index];
+    call.outcome.code = outcome.code;
+    outcome.flags.iter().for_each(|flag| call.outcome.flags.set(flag));
+    let takes = network::local_reply(world.plan, ProxyId::from_index(call.proxy as usize), call.key);
+    let slot = world.calls.slot(index);
+    world.queue.push(world.now + takes, Event::LocalReply(slot));
+}
+
+/// The proxy's own answer reaches the caller.
+pub fn local_reply(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
+    if world.calls.is_alive(slot) { end(world, slot.index) } else { None }
+}
+
+/// An attempt's answer reaches the proxy. Source: semantics S1.1 (7).
+#[inline]
+pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
+    let attempt = world.attempts.get(slot)?;
+    debug_assert_eq!(attempt.phase, Phase::Returning);
+    let (index, status, key) = (attempt.call, attempt.status, attempt.key);
+    let (cluster, host, counted) = (attempt.upstream, attempt.host, attempt.counted);
+    upstream::observe(world, cluster, host, Report::Code(status));
+    let row = world.upstreams[cluster as usize].hosts[host as usize].row;
+    world.recorder.attempt_done(row, status >= 500, counted);
+    give_retry_back(world, index);
+    let retry = world.plan.routes[world.calls[index].route as usize].retry;
+    let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
+    let would_retry = retry.is_some_and(|spec| retry::would_retry_response(spec, headers));
+    if would_retry && try_again(world, index, host, key) {
+        // The answer's body is not read to its end. Source: semantics S21.4.
+        attempt::let_go(world, slot.index, true);
+        return None;
+    }
+    attempt::let_go(world, slot.index, false);
+    world.calls[index].attempt = Slot::NONE;
+    world.calls[index].outcome.code = status;
+    end(world, index)
+}
+
+/// Asks for a retry of what would be retried; sets the flag where it is refused. Source: semantics S9.4, S9.5.
+fn try_again(world: &mut World<'_>, index: u32, host: u32, attempt_key: u64) -> bool {
+    let call = &mut world.calls[index];
+    let spec = world.plan.routes[call.route as usize].retry.expect("only a policy retries");
+    let breakers = &mut world.upstreams[call.upstream as usize].breakers;
+    let mut left = u32::from(call.retries_left);
+    let decision = retry::decide(true, &mut left, || {
+        let limits = &breakers.limits;
+        let budget = limits.retry_budget.as_ref();
+        retry::has_room(limits.max_retries, budget, breakers.retries, breakers.requests, breakers.pending)
+    });
+    call.retries_left = left as u16;
+    match decision {
+        Decision::PassThrough => return false,
+        Decision::Exhausted => {
+            call.outcome.flags.set(Flag::URX);
+            return false;
+        }
+        Decision::BreakerFull => {
+            call.outcome.flags.set(Flag::UO);
+            attempt::count(world, index, Counter::RetryOverflow);
+            return false;
+        }
+        Decision::Retry => {}
+    }
+    breakers.retries += 1;
+    call.is_retrying = true;
+    call.attempt = Slot::NONE;
+    world.lines.push_back(&mut call.tried, host);
+    let nth = u32::from(call.attempts) - 1;
+    let next = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
+    debug_assert_ne!(next, attempt_key);
+    let wait =
+        retry::backoff(draw(next, Purpose::Backoff, 0), nth, spec.base_interval, spec.max_interval);
+    attempt::count(world, index, Counter::Retries);
+    let slot = world.calls.slot(index);
+    world.queue.push(world.now + wait, Event::BackoffOver(slot));
+    true
+}
+
+/// The retry's result is there, or its call ends: it is no longer active. Source: semantics S9.4 step 5.
+#[inline]
+fn give_retry_back(world: &mut World<'_>, index: u32) {
+    let call = &mut world.calls[index];
+    if call.is_retrying {
+        call.is_retrying = false;
+        world.upstreams[call.upstream as usize].breakers.retries -= 1;
+    }
+}
+
+pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
+    // A retry that waits when its route times out is gone with its call's outcome set.
+    if let Some(call) = world.calls.get(slot)
+        && call.is_retrying
+    {
+        attempt_again(world, slot.index);
+    }
+}
+
+/// An attempt failed without an answer. Source: semantics S8.2, S9.2.
+pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    let (index, key, counted) = (attempt.call, attempt.key, attempt.counted);
+    let (cluster, host) = (attempt.upstream, attempt.host);
+    let was_sent = attempt.phase != Phase::Pending;
+    if let Some(report) = failure.report() {
+        upstream::observe(world, cluster, host, report);
+        let row = world.upstreams[cluster as usize].hosts[host as usize].row;
+        world.recorder.attempt_done(row, true, counted);
+    }
+    give_retry_back(world, index);
+    let retry = world.plan.routes[world.calls[index].route as usize].retry;
+    let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
+    let is_retried = would_retry && try_again(world, index, host, key);
+    abandon(world, slot);
+    if !is_retried {
+        world.calls[index].attempt = Slot::NONE;
+        give_failure(world, index, failure);
+    }
+}
+
+/// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
+fn abandon(world: &mut World<'_>, slot: Slot) {
+    let attempt = &world.attempts[slot.index];
+    let (pod, key, proxy) = (attempt.pod, attempt.key, world.calls[attempt.call].proxy);
+    let workload = world.plan.mesh.pods[pod].workload;
+    let tells = world.plan.workload(workload).workload.cancellation;
+    attempt::let_go(world, slot.index, true);
+    if tells && world.attempts.is_alive(slot) {
+        let leg = network::leg_out(world.plan, ProxyId::from_index(proxy as usize), pod, key);
+        world.queue.push(world.now + leg, Event::Cancelled(slot));
+    }
+}
+
+/// A new connection failed: so do all that wait in its pool. Source: semantics S7.8.
+pub fn connect_failed(world: &mut World<'_>, slot: Slot) {
+    for index in attempt::connect_failed(world, slot) {
+        let attempt = world.attempts.slot(index);
+        attempt_failed(world, attempt, Failure::ConnectFailure);
+    }
+}
+
+/// The limit of requests was full when a waiting attempt's turn came. Source: semantics S7.4 step 5.
+pub fn overflowed(world: &mut World<'_>, slot: Slot) {
+    if let Some(attempt) = world.attempts.get(slot) {
+        attempt::count(world, attempt.call, Counter::ActiveOverflow);
+        attempt_failed(world, slot, Failure::Overflow);
+    }
+}
+
+pub fn per_try_timeout(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
+    attempt.per_try_timer = Timer::NONE;
+    let call = attempt.call;
+    attempt::count(world, call, Counter::PerTryTimeout);
+    attempt_failed(world, slot, Failure::PerTryTimeout);
+}
+
+/// The route's timeout passes: whatever goes on ends with 504. Source: semantics S10.1, S21.8.
+pub fn route_timeout(world: &mut World<'_>, slot: Slot) {
+    let call = &mut world.calls[slot.index];
+    call.route_timer = Timer::NONE;
+    let attempt = std::mem::replace(&mut call.attempt, Slot::NONE);
+    if !attempt.is_none() {
+        attempt::count(world, slot.index, Counter::Timeout);
+        cut_short(world, attempt, Failure::RouteTimeout);
+    }
+    give_failure(world, slot.index, Failure::RouteTimeout);
+}
+
+/// Ends an attempt from above. Its host hears of it only if the attempt had its stream. Source: semantics S8.2.
+fn cut_short(world: &mut World<'_>, slot: Slot, failure: Failure) {
+    let attempt = &world.attempts[slot.index];
+    let (cluster, host, counted) = (attempt.upstream, attempt.host, attempt.counted);
+    if attempt.phase != Phase::Pending
+        && let Some(report) = failure.report()
+    {
+        upstream::observe(world, cluster, host, report);
+        let row = world.upstreams[cluster as usize].hosts[host as usize].row;
+        world.recorder.attempt_done(row, true, counted);
+    }
+    abandon(world, slot);
+}
+
+/// The calling application loses patience: it resets the call. Source: design D9.9.
+pub fn app_timeout(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
+    let call = &mut world.calls[slot.index];
+    call.app_timer = Timer::NONE;
+    let attempt = std::mem::replace(&mut call.attempt, Slot::NONE);
+    if !attempt.is_none() {
+        cut_short(world, attempt, Failure::ClientGone);
+    }
+    give_retry_back(world, slot.index);
+    let call = &mut world.calls[slot.index];
+    call.outcome.code = 0;
+    call.outcome.flags.set(Flag::DC);
+    end(world, slot.index)
+}
+
+fn disarm_route_timer(world: &mut World<'_>, index: u32) {
+    let timer = std::mem::replace(&mut world.calls[index].route_timer, Timer::NONE);
+    if !timer.is_none() {
+        world.queue.disarm(timer);
+    }
+}
+
+/// The call's one answer reaches the application, which may try again. Source: design D9.9.
+fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
+    disarm_route_timer(world, index);
+    let call = &mut world.calls[index];
+    if !call.app_timer.is_none() {
+        world.queue.disarm(call.app_timer);
+        call.app_timer = Timer::NONE;
+    }
+    if !call.tried.is_empty() {
+        world.lines.clear(&mut call.tried);
+    }
+    if let Some(row) = call.row {
+        world.recorder.call_done(row, world.now.since(call.born), call.outcome, call.counted);
+    }
+    let ended = Ended { parent: call.parent, spec: call.spec, outcome: call.outcome };
+    if !ended.outcome.is_success() && app_tries_again(world, index) {
+        return None;
+    }
+    world.calls.remove(index);
+    Some(ended)
+}
+
+/// The application's own retry: another call, with luck of its own. Source: design D2, D9.9.
+#[cold]
+fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
+    let call = &world.calls[index];
+    let (most, key, target, number, shape) = match call.parent {
+        Parent::Request(request) => {
+            let request = &world.requests[request];
+            let class = &world.plan.mesh.clients.rows()[request.client as usize].classes[call.spec as usize];
+            (class.attempts.get(), request.fate, &class.target, 0, world.shapes.of_request(request))
+        }
+        Parent::Attempt(slot) => {
+            let id = CallSpecId::from_index(call.spec as usize);
+            let spec = &world.plan.mesh.calls[id];
+            let Some(parent) = world.attempts.get(slot) else { return false };
+            let (key, shape) = (parent.key, parent.shape);
+            (spec.attempts.get(), key, &spec.target, spec.index, world.shapes.of_call(world.plan, id, shape))
+        }
+        Parent::Nobody => return false,
+    };
+    let tries = call.tries + 1;
+    if u32::from(tries) >= most {
+        return false;
+    }
+    let number = number + (u64::from(tries) << 16);
+    let again = Call {
+        key: draw(key ^ target.name_hash, Purpose::Call, number),
+        spec: call.spec,
+        shape,
+        proxy: call.proxy,
+        hops: call.hops,
+        counted: call.counted,
+        tries,
+        ..Call::new(0, call.parent, world.now)
+    };
+    // The slot changes its life with the call, so that nothing of the old one finds the new.
+    world.calls.remove(index);
+    start(world, again);
+    true
+}

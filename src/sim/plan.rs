@@ -1,0 +1,349 @@
+//! The mesh made ready to run: one flat row per route, step and cluster, quantile tables instead of distributions.
+//! Built once per mesh and shared by all replications; nothing in it changes during a run.
+
+use std::ops::Range;
+
+use crate::kernel::distribution::{Distribution, Sampler};
+use crate::kernel::random::Chance;
+use crate::kernel::{Id, SimDuration};
+use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
+use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable};
+use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
+use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
+use crate::policy::pool::Rules;
+use crate::policy::route::Router;
+use crate::policy::timeout;
+
+/// No row.
+pub const NIL: u32 = u32::MAX;
+
+/// A mesh, ready to run.
+pub struct Plan<'m> {
+    pub mesh: &'m Mesh,
+    samplers: Vec<Sampler>,
+    /// Distinct constant delays of timers; a run makes a lane of each.
+    pub delays: Vec<SimDuration>,
+    pub tables: Vec<TablePlan>,
+    pub routes: Vec<RoutePlan<'m>>,
+    pub clusters: Vec<ClusterPlan>,
+    pub workloads: Vec<WorkloadPlan<'m>>,
+    pub steps: Vec<StepPlan>,
+    pub calls: Vec<CallPlan>,
+    /// By client and class: the application's own timeout, as a delay.
+    pub class_timeouts: Vec<Vec<u32>>,
+    pub network: NetworkPlan,
+    pub think: Vec<Option<SamplerId>>,
+    pub propagation: SamplerId,
+    pub proxy_age: SamplerId,
+}
+
+/// A row of the samplers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamplerId(u32);
+
+/// One route table's matcher and where its routes begin.
+pub struct TablePlan {
+    pub router: Router,
+    /// Row of the first route of every virtual host, in the router's numbering.
+    first_route: Vec<u32>,
+}
+
+impl TablePlan {
+    /// The row of a matched route.
+    pub fn route(&self, virtual_host: usize, route: usize) -> u32 {
+        self.first_route[virtual_host] + route as u32
+    }
+}
+
+/// One route.
+pub struct RoutePlan<'m> {
+    pub route: &'m Route,
+    pub destinations: &'m [Destination],
+    /// Sum of the weights; 0 where there is no choice.
+    pub total_weight: u64,
+    /// Status that the proxy answers itself; 0: it forwards.
+    pub respond: u16,
+    pub fault: Option<&'m FaultSpec>,
+    pub retry: Option<&'m RetrySpec>,
+    pub mirrors: &'m [Mirror],
+    /// Rows of `delays`, or [`NIL`].
+    pub timeout: u32,
+    pub per_try: u32,
+    /// Says something of the request that depends on its `stream_id`.
+    pub draws_stream_id: bool,
+}
+
+pub struct ClusterPlan {
+    pub rules: Rules,
+    /// Row of `delays`.
+    pub connect_timeout: SimDuration,
+    pub weights: Vec<u32>,
+}
+
+pub struct WorkloadPlan<'m> {
+    pub workload: &'m Workload,
+    /// `u32::MAX`: unlimited.
+    pub concurrency: u32,
+    pub queue_limit: u32,
+    pub shares_cores: bool,
+    pub is_async: bool,
+    pub errors: Option<ErrorPlan>,
+    pub operations: Vec<OperationPlan>,
+    /// Error incidents, by their number in the workload.
+    pub incident_errors: Vec<Option<ErrorPlan>>,
+}
+
+#[derive(Clone, Copy)]
+pub struct ErrorPlan {
+    pub rate: Chance,
+    pub status: u16,
+    pub service_time: Option<SamplerId>,
+}
+
+pub struct OperationPlan {
+    pub steps: Range<u32>,
+    /// What an error takes where nothing else is said. Source: design D9.11.
+    pub first_work: Option<SamplerId>,
+}
+
+/// One step of an operation.
+pub enum StepPlan {
+    Work(SamplerId),
+    Calls(Vec<CallSpecId>),
+}
+
+pub struct CallPlan {
+    pub share: Chance,
+    pub on_error: OnError,
+    /// Row of `delays`, or [`NIL`].
+    pub timeout: u32,
+    pub attempts: u8,
+}
+
+/// One-way latencies.
+pub struct NetworkPlan {
+    pub in_zone: SamplerId,
+    pub between_zones: SamplerId,
+    pub between_regions: SamplerId,
+    pub proxy: SamplerId,
+    /// Every leg takes no time.
+    pub is_free: bool,
+}
+
+impl<'m> Plan<'m> {
+    /// Makes `mesh` ready. Costs a few milliseconds per distribution; a run then costs none of it.
+    pub fn compile(mesh: &'m Mesh) -> Plan<'m> {
+        let mut parts = Parts { seen: Vec::new(), samplers: Vec::new(), delays: Vec::new() };
+        let network = NetworkPlan::new(mesh, &mut parts);
+        let propagation = parts.sampler(&mesh.propagation);
+        let proxy_age = parts.sampler(&mesh.proxy.age);
+        let mut routes = Vec::new();
+        let tables = mesh.tables.rows().iter().map(|table| parts.table(table, &mut routes)).collect();
+        let mut steps = Vec::new();
+        let workloads =
+            mesh.workloads.rows().iter().map(|workload| parts.workload(workload, &mut steps)).collect();
+        let calls = mesh.calls.rows().iter().map(|call| CallPlan {
+            share: call.share,
+            on_error: call.on_error,
+            timeout: parts.delay(call.timeout),
+            attempts: u8::try_from(call.attempts.get()).unwrap_or(u8::MAX),
+        });
+        let calls = calls.collect();
+        let clusters = mesh.clusters.rows().iter().map(|cluster| ClusterPlan {
+            rules: Rules::new(&cluster.connection),
+            connect_timeout: cluster.connection.connect_timeout,
+            weights: cluster.hosts.iter().map(|host| host.weight).collect(),
+        });
+        let clusters = clusters.collect();
+        let class_timeouts = mesh
+            .clients
+            .rows()
+            .iter()
+            .map(|client| client.classes.iter().map(|class| parts.delay(class.timeout)).collect())
+            .collect();
+        let think = mesh.clients.rows().iter().map(|client| match &client.load {
+            crate::kernel::arrivals::Load::Closed { think, .. } => Some(parts.sampler(think)),
+            _ => None,
+        });
+        let think = think.collect();
+        let Parts { samplers, delays, .. } = parts;
+        Plan {
+            mesh,
+            samplers,
+            delays,
+            tables,
+            routes,
+            clusters,
+            workloads,
+            steps,
+            calls,
+            class_timeouts,
+            network,
+            think,
+            propagation,
+            proxy_age,
+        }
+    }
+
+    #[inline]
+    pub fn sampler(&self, id: SamplerId) -> &Sampler {
+        &self.samplers[id.0 as usize]
+    }
+
+    #[inline]
+    pub fn workload(&self, id: WorkloadId) -> &WorkloadPlan<'m> {
+        &self.workloads[id.index()]
+    }
+
+    #[inline]
+    pub fn cluster(&self, id: ClusterId) -> &ClusterPlan {
+        &self.clusters[id.index()]
+    }
+
+    #[inline]
+    pub fn call(&self, id: CallSpecId) -> &CallPlan {
+        &self.calls[id.index()]
+    }
+
+    pub fn table(&self, id: RouteTableId) -> &TablePlan {
+        &self.tables[id.index()]
+    }
+
+    /// The one-way latency between a proxy's pod and a pod.
+    pub fn link(&self, proxy: ProxyId, pod: PodId) -> &Sampler {
+        let from = &self.mesh.proxies[proxy];
+        self.sampler(self.between(from.zone, self.mesh.pods[pod].zone))
+    }
+
+    fn between(&self, a: ZoneId, b: ZoneId) -> SamplerId {
+        let (here, there) = (&self.mesh.zones[a], &self.mesh.zones[b]);
+        if a == b {
+            self.network.in_zone
+        } else if here.region == there.region {
+            self.network.between_zones
+        } else {
+            self.network.between_regions
+        }
+    }
+
+    /// Whether the proxy itself adds latency.
+    pub fn has_envoy(&self, proxy: ProxyId) -> bool {
+        self.mesh.proxies[proxy].kind != ProxyKind::Bare
+    }
+}
+
+impl NetworkPlan {
+    fn new(mesh: &Mesh, parts: &mut Parts) -> NetworkPlan {
+        let in_zone = parts.sampler(&mesh.network.latency);
+        let between_zones = parts.sampler(&mesh.network.between_zones);
+        let between_regions = parts.sampler(&mesh.network.between_regions);
+        let proxy = parts.sampler(&mesh.proxy.latency);
+        let is_zero = |id: SamplerId| parts.samplers[id.0 as usize].is_zero();
+        let one_zone = mesh.zones.len() <= 1;
+        let is_free =
+            is_zero(in_zone) && is_zero(proxy) && (one_zone || is_zero(between_zones) && is_zero(between_regions));
+        NetworkPlan { in_zone, between_zones, between_regions, proxy, is_free }
+    }
+}
+
+/// What is made while compiling: equal distributions share a sampler, equal delays a lane.
+struct Parts {
+    seen: Vec<Distribution>,
+    samplers: Vec<Sampler>,
+    delays: Vec<SimDuration>,
+}
+
+impl Parts {
+    fn sampler(&mut self, distribution: &Distribution) -> SamplerId {
+        let found = self.seen.iter().position(|seen| seen == distribution);
+        let index = found.unwrap_or_else(|| {
+            self.seen.push(distribution.clone());
+            self.samplers.push(Sampler::new(distribution));
+            self.seen.len() - 1
+        });
+        SamplerId(index as u32)
+    }
+
+    fn delay(&mut self, delay: Option<SimDuration>) -> u32 {
+        let Some(delay) = delay else { return NIL };
+        let found = self.delays.iter().position(|seen| *seen == delay);
+        found.unwrap_or_else(|| {
+            self.delays.push(delay);
+            self.delays.len() - 1
+        }) as u32
+    }
+
+    fn table<'m>(&mut self, table: &'m RouteTable, routes: &mut Vec<RoutePlan<'m>>) -> TablePlan {
+        let mut first_route = Vec::new();
+        for host in table.listeners.values().flatten() {
+            first_route.push(routes.len() as u32);
+            for route in &host.routes {
+                routes.push(self.route(route));
+            }
+        }
+        TablePlan { router: Router::new(table), first_route }
+    }
+
+    fn route<'m>(&mut self, route: &'m Route) -> RoutePlan<'m> {
+        let (destinations, respond): (&[Destination], u16) = match &route.action {
+            Action::Forward(destinations) => (destinations, 0),
+            Action::Respond(code) => (&[], *code),
+        };
+        let choice = destinations.len() > 1;
+        let per_try = route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        RoutePlan {
+            route,
+            destinations,
+            total_weight: if choice { destinations.iter().map(|d| u64::from(d.weight)).sum() } else { 0 },
+            respond,
+            fault: route.fault.as_ref(),
+            retry: route.retry.as_ref(),
+            mirrors: &route.mirrors,
+            timeout: self.delay(route.timeout),
+            per_try: self.delay(timeout::per_try(per_try, route.timeout)),
+            draws_stream_id: choice || !route.mirrors.is_empty(),
+        }
+    }
+
+    fn error(&mut self, spec: &ErrorSpec) -> ErrorPlan {
+        ErrorPlan {
+            rate: spec.rate,
+            status: spec.status,
+            service_time: spec.service_time.as_ref().map(|time| self.sampler(time)),
+        }
+    }
+
+    fn workload<'m>(&mut self, workload: &'m Workload, steps: &mut Vec<StepPlan>) -> WorkloadPlan<'m> {
+        let operations = workload.operations.iter().map(|operation| {
+            let first = steps.len() as u32;
+            let mut first_work = None;
+            for step in &operation.steps {
+                steps.push(match step {
+                    Step::Work(time) => {
+                        let sampler = self.sampler(time);
+                        first_work = first_work.or(Some(sampler));
+                        StepPlan::Work(sampler)
+                    }
+                    Step::Calls(calls) => StepPlan::Calls(calls.clone()),
+                });
+            }
+            OperationPlan { steps: first..steps.len() as u32, first_work }
+        });
+        let operations = operations.collect();
+        let incident_errors = workload.incidents.iter().map(|incident| match &incident.kind {
+            crate::mesh::workload::IncidentKind::Errors(spec) => Some(self.error(spec)),
+            _ => None,
+        });
+        let incident_errors = incident_errors.collect();
+        WorkloadPlan {
+            workload,
+            concurrency: workload.concurrency.map_or(u32::MAX, std::num::NonZero::get),
+            queue_limit: workload.queue.unwrap_or(u32::MAX),
+            shares_cores: workload.discipline == Discipline::ProcessorSharing,
+            is_async: workload.threading == Threading::Async,
+            errors: workload.errors.as_ref().map(|spec| self.error(spec)),
+            operations,
+            incident_errors,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Everything that changes during a run, in flat tables named by numbers. State lies where Envoy keeps it: balancers
+//! and pools per worker, breakers and detectors per proxy and cluster, nothing between two proxies.
+
+use crate::kernel::fifo::{Arena, Fifo, Place};
+use crate::kernel::queue::{Lane, Queue, Timer};
+use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
+use crate::kernel::slab::{Slab, Slot};
+use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::{ClusterId, Flags, Outcome, PodId, ProxyId, RouteTableId};
+use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
+use crate::metrics::results::Clock;
+use crate::policy::balance::{self, Balancer};
+use crate::policy::outlier::Detector;
+use crate::policy::pool::{Breakers, Connections, Pool};
+use crate::sim::client::ClientState;
+use crate::sim::endpoint::PodState;
+use crate::sim::event::Event;
+use crate::sim::plan::{NIL, Plan};
+use crate::sim::shapes::Shapes;
+
+/// One run of one replication.
+pub struct World<'p> {
+    pub plan: &'p Plan<'p>,
+    pub now: SimTime,
+    pub queue: Queue<Event>,
+    /// By row of the plan's delays.
+    pub lanes: Vec<Lane>,
+    pub shapes: Shapes,
+    pub requests: Slab<Request>,
+    pub calls: Slab<Call>,
+    pub attempts: Slab<Attempt>,
+    pub connections: Connections,
+    /// Waiting lines: at pools, at pods, and the hosts that calls have tried.
+    pub lines: Arena,
+    pub proxies: Vec<ProxyState>,
+    pub upstreams: Vec<Upstream>,
+    pub pods: Vec<PodState>,
+    pub clients: Vec<ClientState>,
+    pub recorder: Recorder,
+    pub clock: Clock,
+}
+
+/// One Envoy.
+pub struct ProxyState {
+    pub root: u64,
+    /// The routes that it has been given last.
+    pub table: RouteTableId,
+    /// When the last configuration push reaches it: later ones never overtake.
+    pub last_push: SimTime,
+    /// Nanoseconds that it has run at t = 0.
+    pub age: u64,
+    /// Pods that it has been told are not ready.
+    pub unready: Vec<PodId>,
+    /// By cluster: its row of `upstreams`, or [`NIL`] before first use.
+    pub upstreams: Vec<u32>,
+}
+
+/// One cluster at one proxy.
+pub struct Upstream {
+    pub cluster: ClusterId,
+    pub proxy: ProxyId,
+    pub row: ClusterRow,
+    pub breakers: Breakers,
+    /// Streams on connections, per host over all workers.
+    pub active: Vec<u32>,
+    pub hosts: Vec<UpstreamHost>,
+    /// Hosts that the balancers may pick, as they have been told.
+    pub available: Vec<u32>,
+    pub generation: u32,
+    /// When the balancers were last told of a change, and whether another waits for the window's end. S21.1.
+    pub told: Option<SimTime>,
+    pub is_merging: bool,
+    /// By worker; made when first used.
+    pub workers: Vec<Option<WorkerState>>,
+    pub detector: Option<Detector>,
+    pub is_sweeping: bool,
+}
+
+pub struct UpstreamHost {
+    pub pod: PodId,
+    pub row: HostRow,
+    pub tls: bool,
+    pub is_ready: bool,
+    pub ejections: u64,
+    /// When the present ejection began.
+    pub ejected_since: SimTime,
+    pub ejected_nanos: u64,
+}
+
+/// What each worker of a proxy has for itself.
+pub struct WorkerState {
+    pub balancer: Box<dyn Balancer>,
+    /// By host.
+    pub pools: Vec<Pool>,
+}
+
+/// What a client asked for, end to end.
+pub struct Request {
+    /// The key of all its luck. Source: design D2.
+    pub fate: u64,
+    pub born: SimTime,
+    /// Number of its birth, or of the user's request in a closed loop.
+    pub number: u64,
+    pub client: u32,
+    pub class: u32,
+    /// User of a closed loop, else [`NIL`].
+    pub user: u32,
+    pub counted: bool,
+}
+
+/// Whom a call answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// A client's request.
+    Request(u32),
+    /// The attempt that a calling pod serves.
+    Attempt(Slot),
+    /// Nobody: a mirrored copy.
+    Nobody,
+}
+
+/// One hop of a request: from the calling proxy's decision to its answer.
+pub struct Call {
+    pub key: u64,
+    /// When it, or its present try by the application, reached the proxy.
+    pub born: SimTime,
+    pub parent: Parent,
+    /// What its caller wrote: a row of the mesh's calls, or the request's class.
+    pub spec: u32,
+    pub shape: u32,
+    pub proxy: u32,
+    /// Row of the plan's routes, or [`NIL`] before it is matched.
+    pub route: u32,
+    /// Row of `upstreams`, or [`NIL`] where it has none.
+    pub upstream: u32,
+    /// Its present attempt.
+    pub attempt: Slot,
+    pub route_timer: Timer,
+    pub app_timer: Timer,
+    /// Hosts tried so far, for the `previous_hosts` predicate.
+    pub tried: Fifo,
+    /// `None` until it is meant for a cluster.
+    pub row: Option<ClusterRow>,
+    pub outcome: Outcome,
+    pub worker: u16,
+    /// Attempts started, which is also the number of the next.
+    pub attempts: u16,
+    pub retries_left: u16,
+    /// Tries of the application itself so far.
+    pub tries: u8,
+    pub hops: u8,
+    /// Its request counts in the statistics.
+    pub counted: bool,
+    /// It holds one of the cluster's active retries.
+    pub is_retrying: bool,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits in the pool for a connection.
+    Pending,
+    /// On its way to the pod.
+    Sent,
+    /// At the pod: waiting, or served.
+    Serving,
+    /// The answer is on its way back, or the news that the connection is gone.
+    Returning,
+    /// Nobody will ever answer.
+    Lost,
+}
+
+/// One try of a call on one host. It lives until both the caller and the pod have done with it.
+pub struct Attempt {
+    pub key: u64,
+    pub call: u32,
+    pub upstream: u32,
+    pub host: u32,
+    pub pod: PodId,
+    pub connection: u32,
+    pub per_try_timer: Timer,
+    /// Its place at the pool, or at the pod.
+    pub place: Place,
+    /// What it looks like, for its operation and the calls that it makes.
+    pub shape: u32,
+    /// Row of the workload's operations; [`NIL`] where none matches, or it fails.
+    pub operation: u32,
+    /// Row of the plan's steps.
+    pub step: u32,
+    /// Calls of the present step that have not ended.
+    pub open_calls: u32,
+    /// Work left, where cores are shared or the pod hangs.
+    pub work_left: u64,
+    /// The answer's status, or the one that it will be.
+    pub status: u16,
+    pub worker: u16,
+    pub phase: Phase,
+    pub hops: u8,
+    pub counted: bool,
+    /// The caller has given it up; the pod may still work at it.
+    pub is_abandoned: bool,
+    /// It holds one of the pod's slots.
+    pub has_slot: bool,
+}
+
+impl<'p> World<'p> {
+    /// The state of cluster `cluster` at `proxy`, made at its first use.
+    #[inline]
+    pub fn upstream(&mut self, proxy: ProxyId, cluster: ClusterId) -> u32 {
+        let state = &self.proxies[proxy.index()];
+        match state.upstreams.get(cluster.index()) {
+            Some(row) if *row != NIL => *row,
+            _ => self.make_upstream(proxy, cluster),
+        }
+    }
+
+    #[cold]
+    fn make_upstream(&mut self, proxy: ProxyId, id: ClusterId) -> u32 {
+        let mesh = self.plan.mesh;
+        let cluster = &mesh.clusters[id];
+        let service = &mesh.services[cluster.service].name;
+        let source = &mesh.proxies[proxy].source;
+        let row = self.recorder.cluster_row(source, service, cluster.port, &cluster.subset);
+        let unready = &self.proxies[proxy.index()].unready;
+        let hosts: Vec<UpstreamHost> = cluster
+            .hosts
+            .iter()
+            .map(|host| {
+                let pod = &mesh.pods[host.pod];
+                UpstreamHost {
+                    pod: host.pod,
+                    row: self.recorder.host_row(service, &cluster.subset, &pod.name, &mesh.zones[pod.zone].name),
+                    tls: host.tls,
+                    is_ready: !unready.contains(&host.pod),
+                    ejections: 0,
+                    ejected_since: SimTime::ZERO,
+                    ejected_nanos: 0,
+                }
+            })
+            .collect();
+        let index = self.upstreams.len() as u32;
+        self.upstreams.push(Upstream {
+            cluster: id,
+            proxy,
+            row,
+            breakers: Breakers::new(&cluster.breakers),
+            active: vec![0; hosts.len()],
+            available: (0..hosts.len() as u32).filter(|host| hosts[*host as usize].is_ready).collect(),
+            detector: cluster.outlier.as_ref().map(|spec| Detector::new(spec, hosts.len())),
+            hosts,
+            generation: 0,
+            told: None,
+            is_merging: false,
+            workers: (0..mesh.proxy.workers.get()).map(|_| None).collect(),
+            is_sweeping: false,
+        });
+        let known = &mut self.proxies[proxy.index()].upstreams;
+        if known.len() <= id.index() {
+            known.resize(mesh.clusters.len(), NIL);
+        }
+        known[id.index()] = index;
+        index
+    }
+
+    /// Makes what worker `worker` has of an upstream.
+    #[cold]
+    pub fn make_worker(&mut self, upstream: u32, worker: u16) {
+        let Upstream { cluster, proxy, ref hosts, .. } = self.upstreams[upstream as usize];
+        let cluster = &self.plan.mesh.clusters[cluster];
+        let key = self.proxies[proxy.index()].root ^ name_hash(&cluster.name);
+        let seed = draw(key, Purpose::BalancerSeed, u64::from(worker));
+        let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
+        let pools = hosts.iter().map(|_| Pool::default()).collect();
+        self.upstreams[upstream as usize].workers[usize::from(worker)] = Some(WorkerState { balancer, pools });
+    }
+
+    /// The row of a cluster that may not exist, for calls that were meant for it.
+    #[cold]
+    pub fn row_of(&mut self, proxy: ProxyId, service: &str, port: u16, subset: &str) -> ClusterRow {
+        let source = &self.plan.mesh.proxies[proxy].source;
+        self.recorder.cluster_row(source, service, port, subset)
+    }
+
+    pub fn lane(&self, delay: u32) -> Lane {
+        self.lanes[delay as usize]
+    }
+}
+
+impl Call {
+    pub fn new(key: u64, parent: Parent, now: SimTime) -> Call {
+        Call {
+            key,
+            born: now,
+            parent,
+            spec: NIL,
+            shape: NIL,
+            proxy: NIL,
+            route: NIL,
+            upstream: NIL,
+            attempt: Slot::NONE,
+            route_timer: Timer::NONE,
+            app_timer: Timer::NONE,
+            tried: Fifo::default(),
+            row: None,
+            outcome: Outcome { code: 0, flags: Flags::NONE },
+            worker: 0,
+            attempts: 0,
+            retries_left: 0,
+            tries: 0,
+            hops: 0,
+            counted: false,
+            is_retrying: false,
+        }
+    }
+}
+
+/// The proxies as they are at t = 0.
+pub fn proxies(plan: &Plan<'_>, seed: u64, replication: u64) -> Vec<ProxyState> {
+    let first = plan.mesh.states.rows().first().expect("there is a state at t = 0");
+    let age = plan.sampler(plan.proxy_age);
+    let states = plan.mesh.proxies.iter().map(|(id, proxy)| {
+        let root = entity_root(seed, replication, &format!("proxy/{}", proxy.name));
+        ProxyState {
+            root,
+            table: first.tables[id],
+            last_push: SimTime::ZERO,
+            age: age.sample(draw(root, Purpose::ProxyAge, 0)).nanos(),
+            unready: Vec::new(),
+            upstreams: Vec::new(),
+        }
+    });
+    states.collect()
+}
+
+/// How long after the first of two host changes the second waits at the most. Source: semantics S21.1.
+pub const MERGE_WINDOW: SimDuration = SimDuration::from_secs(1);
