@@ -1,6 +1,7 @@
 //! The mesh made ready to run: one flat row per route, step and cluster, quantile tables instead of distributions.
 //! Built once per mesh and shared by all replications; nothing in it changes during a run.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::kernel::distribution::{Distribution, Sampler};
@@ -11,7 +12,8 @@ use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable};
 use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
 use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
 use crate::policy::pool::Rules;
-use crate::policy::route::Router;
+use crate::policy::request::RequestShape;
+use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
 
 /// No row.
@@ -43,15 +45,20 @@ pub struct SamplerId(u32);
 
 /// One route table's matcher and where its routes begin.
 pub struct TablePlan {
-    pub router: Router,
-    /// Row of the first route of every virtual host, in the router's numbering.
-    first_route: Vec<u32>,
+    router: Router,
+    /// By port: row of the first route of every virtual host.
+    first_route: BTreeMap<u16, Vec<u32>>,
 }
 
 impl TablePlan {
-    /// The row of a matched route.
-    pub fn route(&self, virtual_host: usize, route: usize) -> u32 {
-        self.first_route[virtual_host] + route as u32
+    /// The row of the route that a request takes, or [`NIL`] for none.
+    pub fn find(&self, shape: &RequestShape) -> u32 {
+        self.router.find(shape).map_or(NIL, |path| self.first_route[&path.port][path.virtual_host] + path.route as u32)
+    }
+
+    /// Whether any match looks at this header.
+    pub fn reads_header(&self, name: &str) -> bool {
+        self.router.reads_header(name)
     }
 }
 
@@ -101,6 +108,8 @@ pub struct ErrorPlan {
 }
 
 pub struct OperationPlan {
+    /// `None`: every request.
+    pub condition: Option<Condition>,
     pub steps: Range<u32>,
     /// What an error takes where nothing else is said. Source: design D9.11.
     pub first_work: Option<SamplerId>,
@@ -274,12 +283,16 @@ impl Parts {
     }
 
     fn table<'m>(&mut self, table: &'m RouteTable, routes: &mut Vec<RoutePlan<'m>>) -> TablePlan {
-        let mut first_route = Vec::new();
-        for host in table.listeners.values().flatten() {
-            first_route.push(routes.len() as u32);
-            for route in &host.routes {
-                routes.push(self.route(route));
+        let mut first_route = BTreeMap::new();
+        for (port, hosts) in &table.listeners {
+            let mut firsts = Vec::with_capacity(hosts.len());
+            for host in hosts {
+                firsts.push(routes.len() as u32);
+                for route in &host.routes {
+                    routes.push(self.route(route));
+                }
             }
+            first_route.insert(*port, firsts);
         }
         TablePlan { router: Router::new(table), first_route }
     }
@@ -327,7 +340,15 @@ impl Parts {
                     Step::Calls(calls) => StepPlan::Calls(calls.clone()),
                 });
             }
-            OperationPlan { steps: first..steps.len() as u32, first_work }
+            if first_work.is_none() {
+                // Every operation passes through the queue once, so that a burst of empty ones is no recursion.
+                let nothing = self.sampler(&Distribution::Constant(SimDuration::ZERO));
+                steps.insert(first as usize, StepPlan::Work(nothing));
+            }
+            let condition = operation.condition.as_ref().map(|condition| {
+                Condition::new(condition).expect("`resolve` admits only patterns that compile")
+            });
+            OperationPlan { condition, steps: first..steps.len() as u32, first_work }
         });
         let operations = operations.collect();
         let incident_errors = workload.incidents.iter().map(|incident| match &incident.kind {

@@ -1,0 +1,225 @@
+//! What requests look like, told once and numbered. Routes, operations and onward calls depend on a request's look
+//! alone, so each answer is worked out when it is first needed and looked up in a table from then on: no string is
+//! touched per request. Source: design D9.8.
+//!
+//! A user of a client's population is part of the shape only where some match reads what names the user.
+
+use std::collections::BTreeMap;
+
+use crate::kernel::Id;
+use crate::mesh::routing::HeaderOps;
+use crate::mesh::workload::UserCarrier;
+use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
+use crate::policy::request::RequestShape;
+use crate::sim::plan::{NIL, Plan};
+use crate::sim::world::Request;
+
+/// Not asked yet.
+const UNKNOWN: u32 = u32::MAX - 1;
+
+/// Answers by two small numbers, filled in as they are needed.
+#[derive(Default)]
+struct Memo {
+    rows: Vec<Vec<u32>>,
+}
+
+impl Memo {
+    fn new(rows: usize) -> Memo {
+        Memo { rows: vec![Vec::new(); rows] }
+    }
+
+    #[inline]
+    fn get(&self, row: usize, column: u32) -> Option<u32> {
+        self.rows[row].get(column as usize).copied().filter(|answer| *answer != UNKNOWN)
+    }
+
+    fn set(&mut self, row: usize, column: u32, answer: u32) {
+        let row = &mut self.rows[row];
+        if row.len() <= column as usize {
+            row.resize(column as usize + 1, UNKNOWN);
+        }
+        row[column as usize] = answer;
+    }
+}
+
+/// All shapes of a run, by number.
+pub struct Shapes {
+    shapes: Vec<RequestShape>,
+    numbers: BTreeMap<RequestShape, u32>,
+    /// By client: the row of its first class in `classes`.
+    first_class: Vec<u32>,
+    /// Class and user.
+    classes: Memo,
+    /// By client: whether its users' names can be read by anything.
+    reads_user: Vec<bool>,
+    routes: Memo,
+    /// Route and shape; `None` rows never change a request.
+    routed: Memo,
+    /// Destination of a route, counted over all routes, and shape.
+    sent_to: BTreeMap<(u32, u32, u32), u32>,
+    operations: Memo,
+    calls: Memo,
+}
+
+impl Shapes {
+    pub fn new(plan: &Plan<'_>) -> Shapes {
+        let clients = plan.mesh.clients.rows();
+        let mut first_class = Vec::with_capacity(clients.len());
+        let mut count = 0;
+        for client in clients {
+            first_class.push(count);
+            count += client.classes.len() as u32;
+        }
+        let reads_user = clients.iter().map(|client| {
+            client.users.as_ref().is_some_and(|users| match &users.carrier {
+                UserCarrier::Header(name) => reads_header(plan, name),
+                UserCarrier::Cookie(_) => reads_header(plan, "cookie"),
+                UserCarrier::SourceIp => false,
+            })
+        });
+        Shapes {
+            shapes: Vec::new(),
+            numbers: BTreeMap::new(),
+            first_class,
+            classes: Memo::new(count as usize),
+            reads_user: reads_user.collect(),
+            routes: Memo::new(plan.tables.len()),
+            routed: Memo::new(plan.routes.len()),
+            sent_to: BTreeMap::new(),
+            operations: Memo::new(plan.workloads.len()),
+            calls: Memo::new(plan.mesh.calls.len()),
+        }
+    }
+
+    fn number(&mut self, shape: RequestShape) -> u32 {
+        if let Some(number) = self.numbers.get(&shape) {
+            return *number;
+        }
+        let number = self.shapes.len() as u32;
+        self.shapes.push(shape.clone());
+        self.numbers.insert(shape, number);
+        number
+    }
+
+    /// The shape of a client's request. `user`: its number in the population, or [`NIL`].
+    #[inline]
+    pub fn of_class(&mut self, plan: &Plan<'_>, client: u32, class: u32, user: u32) -> u32 {
+        let user = if user == NIL || !self.reads_user[client as usize] { 0 } else { user + 1 };
+        let row = (self.first_class[client as usize] + class) as usize;
+        self.classes.get(row, user).unwrap_or_else(|| self.make_of_class(plan, client, class, user))
+    }
+
+    /// `user` counts from 1 here.
+    #[cold]
+    fn make_of_class(&mut self, plan: &Plan<'_>, client: u32, class: u32, user: u32) -> u32 {
+        let spec = &plan.mesh.clients.rows()[client as usize];
+        let class_spec = &spec.classes[class as usize];
+        let mut headers = class_spec.headers.clone();
+        if let (Some(users), 1..) = (&spec.users, user) {
+            name_user(&mut headers, &users.carrier, user - 1);
+        }
+        let number = self.number(RequestShape::new(&class_spec.target, &headers));
+        self.classes.set((self.first_class[client as usize] + class) as usize, user, number);
+        number
+    }
+
+    /// The shape that a request had at its birth.
+    pub fn of_request(&mut self, plan: &Plan<'_>, request: &Request) -> u32 {
+        self.of_class(plan, request.client, request.class, request.population_user)
+    }
+
+    /// The row of the route that a request takes, or [`NIL`] (404 NR).
+    #[inline]
+    pub fn route(&mut self, plan: &Plan<'_>, table: RouteTableId, shape: u32) -> u32 {
+        self.routes.get(table.index(), shape).unwrap_or_else(|| {
+            let row = plan.table(table).find(&self.shapes[shape as usize]);
+            self.routes.set(table.index(), shape, row);
+            row
+        })
+    }
+
+    /// The request as the route sends it on, before its destination's own operations.
+    #[inline]
+    pub fn routed(&mut self, plan: &Plan<'_>, route: u32, shape: u32) -> u32 {
+        self.routed.get(route as usize, shape).unwrap_or_else(|| {
+            let changed = self.shapes[shape as usize].routed(plan.routes[route as usize].route, &HeaderOps::default());
+            let number = self.number(changed);
+            self.routed.set(route as usize, shape, number);
+            number
+        })
+    }
+
+    /// The request with its destination's own operations. Source: semantics S2.6.
+    pub fn sent_to(&mut self, plan: &Plan<'_>, route: u32, destination: u32, shape: u32) -> u32 {
+        if let Some(number) = self.sent_to.get(&(route, destination, shape)) {
+            return *number;
+        }
+        let operations = &plan.routes[route as usize].destinations[destination as usize].request_headers;
+        let mut changed = self.shapes[shape as usize].clone();
+        changed.apply(operations);
+        let number = self.number(changed);
+        self.sent_to.insert((route, destination, shape), number);
+        number
+    }
+
+    /// The row of the workload's operations that serves a request, or [`NIL`] (404).
+    #[inline]
+    pub fn operation(&mut self, plan: &Plan<'_>, workload: WorkloadId, shape: u32) -> u32 {
+        self.operations.get(workload.index(), shape).unwrap_or_else(|| {
+            let shape_seen = &self.shapes[shape as usize];
+            let operations = &plan.workload(workload).operations;
+            let serves = operations.iter().position(|operation| {
+                operation.condition.as_ref().is_none_or(|condition| condition.matches(shape_seen))
+            });
+            let row = serves.map_or(NIL, |row| row as u32);
+            self.operations.set(workload.index(), shape, row);
+            row
+        })
+    }
+
+    /// The shape of a call that serves a request: what its step writes, and the headers that are carried on.
+    /// Source: design D9.7.
+    #[inline]
+    pub fn of_call(&mut self, plan: &Plan<'_>, call: CallSpecId, serving: u32) -> u32 {
+        self.calls.get(call.index(), serving).unwrap_or_else(|| self.make_of_call(plan, call, serving))
+    }
+
+    #[cold]
+    fn make_of_call(&mut self, plan: &Plan<'_>, call: CallSpecId, serving: u32) -> u32 {
+        let spec = &plan.mesh.calls[call];
+        let forwards = &plan.mesh.workloads[spec.owner].forward_headers;
+        let carried = self.shapes[serving as usize].headers.iter().filter(|(name, _)| {
+            forwards.as_ref().is_none_or(|names| names.contains(name))
+                && !spec.headers.iter().any(|(own, _)| own == name)
+        });
+        let headers: Vec<(String, String)> = carried.chain(&spec.headers).cloned().collect();
+        let number = self.number(RequestShape::new(&spec.target, &headers));
+        self.calls.set(call.index(), serving, number);
+        number
+    }
+}
+
+fn reads_header(plan: &Plan<'_>, name: &str) -> bool {
+    let by_routes = plan.tables.iter().any(|table| table.reads_header(name));
+    let operations = plan.mesh.workloads.rows().iter().flat_map(|workload| &workload.operations);
+    let mut conditions = operations.filter_map(|operation| operation.condition.as_ref());
+    by_routes
+        || conditions.any(|condition| {
+            condition.headers.iter().chain(&condition.without_headers).any(|(key, _)| key == name)
+        })
+}
+
+/// Users are called `u0`, `u1` ...; cookies share one header.
+fn name_user(headers: &mut Vec<(String, String)>, carrier: &UserCarrier, user: u32) {
+    match carrier {
+        UserCarrier::Header(name) => headers.push((name.clone(), format!("u{user}"))),
+        UserCarrier::Cookie(name) => {
+            let pair = format!("{name}=u{user}");
+            match headers.iter_mut().find(|(key, _)| key == "cookie") {
+                Some((_, cookies)) => *cookies = format!("{cookies}; {pair}"),
+                None => headers.push(("cookie".to_owned(), pair)),
+            }
+        }
+        UserCarrier::SourceIp => {}
+    }
+}
