@@ -4,9 +4,13 @@
 pub mod arrivals;
 pub mod distribution;
 pub mod fifo;
+mod law;
+pub mod quantile;
 pub mod queue;
 pub mod random;
+pub mod sampler;
 pub mod slab;
+pub mod special;
 pub mod table;
 pub mod time;
 
