@@ -13,6 +13,7 @@ pub mod slab;
 pub mod special;
 pub mod table;
 pub mod time;
+pub mod zipf;
 
 pub use table::{Id, Table};
 pub use time::{SimDuration, SimTime};
