@@ -2,6 +2,7 @@
 //! It says no word about meshes and imports nothing of ours.
 
 pub mod arrivals;
+mod births;
 pub mod distribution;
 pub mod fifo;
 mod law;
