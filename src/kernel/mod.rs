@@ -2,13 +2,19 @@
 //! It says no word about meshes and imports nothing of ours.
 
 pub mod arrivals;
+mod births;
 pub mod distribution;
 pub mod fifo;
+mod law;
+pub mod quantile;
 pub mod queue;
 pub mod random;
+pub mod sampler;
 pub mod slab;
+pub mod special;
 pub mod table;
 pub mod time;
+pub mod zipf;
 
 pub use table::{Id, Table};
 pub use time::{SimDuration, SimTime};
