@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::kernel::distribution::{Distribution, Sampler};
+use crate::kernel::distribution::Distribution;
+use crate::kernel::sampler::Sampler;
 use crate::kernel::random::Chance;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
@@ -27,6 +28,8 @@ pub struct Plan<'m> {
     pub delays: Vec<SimDuration>,
     pub tables: Vec<TablePlan>,
     pub routes: Vec<RoutePlan<'m>>,
+    /// Destinations of all routes.
+    pub destinations: u32,
     pub clusters: Vec<ClusterPlan>,
     pub workloads: Vec<WorkloadPlan<'m>>,
     pub steps: Vec<StepPlan>,
@@ -48,6 +51,7 @@ pub struct TablePlan {
     router: Router,
     /// By port: row of the first route of every virtual host.
     first_route: BTreeMap<u16, Vec<u32>>,
+    splits: Vec<(ClusterId, f64)>,
 }
 
 impl TablePlan {
@@ -66,6 +70,8 @@ impl TablePlan {
 pub struct RoutePlan<'m> {
     pub route: &'m Route,
     pub destinations: &'m [Destination],
+    /// Number of the first among those of all routes.
+    pub first_destination: u32,
     /// Sum of the weights; 0 where there is no choice.
     pub total_weight: u64,
     /// Status that the proxy answers itself; 0: it forwards.
@@ -123,6 +129,8 @@ pub enum StepPlan {
 
 pub struct CallPlan {
     pub share: Chance,
+    /// Made every time.
+    pub is_certain: bool,
     pub on_error: OnError,
     /// Row of `delays`, or [`NIL`].
     pub timeout: u32,
@@ -142,17 +150,19 @@ pub struct NetworkPlan {
 impl<'m> Plan<'m> {
     /// Makes `mesh` ready. Costs a few milliseconds per distribution; a run then costs none of it.
     pub fn compile(mesh: &'m Mesh) -> Plan<'m> {
-        let mut parts = Parts { seen: Vec::new(), samplers: Vec::new(), delays: Vec::new() };
+        let mut parts = Parts::default();
         let network = NetworkPlan::new(mesh, &mut parts);
         let propagation = parts.sampler(&mesh.propagation);
         let proxy_age = parts.sampler(&mesh.proxy.age);
         let mut routes = Vec::new();
         let tables = mesh.tables.rows().iter().map(|table| parts.table(table, &mut routes)).collect();
+        let destinations = parts.destinations;
         let mut steps = Vec::new();
         let workloads =
             mesh.workloads.rows().iter().map(|workload| parts.workload(workload, &mut steps)).collect();
         let calls = mesh.calls.rows().iter().map(|call| CallPlan {
             share: call.share,
+            is_certain: call.share == Chance::ALWAYS,
             on_error: call.on_error,
             timeout: parts.delay(call.timeout),
             attempts: u8::try_from(call.attempts.get()).unwrap_or(u8::MAX),
@@ -182,6 +192,7 @@ impl<'m> Plan<'m> {
             delays,
             tables,
             routes,
+            destinations,
             clusters,
             workloads,
             steps,
@@ -216,6 +227,11 @@ impl<'m> Plan<'m> {
 
     pub fn table(&self, id: RouteTableId) -> &TablePlan {
         &self.tables[id.index()]
+    }
+
+    /// The clusters that a table's splits send to, each with its share in per cent.
+    pub fn splits(&self, table: RouteTableId) -> &[(ClusterId, f64)] {
+        &self.tables[table.index()].splits
     }
 
     /// The one-way latency between a proxy's pod and a pod.
@@ -256,7 +272,9 @@ impl NetworkPlan {
 }
 
 /// What is made while compiling: equal distributions share a sampler, equal delays a lane.
+#[derive(Default)]
 struct Parts {
+    destinations: u32,
     seen: Vec<Distribution>,
     samplers: Vec<Sampler>,
     delays: Vec<SimDuration>,
@@ -294,7 +312,7 @@ impl Parts {
             }
             first_route.insert(*port, firsts);
         }
-        TablePlan { router: Router::new(table), first_route }
+        TablePlan { router: Router::new(table), first_route, splits: splits(table) }
     }
 
     fn route<'m>(&mut self, route: &'m Route) -> RoutePlan<'m> {
@@ -304,9 +322,12 @@ impl Parts {
         };
         let choice = destinations.len() > 1;
         let per_try = route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let first_destination = self.destinations;
+        self.destinations += destinations.len() as u32;
         RoutePlan {
             route,
             destinations,
+            first_destination,
             total_weight: if choice { destinations.iter().map(|d| u64::from(d.weight)).sum() } else { 0 },
             respond,
             fault: route.fault.as_ref(),
@@ -367,4 +388,17 @@ impl Parts {
             incident_errors,
         }
     }
+}
+
+fn splits(table: &RouteTable) -> Vec<(ClusterId, f64)> {
+    let mut splits = Vec::new();
+    for route in table.listeners.values().flatten().flat_map(|host| &host.routes) {
+        let Action::Forward(destinations) = &route.action else { continue };
+        let total: u64 = destinations.iter().map(|destination| u64::from(destination.weight)).sum();
+        if destinations.len() > 1 && total > 0 {
+            let share = |weight: u32| 100.0 * f64::from(weight) / total as f64;
+            splits.extend(destinations.iter().filter_map(|to| Some((to.cluster?, share(to.weight)))));
+        }
+    }
+    splits
 }

@@ -55,8 +55,8 @@ pub struct Shapes {
     routes: Memo,
     /// Route and shape; `None` rows never change a request.
     routed: Memo,
-    /// Destination of a route, counted over all routes, and shape.
-    sent_to: BTreeMap<(u32, u32, u32), u32>,
+    /// Destination, counted over all routes, and shape.
+    sent_to: Memo,
     operations: Memo,
     calls: Memo,
 }
@@ -85,7 +85,7 @@ impl Shapes {
             reads_user: reads_user.collect(),
             routes: Memo::new(plan.tables.len()),
             routed: Memo::new(plan.routes.len()),
-            sent_to: BTreeMap::new(),
+            sent_to: Memo::new(plan.destinations as usize),
             operations: Memo::new(plan.workloads.len()),
             calls: Memo::new(plan.mesh.calls.len()),
         }
@@ -151,15 +151,15 @@ impl Shapes {
 
     /// The request with its destination's own operations. Source: semantics S2.6.
     pub fn sent_to(&mut self, plan: &Plan<'_>, route: u32, destination: u32, shape: u32) -> u32 {
-        if let Some(number) = self.sent_to.get(&(route, destination, shape)) {
-            return *number;
-        }
-        let operations = &plan.routes[route as usize].destinations[destination as usize].request_headers;
-        let mut changed = self.shapes[shape as usize].clone();
-        changed.apply(operations);
-        let number = self.number(changed);
-        self.sent_to.insert((route, destination, shape), number);
-        number
+        let route = &plan.routes[route as usize];
+        let row = (route.first_destination + destination) as usize;
+        self.sent_to.get(row, shape).unwrap_or_else(|| {
+            let mut changed = self.shapes[shape as usize].clone();
+            changed.apply(&route.destinations[destination as usize].request_headers);
+            let number = self.number(changed);
+            self.sent_to.set(row, shape, number);
+            number
+        })
     }
 
     /// The row of the workload's operations that serves a request, or [`NIL`] (404).

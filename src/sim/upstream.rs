@@ -30,6 +30,7 @@ fn eject(world: &mut World<'_>, index: u32, request: EjectionRequest) {
     let mut jitter = Draw::starting(key, Purpose::EjectionJitter, host.ejections);
     let Verdict::Ejected(cause) = detector.eject(request, now, &mut jitter) else { return };
     host.ejections += 1;
+    host.counted_ejections += u64::from(world.clock.counts(now));
     host.ejected_since = now;
     let row = upstream.row;
     let pod = &plan.mesh.pods[host.pod].name;

@@ -82,6 +82,8 @@ pub struct UpstreamHost {
     pub tls: bool,
     pub is_ready: bool,
     pub ejections: u64,
+    /// Those of [warmup, duration).
+    pub counted_ejections: u64,
     /// When the present ejection began.
     pub ejected_since: SimTime,
     pub ejected_nanos: u64,
@@ -105,6 +107,8 @@ pub struct Request {
     pub class: u32,
     /// User of a closed loop, else [`NIL`].
     pub user: u32,
+    /// Number in the client's population, or [`NIL`].
+    pub population_user: u32,
     pub counted: bool,
 }
 
@@ -233,6 +237,7 @@ impl<'p> World<'p> {
                     tls: host.tls,
                     is_ready: !unready.contains(&host.pod),
                     ejections: 0,
+                    counted_ejections: 0,
                     ejected_since: SimTime::ZERO,
                     ejected_nanos: 0,
                 }

@@ -1,0 +1,221 @@
+//! Clients: requests are born, take their luck with them, and end.
+//!
+//! Open loops draw their births in sequence from a stream that depends on no configuration; closed loops think, ask,
+//! wait for the answer and think again. Source: design D2, D9.6, D9.18.
+
+use crate::kernel::arrivals::{Arrivals, Load};
+use crate::kernel::random::{Purpose, draw, entity_root, entity_stream};
+use crate::kernel::zipf::Zipf;
+use crate::kernel::{Id, SimTime};
+use crate::mesh::ClientId;
+use crate::mesh::workload::Client;
+use crate::metrics::recorder::RequestRow;
+use crate::mesh::Outcome;
+use crate::sim::call;
+use crate::sim::event::Event;
+use crate::sim::plan::NIL;
+use crate::sim::world::{Call, Parent, Request, World};
+
+/// One client.
+pub struct ClientState {
+    root: u64,
+    /// `None` for a closed loop.
+    arrivals: Option<Arrivals>,
+    /// Class of the birth that is scheduled, where the load tells it.
+    next_class: Option<usize>,
+    born: u64,
+    /// Requests so far, by user of a closed loop.
+    users: Vec<u64>,
+    /// Upper ends of the classes' shares, in 2^64; one entry less than classes.
+    class_ends: Vec<u64>,
+    population: Option<Zipf>,
+    /// By class.
+    rows: Vec<RequestRow>,
+}
+
+impl ClientState {
+    pub fn new(client: &Client, rows: Vec<RequestRow>, seed: u64, replication: u64) -> ClientState {
+        let name = format!("client/{}", client.name);
+        let users = match &client.load {
+            Load::Closed { users, .. } => vec![0; users.get() as usize],
+            _ => Vec::new(),
+        };
+        let total: f64 = client.classes.iter().map(|class| class.share).sum();
+        let mut upto = 0.0;
+        let ends = client.classes.iter().map(|class| {
+            upto += class.share;
+            (upto / total * 18_446_744_073_709_551_616.0) as u64
+        });
+        let mut class_ends: Vec<u64> = ends.collect();
+        class_ends.pop();
+        let population = client.users.as_ref().map(|users| match users.zipf {
+            Some(exponent) => Zipf::new(users.count.get(), exponent),
+            None => Zipf::uniform(users.count.get()),
+        });
+        ClientState {
+            root: entity_root(seed, replication, &name),
+            arrivals: Arrivals::new(&client.load, entity_stream(seed, replication, &name)),
+            next_class: None,
+            born: 0,
+            users,
+            class_ends,
+            population,
+            rows,
+        }
+    }
+
+    fn class(&self, fate: u64) -> u32 {
+        if self.class_ends.is_empty() {
+            return 0;
+        }
+        let drawn = draw(fate, Purpose::Class, 0);
+        self.class_ends.partition_point(|end| *end <= drawn) as u32
+    }
+}
+
+/// Schedules the first births.
+pub fn begin(world: &mut World<'_>) {
+    for index in 0..world.clients.len() {
+        let client = ClientId::from_index(index);
+        if world.clients[index].arrivals.is_some() {
+            schedule_birth(world, client);
+        }
+        for user in 0..world.clients[index].users.len() {
+            think(world, client, user as u32);
+        }
+    }
+}
+
+#[inline]
+fn schedule_birth(world: &mut World<'_>, client: ClientId) {
+    let state = &mut world.clients[client.index()];
+    let arrivals = state.arrivals.as_mut().expect("an open loop");
+    if let Some(birth) = arrivals.next_birth()
+        && birth.at < world.clock.duration
+    {
+        state.next_class = birth.class;
+        world.queue.push(birth.at, Event::Arrival(client));
+    }
+}
+
+/// A user thinks before each request, the first one too. Source: design D2.
+fn think(world: &mut World<'_>, client: ClientId, user: u32) {
+    let state = &world.clients[client.index()];
+    let sampler = world.plan.think[client.index()].expect("a closed loop thinks");
+    let key = draw(state.root, Purpose::User, u64::from(user));
+    let number = state.users[user as usize];
+    let thinks = world.plan.sampler(sampler).sample(draw(key, Purpose::Think, number));
+    let due = world.now + thinks;
+    if due < world.clock.duration {
+        world.queue.push(due, Event::Thought(client, user));
+    }
+}
+
+/// An open loop's request is born.
+#[inline]
+pub fn arrive(world: &mut World<'_>, client: ClientId) {
+    let state = &mut world.clients[client.index()];
+    let number = state.born;
+    state.born += 1;
+    let class = state.next_class.take();
+    let fate = draw(state.root, Purpose::Request, number);
+    // The next birth first, so that a request's own events come behind it in an instant that they share.
+    schedule_birth(world, client);
+    ask(world, client, fate, number, class, NIL);
+}
+
+/// A closed loop's user asks.
+pub fn thought(world: &mut World<'_>, client: ClientId, user: u32) {
+    let state = &mut world.clients[client.index()];
+    let number = state.users[user as usize];
+    state.users[user as usize] += 1;
+    let key = draw(state.root, Purpose::User, u64::from(user));
+    let fate = draw(key, Purpose::Request, number);
+    ask(world, client, fate, number, None, user);
+}
+
+/// Draws what a request is and sends it. Source: design D2.
+#[inline]
+fn ask(
+    world: &mut World<'_>,
+    client: ClientId,
+    fate: u64,
+    number: u64,
+    class: Option<usize>,
+    user: u32,
+) {
+    let plan = world.plan;
+    let spec = &plan.mesh.clients[client];
+    let state = &world.clients[client.index()];
+    let class = class.map_or_else(|| state.class(fate), |class| class as u32);
+    let population_user = match (&state.population, &spec.users) {
+        (Some(zipf), Some(users)) if !users.without.hits(draw(fate, Purpose::PopulationUser, 1)) => {
+            zipf.pick(draw(fate, Purpose::PopulationUser, 0))
+        }
+        _ => NIL,
+    };
+    let proxy = match spec.proxies.len() {
+        1 => spec.proxies[0],
+        count => {
+            let drawn = u128::from(draw(fate, Purpose::ClientPod, 0));
+            spec.proxies[((drawn * count as u128) >> 64) as usize]
+        }
+    };
+    let counted = world.clock.counts(world.now);
+    let request = world.requests.insert(Request {
+        fate,
+        born: world.now,
+        number,
+        client: client.index() as u32,
+        class,
+        user,
+        population_user,
+        counted,
+    });
+    let target = &spec.classes[class as usize].target;
+    let call = Call {
+        key: draw(fate ^ target.name_hash, Purpose::Call, 0),
+        spec: class,
+        shape: world.shapes.of_class(plan, client.index() as u32, class, population_user),
+        proxy: proxy.index() as u32,
+        counted,
+        ..Call::new(0, Parent::Request(request.index), world.now)
+    };
+    call::start(world, call);
+}
+
+/// A request has its answer.
+#[inline]
+pub fn finished(world: &mut World<'_>, index: u32, outcome: Outcome) {
+    let request = &world.requests[index];
+    let (client, user, born, counted) = (request.client, request.user, request.born, request.counted);
+    let row = world.clients[client as usize].rows[request.class as usize];
+    world.recorder.request_done(row, world.now.since(born), outcome, counted);
+    world.requests.remove(index);
+    if user != NIL {
+        think(world, ClientId::from_index(client as usize), user);
+    }
+}
+
+/// Requests that count and have no answer when the run ends.
+pub fn count_unfinished(world: &mut World<'_>) {
+    let open: Vec<RequestRow> = world
+        .requests
+        .iter()
+        .filter(|(_, request)| request.counted)
+        .map(|(_, request)| world.clients[request.client as usize].rows[request.class as usize])
+        .collect();
+    for row in open {
+        world.recorder.unfinished(row);
+    }
+}
+
+/// True when no request is on its way.
+pub fn all_answered(world: &World<'_>) -> bool {
+    world.requests.is_empty()
+}
+
+/// Births are over from here on.
+pub fn births_end(world: &World<'_>) -> SimTime {
+    world.clock.duration
+}

@@ -1,0 +1,516 @@
+//! A pod: it lets requests in or not, makes them wait, works at them step by step, makes their calls and answers.
+//!
+//! ```text
+//!  accept ─▶ down? full? ─▶ slot or line ─▶ step ─▶ step ... ─▶ respond ─▶ the next in line
+//!                                            work: WorkDone        │
+//!                                            calls: call_ended     ▼ the answer's leg back: Answered
+//! ```
+//!
+//! Source: design D3, D9.9 to D9.14.
+
+use crate::kernel::fifo::{Fifo, Place};
+use crate::kernel::random::{Purpose, draw};
+use crate::kernel::slab::Slot;
+use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::workload::{CrashOf, OnError};
+use crate::mesh::{CallSpecId, PodId, WorkloadId};
+use crate::sim::call;
+use crate::sim::event::Event;
+use crate::sim::network;
+use crate::sim::plan::{ErrorPlan, NIL, SamplerId, StepPlan};
+use crate::sim::sharing::Sharing;
+use crate::sim::world::{Attempt, Call, Parent, Phase, World};
+
+/// Whether a pod serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Up,
+    Down(CrashOf),
+}
+
+/// One pod.
+pub struct PodState {
+    pub workload: WorkloadId,
+    pub condition: Condition,
+    /// Slots taken; with shared cores: requests in service.
+    pub busy: u32,
+    pub waiting: Fifo,
+    /// Product of the slowdowns in force.
+    pub slowdown: f64,
+    /// Error rate in force.
+    pub errors: Option<ErrorPlan>,
+    /// Until then it works slower after a start.
+    pub cold_until: SimTime,
+    /// All work stands still until then.
+    pub hangs_until: SimTime,
+    /// Nanoseconds of standstill decided on so far, a present one counted whole.
+    pub hung: u64,
+    pub sharing: Option<Sharing>,
+    pub usage: Usage,
+}
+
+/// What a pod's slots and line have seen, as areas under their curves since the last reset.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub busy_nanos: u64,
+    pub queue_nanos: u64,
+    pub queue_max: u32,
+    since: SimTime,
+    /// Busy area at the start of the present window, and when that was.
+    window_busy: u64,
+    window_since: SimTime,
+    /// What the present window had seen when the areas were last reset.
+    window_carry: u64,
+}
+
+impl Usage {
+    /// Nothing seen, from `now` on; the present window of the series goes on.
+    pub fn restart(&mut self, now: SimTime) {
+        let so_far = self.busy_nanos - self.window_busy + self.window_carry;
+        *self = Usage { since: now, window_since: self.window_since, window_carry: so_far, ..Usage::default() };
+    }
+
+    /// The busy area and the length of the window that ends now; the next one begins.
+    pub fn close_window(&mut self, now: SimTime) -> (u64, u64) {
+        let area = self.busy_nanos - self.window_busy + self.window_carry;
+        let length = now.since(self.window_since).nanos();
+        (self.window_busy, self.window_since, self.window_carry) = (self.busy_nanos, now, 0);
+        (area, length)
+    }
+}
+
+impl PodState {
+    pub fn new(workload: WorkloadId, errors: Option<ErrorPlan>, sharing: Option<Sharing>) -> PodState {
+        PodState {
+            workload,
+            condition: Condition::Up,
+            busy: 0,
+            waiting: Fifo::default(),
+            slowdown: 1.0,
+            errors,
+            cold_until: SimTime::ZERO,
+            hangs_until: SimTime::ZERO,
+            hung: 0,
+            sharing,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Brings the areas up to now; call it before `busy` or `waiting` changes. `cores`: slots that count as busy at
+    /// the most.
+    #[inline]
+    pub fn account(&mut self, now: SimTime, cores: u32) {
+        let length = now.since(self.usage.since).nanos();
+        let queued = self.waiting.len() + self.busy.saturating_sub(cores);
+        self.usage.busy_nanos += length * u64::from(self.busy.min(cores));
+        self.usage.queue_nanos += length * u64::from(queued);
+        self.usage.since = now;
+    }
+
+    #[inline]
+    fn note_queue(&mut self, cores: u32) {
+        let queued = self.waiting.len() + self.busy.saturating_sub(cores);
+        self.usage.queue_max = self.usage.queue_max.max(queued);
+    }
+}
+
+/// An attempt's bytes reach its pod.
+#[inline]
+pub fn accept(world: &mut World<'_>, slot: Slot) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    let (index, pod, key, shape) = (slot.index, attempt.pod, attempt.key, attempt.shape);
+    debug_assert_eq!(attempt.phase, Phase::Sent);
+    world.attempts[index].phase = Phase::Serving;
+    let state = &world.pods[pod.index()];
+    if let Condition::Down(of) = state.condition {
+        return refuse(world, index, of);
+    }
+    let workload = state.workload;
+    let errors = state.errors;
+    let operation = world.shapes.operation(world.plan, workload, shape);
+    if operation == NIL {
+        return respond(world, index, 404);
+    }
+    let plan = world.plan.workload(workload);
+    let operation = &plan.operations[operation as usize];
+    let attempt = &mut world.attempts[index];
+    (attempt.operation, attempt.step) = (operation.steps.end, operation.steps.start);
+    attempt.status = 200;
+    if let Some(errors) = errors
+        && errors.rate.hits(draw(key, Purpose::Failure, 0))
+    {
+        // It takes one work step of its own and makes no calls. Source: design D9.11.
+        attempt.status = errors.status;
+        attempt.step = NIL;
+    }
+    let pod_state = &mut world.pods[pod.index()];
+    pod_state.account(world.now, plan.concurrency);
+    if plan.shares_cores {
+        let above = pod_state.busy.saturating_sub(plan.concurrency);
+        if pod_state.busy >= plan.concurrency && above >= plan.queue_limit {
+            return respond(world, index, 503);
+        }
+        pod_state.busy += 1;
+        pod_state.note_queue(plan.concurrency);
+        return serve(world, index);
+    }
+    if pod_state.busy < plan.concurrency {
+        pod_state.busy += 1;
+        return serve(world, index);
+    }
+    if pod_state.waiting.len() >= plan.queue_limit {
+        return respond(world, index, 503);
+    }
+    world.attempts[index].place = world.lines.push_back(&mut pod_state.waiting, index);
+    pod_state.note_queue(plan.concurrency);
+}
+
+/// What a pod that is down makes of a request. Source: design D9.14; semantics S15.3, S15.5.
+#[cold]
+fn refuse(world: &mut World<'_>, index: u32, of: CrashOf) {
+    match of {
+        CrashOf::App => respond(world, index, 503),
+        CrashOf::Pod => reset(world, index),
+        CrashOf::Node => lose(world, index),
+    }
+}
+
+/// The caller learns that its connection is gone.
+pub fn reset(world: &mut World<'_>, index: u32) {
+    if world.attempts[index].is_abandoned {
+        return world.attempts.remove(index);
+    }
+    let attempt = &mut world.attempts[index];
+    attempt.phase = Phase::Returning;
+    let (pod, key, upstream) = (attempt.pod, attempt.key, attempt.upstream);
+    let proxy = world.upstreams[upstream as usize].proxy;
+    let leg = network::leg_back(world.plan, proxy, pod, key);
+    let slot = world.attempts.slot(index);
+    world.queue.push(world.now + leg, Event::Reset(slot));
+}
+
+/// Nobody will ever answer: only the caller's own timers end it.
+pub fn lose(world: &mut World<'_>, index: u32) {
+    let attempt = &mut world.attempts[index];
+    if attempt.is_abandoned {
+        return world.attempts.remove(index);
+    }
+    attempt.phase = Phase::Lost;
+}
+
+/// A slot is there.
+#[inline]
+fn serve(world: &mut World<'_>, index: u32) {
+    let attempt = &mut world.attempts[index];
+    attempt.has_slot = true;
+    if attempt.step == NIL { work_at_error(world, index) } else { go_on(world, index) }
+}
+
+/// A failing request takes the error's own time, or the operation's first work step.
+fn work_at_error(world: &mut World<'_>, index: u32) {
+    let attempt = &world.attempts[index];
+    let (pod, key, shape) = (attempt.pod, attempt.key, attempt.shape);
+    let state = &world.pods[pod.index()];
+    let own = state.errors.and_then(|errors| errors.service_time);
+    let operation = world.shapes.operation(world.plan, state.workload, shape);
+    let first = world.plan.workload(state.workload).operations[operation as usize].first_work;
+    let purpose = if own.is_some() { Purpose::ErrorWork } else { Purpose::Work };
+    match own.or(first) {
+        Some(sampler) => work(world, index, sampler, draw(key, purpose, 0)),
+        None => {
+            let slot = world.attempts.slot(index);
+            world.queue.push(world.now, Event::WorkDone(slot));
+        }
+    }
+}
+
+/// Goes through the steps until one takes time.
+fn go_on(world: &mut World<'_>, index: u32) {
+    loop {
+        let attempt = &world.attempts[index];
+        let (step, end, key) = (attempt.step, attempt.operation, attempt.key);
+        if step >= end {
+            let status = attempt.status;
+            return respond(world, index, status);
+        }
+        match &world.plan.steps[step as usize] {
+            StepPlan::Work(sampler) => {
+                let number = work_number(world, index);
+                return work(world, index, *sampler, draw(key, Purpose::Work, number));
+            }
+            StepPlan::Calls(calls) => {
+                if start_calls(world, index, calls) {
+                    return;
+                }
+                world.attempts[index].step += 1;
+            }
+        }
+    }
+}
+
+/// Number of the present step within its operation.
+#[inline]
+fn work_number(world: &mut World<'_>, index: u32) -> u64 {
+    let attempt = &world.attempts[index];
+    let (step, pod, shape) = (attempt.step, attempt.pod, attempt.shape);
+    let workload = world.pods[pod.index()].workload;
+    let operation = world.shapes.operation(world.plan, workload, shape);
+    u64::from(step - world.plan.workload(workload).operations[operation as usize].steps.start)
+}
+
+/// Works for as long as the draw says, times what slows the pod down at this moment.
+#[inline]
+fn work(world: &mut World<'_>, index: u32, sampler: SamplerId, drawn: u64) {
+    let mut takes = world.plan.sampler(sampler).sample(drawn);
+    let pod = world.attempts[index].pod;
+    let state = &mut world.pods[pod.index()];
+    let mut factor = state.slowdown;
+    if world.now < state.cold_until {
+        let cold = world.plan.workload(state.workload).workload.cold_start.as_ref();
+        factor *= cold.map_or(1.0, |cold| cold.slowdown);
+    }
+    if factor != 1.0 {
+        takes = SimDuration::from_nanos((takes.nanos() as f64 * factor).round() as u64);
+    }
+    if state.sharing.is_some() {
+        return share(world, index, takes);
+    }
+    world.attempts[index].work_left = state.hung;
+    let begins = world.now.max(state.hangs_until);
+    let slot = world.attempts.slot(index);
+    world.queue.push(begins + takes, Event::WorkDone(slot));
+}
+
+/// Puts work onto shared cores.
+fn share(world: &mut World<'_>, index: u32, takes: SimDuration) {
+    let pod = world.attempts[index].pod;
+    let slot = world.attempts.slot(index);
+    let now = world.now;
+    let sharing = world.pods[pod.index()].sharing.as_mut().expect("its cores are shared");
+    sharing.advance(now);
+    sharing.add(slot, takes);
+    schedule_shared(world, pod);
+}
+
+fn schedule_shared(world: &mut World<'_>, pod: PodId) {
+    let state = &mut world.pods[pod.index()];
+    let (now, hangs_until) = (world.now, state.hangs_until);
+    let sharing = state.sharing.as_mut().expect("its cores are shared");
+    if let Some((after, version)) = sharing.next() {
+        world.queue.push(now.max(hangs_until) + after, Event::SharedWorkDone(pod.index() as u32, version));
+    }
+}
+
+/// The first of those that share the cores may be done; a stale version says that things have changed since.
+pub fn shared_work_done(world: &mut World<'_>, pod: u32, version: u32) {
+    let now = world.now;
+    let sharing = world.pods[pod as usize].sharing.as_mut().expect("its cores are shared");
+    if sharing.version() != version {
+        return;
+    }
+    sharing.advance(now);
+    let mut done = Vec::new();
+    while let Some(slot) = sharing.take_done() {
+        done.push(slot);
+    }
+    schedule_shared(world, PodId::from_index(pod as usize));
+    for slot in done {
+        if world.attempts.get(slot).is_some_and(|attempt| attempt.phase == Phase::Serving) {
+            step_done(world, slot.index);
+        }
+    }
+}
+
+/// A work step's time is over, unless the pod stood still meanwhile.
+#[inline]
+pub fn work_done(world: &mut World<'_>, slot: Slot) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    // A crash has answered for it.
+    if attempt.phase != Phase::Serving {
+        return;
+    }
+    let hung = world.pods[attempt.pod.index()].hung;
+    let stood_still = hung - attempt.work_left;
+    if stood_still > 0 {
+        world.attempts[slot.index].work_left = hung;
+        let due = world.now + SimDuration::from_nanos(stood_still);
+        return world.queue.push(due, Event::WorkDone(slot));
+    }
+    step_done(world, slot.index);
+}
+
+#[inline]
+fn step_done(world: &mut World<'_>, index: u32) {
+    let attempt = &mut world.attempts[index];
+    if attempt.step == NIL {
+        let status = attempt.status;
+        return respond(world, index, status);
+    }
+    attempt.step += 1;
+    go_on(world, index);
+}
+
+/// Starts the calls of a step; false if none was drawn. Source: design D9.9.
+fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool {
+    let plan = world.plan;
+    let attempt = &world.attempts[index];
+    let (key, shape, pod, hops, counted) =
+        (attempt.key, attempt.shape, attempt.pod, attempt.hops, attempt.counted);
+    let proxy = plan.mesh.pods[pod].proxy.expect("a pod that calls has a proxy");
+    let parent = world.attempts.slot(index);
+    let mut open = 0;
+    for id in calls {
+        let call = plan.call(*id);
+        if !call.is_certain && !call.share.hits(draw(key, Purpose::Share, id.index() as u64)) {
+            continue;
+        }
+        open += 1;
+        world.attempts[index].open_calls = open;
+        let spec = &plan.mesh.calls[*id];
+        let call = Call {
+            key: draw(key ^ spec.target.name_hash, Purpose::Call, spec.index),
+            spec: id.index() as u32,
+            shape: world.shapes.of_call(plan, *id, shape),
+            proxy: proxy.index() as u32,
+            hops: hops + 1,
+            counted,
+            ..Call::new(0, Parent::Attempt(parent), world.now)
+        };
+        call::start(world, call);
+    }
+    if open > 0 && plan.workload(world.pods[pod.index()].workload).is_async {
+        give_slot(world, index);
+    }
+    open > 0
+}
+
+/// A call that an attempt's pod made has ended.
+#[inline]
+pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    if attempt.phase != Phase::Serving {
+        return;
+    }
+    let attempt = &mut world.attempts[slot.index];
+    if !is_success
+        && let OnError::Fail(status) = world.plan.call(CallSpecId::from_index(spec as usize)).on_error
+        && attempt.status == 200
+    {
+        attempt.status = status;
+    }
+    attempt.open_calls -= 1;
+    if attempt.open_calls > 0 {
+        return;
+    }
+    if attempt.status != 200 {
+        // The operation ends after the step.
+        let status = attempt.status;
+        return respond(world, slot.index, status);
+    }
+    attempt.step += 1;
+    if attempt.has_slot { go_on(world, slot.index) } else { queue_again(world, slot.index) }
+}
+
+/// An asynchronous pod takes up a request whose calls are done: behind others, past the limit. Source: design D9.12.
+fn queue_again(world: &mut World<'_>, index: u32) {
+    let pod = world.attempts[index].pod;
+    let state = &mut world.pods[pod.index()];
+    let plan = world.plan.workload(state.workload);
+    state.account(world.now, plan.concurrency);
+    if plan.shares_cores || state.busy < plan.concurrency {
+        state.busy += 1;
+        state.note_queue(plan.concurrency);
+        return serve(world, index);
+    }
+    world.attempts[index].place = world.lines.push_back(&mut state.waiting, index);
+    state.note_queue(plan.concurrency);
+}
+
+/// Gives an attempt's slot back, to the next in line if there is one.
+fn give_slot(world: &mut World<'_>, index: u32) {
+    let attempt = &mut world.attempts[index];
+    if !attempt.has_slot {
+        return;
+    }
+    attempt.has_slot = false;
+    let state = &mut world.pods[attempt.pod.index()];
+    state.account(world.now, world.plan.workload(state.workload).concurrency);
+    let next = world.lines.pop_front(&mut state.waiting);
+    match next {
+        None => state.busy -= 1,
+        Some(next) => {
+            world.attempts[next].place = Place::NONE;
+            serve(world, next);
+        }
+    }
+}
+
+/// The pod has done with a request: its answer leaves, and the next in line is served.
+#[inline]
+fn respond(world: &mut World<'_>, index: u32, status: u16) {
+    give_slot(world, index);
+    let attempt = &mut world.attempts[index];
+    if attempt.is_abandoned {
+        return world.attempts.remove(index);
+    }
+    attempt.status = status;
+    attempt.phase = Phase::Returning;
+    let (pod, key, upstream) = (attempt.pod, attempt.key, attempt.upstream);
+    let proxy = world.upstreams[upstream as usize].proxy;
+    let leg = network::leg_back(world.plan, proxy, pod, key);
+    let slot = world.attempts.slot(index);
+    world.queue.push(world.now + leg, Event::Answered(slot));
+}
+
+/// The caller has given an attempt up, and the pod stops its work. Source: design D9.13.
+pub fn cancelled(world: &mut World<'_>, slot: Slot) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    if attempt.phase == Phase::Serving {
+        drop_work(world, slot.index);
+        world.attempts.remove(slot.index);
+    }
+}
+
+/// Takes an attempt out of the pod, wherever it is there. Its calls go on and find nobody.
+fn drop_work(world: &mut World<'_>, index: u32) {
+    let attempt = &mut world.attempts[index];
+    let place = std::mem::replace(&mut attempt.place, Place::NONE);
+    if place.is_none() {
+        give_slot(world, index);
+    } else {
+        let state = &mut world.pods[attempt.pod.index()];
+        state.account(world.now, world.plan.workload(state.workload).concurrency);
+        world.lines.remove(&mut state.waiting, place);
+    }
+}
+
+/// Shared cores stand still until `until`; a line of slots is told at each step's end.
+pub fn stand_still(world: &mut World<'_>, pod: PodId, until: SimTime) {
+    let now = world.now;
+    if let Some(sharing) = &mut world.pods[pod.index()].sharing {
+        sharing.advance(now);
+        sharing.stand_still(until);
+        schedule_shared(world, pod);
+    }
+}
+
+/// A pod goes down: what it was doing is lost, and callers learn of it as the kind of crash has it.
+/// Source: design D9.14.
+pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
+    let state = &mut world.pods[pod.index()];
+    state.account(world.now, world.plan.workload(state.workload).concurrency);
+    state.condition = Condition::Down(of);
+    if let Some(sharing) = &mut state.sharing {
+        sharing.clear(world.now);
+    }
+    world.lines.clear(&mut state.waiting);
+    state.busy = 0;
+    let is_there = |attempt: &Attempt| attempt.pod == pod && attempt.phase == Phase::Serving;
+    let lost: Vec<u32> =
+        world.attempts.iter().filter(|(_, attempt)| is_there(attempt)).map(|(index, _)| index).collect();
+    for index in lost {
+        let attempt = &mut world.attempts[index];
+        (attempt.place, attempt.has_slot) = (Place::NONE, false);
+        refuse(world, index, of);
+    }
+}

@@ -1,0 +1,22 @@
+//! The engine: a world of flat tables, events that have come true, and one dispatch. `sim` sees no YAML: what is in a
+//! file but not in the mesh cannot change a run by accident.
+//!
+//! Calls go down (`run` over `client`, `endpoint`, `control` over `call` over `attempt` over `world`); news goes up as
+//! a return value or an event.
+
+mod attempt;
+mod call;
+mod client;
+mod control;
+mod endpoint;
+pub mod event;
+mod network;
+pub mod plan;
+pub mod run;
+mod shapes;
+mod sharing;
+mod upstream;
+mod world;
+
+pub use plan::Plan;
+pub use run::{Run, run};

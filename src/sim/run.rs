@@ -1,0 +1,153 @@
+//! The loop and the one match: who handles what is all on this screen.
+
+use crate::kernel::queue::Queue;
+use crate::kernel::slab::Slab;
+use crate::kernel::{Id, SimTime};
+use crate::metrics::recorder::Recorder;
+use crate::metrics::results::{Clock, Results};
+use crate::policy::failure::Failure;
+use crate::sim::call::{self, Ended};
+use crate::sim::client::{self, ClientState};
+use crate::sim::endpoint::{self, PodState};
+use crate::sim::event::{Event, TIMER_RANK};
+use crate::sim::plan::Plan;
+use crate::sim::shapes::Shapes;
+use crate::sim::sharing::Sharing;
+use crate::sim::world::{self, Parent, World};
+use crate::sim::{attempt, control, upstream};
+
+/// Runs one replication to its end. The same plan, seed and replication give the same results.
+pub fn run(plan: &Plan<'_>, seed: u64, replication: u64) -> Results {
+    let mut run = Run::new(plan, seed, replication);
+    run.advance(SimTime::MAX);
+    run.finish()
+}
+
+/// A run that goes on in slices.
+pub struct Run<'p> {
+    world: World<'p>,
+    end: SimTime,
+    events: u64,
+}
+
+impl<'p> Run<'p> {
+    pub fn new(plan: &'p Plan<'p>, seed: u64, replication: u64) -> Run<'p> {
+        let mesh = plan.mesh;
+        let at = |length| SimTime::ZERO + length;
+        let clock =
+            Clock { warmup: at(mesh.run.warmup), duration: at(mesh.run.duration), window: mesh.run.window };
+        let classes = mesh.clients.rows().iter().map(|client| {
+            (client.name.clone(), client.classes.iter().map(|class| class.name.clone()).collect())
+        });
+        let workloads: Vec<String> =
+            mesh.workloads.rows().iter().map(|workload| workload.name.clone()).collect();
+        let recorder = Recorder::new(clock, &classes.collect::<Vec<_>>(), &workloads);
+        let clients = mesh.clients.iter().map(|(id, client)| {
+            let rows = (0..client.classes.len()).map(|class| recorder.request_row(id.index(), class));
+            ClientState::new(client, rows.collect(), seed, replication)
+        });
+        let clients = clients.collect();
+        let pods = mesh.pods.rows().iter().map(|pod| {
+            let workload = plan.workload(pod.workload);
+            let sharing = workload.shares_cores.then(|| Sharing::new(workload.concurrency));
+            PodState::new(pod.workload, workload.errors, sharing)
+        });
+        let mut queue = Queue::new();
+        let lanes = plan.delays.iter().map(|delay| queue.lane(*delay, TIMER_RANK)).collect();
+        let world = World {
+            plan,
+            now: SimTime::ZERO,
+            queue,
+            lanes,
+            shapes: Shapes::new(plan),
+            requests: Slab::default(),
+            calls: Slab::default(),
+            attempts: Slab::default(),
+            connections: Slab::default(),
+            lines: Default::default(),
+            proxies: world::proxies(plan, seed, replication),
+            upstreams: Vec::new(),
+            pods: pods.collect(),
+            clients,
+            recorder,
+            clock,
+        };
+        let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), events: 0 };
+        control::begin(&mut run.world);
+        client::begin(&mut run.world);
+        run
+    }
+
+    /// Goes on until `until`, or until all is answered. True while there is more to come.
+    pub fn advance(&mut self, until: SimTime) -> bool {
+        let world = &mut self.world;
+        let births_end = client::births_end(world);
+        let until = until.min(self.end);
+        while let Some((now, event)) = world.queue.next_before(until) {
+            world.now = now;
+            self.events += 1;
+            handle(world, event);
+            if now >= births_end && client::all_answered(world) {
+                return false;
+            }
+        }
+        until < self.end
+    }
+
+    /// Events handled so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Most calls that were in flight at once.
+    pub fn calls_at_once(&self) -> usize {
+        self.world.calls.capacity_used()
+    }
+
+    /// What was counted. A request that has no answer by now never gets one.
+    pub fn finish(mut self) -> Results {
+        client::count_unfinished(&mut self.world);
+        self.world.recorder.finish()
+    }
+}
+
+#[inline]
+fn handle(world: &mut World<'_>, event: Event) {
+    match event {
+        Event::Arrival(client) => client::arrive(world, client),
+        Event::Thought(client, user) => client::thought(world, client, user),
+        Event::FaultDelayOver(call) => call::fault_delay_over(world, call),
+        Event::LocalReply(call) => go_on(call::local_reply(world, call), world),
+        Event::BackoffOver(call) => call::backoff_over(world, call),
+        Event::RouteTimeout(call) => call::route_timeout(world, call),
+        Event::AppTimeout(call) => go_on(call::app_timeout(world, call), world),
+        Event::Connected(connection) => attempt::connected(world, connection),
+        Event::ConnectFailed(connection) => call::connect_failed(world, connection),
+        Event::Overflowed(attempt) => call::overflowed(world, attempt),
+        Event::Delivered(attempt) => endpoint::accept(world, attempt),
+        Event::WorkDone(attempt) => endpoint::work_done(world, attempt),
+        Event::SharedWorkDone(pod, version) => endpoint::shared_work_done(world, pod, version),
+        Event::Cancelled(attempt) => endpoint::cancelled(world, attempt),
+        Event::Answered(attempt) => go_on(call::answered(world, attempt), world),
+        Event::Reset(attempt) => call::attempt_failed(world, attempt, Failure::ConnectionTermination),
+        Event::PerTryTimeout(attempt) => call::per_try_timeout(world, attempt),
+        Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
+        Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),
+        Event::HostsMerged(index) => upstream::merged(world, index),
+        Event::OutlierSweep(index) => upstream::sweep(world, index),
+        Event::Incident(workload, number) => control::incident(world, workload, number),
+        Event::WarmupOver => control::warmup_over(world),
+        Event::WindowOver => control::window_over(world),
+    }
+}
+
+/// News of a call's end goes up to whoever made it.
+#[inline]
+fn go_on(ended: Option<Ended>, world: &mut World<'_>) {
+    let Some(Ended { parent, spec, outcome }) = ended else { return };
+    match parent {
+        Parent::Request(request) => client::finished(world, request, outcome),
+        Parent::Attempt(attempt) => endpoint::call_ended(world, attempt, spec, outcome.is_success()),
+        Parent::Nobody => {}
+    }
+}
