@@ -49,6 +49,17 @@ pub enum Cause {
     LocalOrigin,
 }
 
+/// As Envoy's outlier event log names it.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Cause::Gateway => "CONSECUTIVE_GATEWAY_FAILURE",
+            Cause::FiveXx => "CONSECUTIVE_5XX",
+            Cause::LocalOrigin => "CONSECUTIVE_LOCAL_ORIGIN_FAILURE",
+        })
+    }
+}
+
 /// One or two runs of one host are full: [`Detector::eject`] decides. One report can fill both the gateway and the
 /// 5xx run; the gateway's comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

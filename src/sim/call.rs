@@ -423,7 +423,8 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         Parent::Request(request) => {
             let request = &world.requests[request];
             let class = &world.plan.mesh.clients.rows()[request.client as usize].classes[call.spec as usize];
-            (class.attempts.get(), request.fate, &class.target, 0, world.shapes.of_request(request))
+            let shape = world.shapes.of_request(world.plan, request);
+            (class.attempts.get(), request.fate, &class.target, 0, shape)
         }
         Parent::Attempt(slot) => {
             let id = CallSpecId::from_index(call.spec as usize);

@@ -1,7 +1,7 @@
 //! What happens to the mesh from outside: configuration pushes, news of readiness, incidents, and the ends of the
 //! statistics' periods. Source: design D9.14, D9.16, D9.22.
 
-use crate::kernel::random::{Purpose, draw};
+use crate::kernel::random::{Purpose, draw, name_hash};
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::workload::{CrashOf, Incident, IncidentKind};
 use crate::mesh::{PodId, ProxyId, StateId, WorkloadId};
@@ -159,9 +159,12 @@ fn restart(world: &mut World<'_>, pod: PodId, of: CrashOf) {
 fn tell_readiness(world: &mut World<'_>, pod: PodId, ready: bool, grace: SimDuration) {
     let plan = world.plan;
     let number = (pod.index() as u32) << 1 | u32::from(ready);
+    let name = name_hash(&plan.mesh.pods[pod].name);
+    let nth = world.pods[pod.index()].changes;
+    world.pods[pod.index()].changes += 1;
     for (index, proxy) in world.proxies.iter().enumerate() {
-        let key = proxy.root ^ u64::from(number);
-        let delay = plan.sampler(plan.propagation).sample(draw(key, Purpose::Propagation, world.now.nanos()));
+        let drawn = draw(proxy.root ^ name, Purpose::Propagation, nth);
+        let delay = plan.sampler(plan.propagation).sample(drawn);
         world.queue.push(world.now + grace + delay, Event::Readiness(ProxyId::from_index(index), number));
     }
 }

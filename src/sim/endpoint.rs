@@ -41,6 +41,8 @@ pub struct PodState {
     pub errors: Option<ErrorPlan>,
     /// Until then it works slower after a start.
     pub cold_until: SimTime,
+    /// Crashes and restarts so far.
+    pub changes: u64,
     /// All work stands still until then.
     pub hangs_until: SimTime,
     /// Nanoseconds of standstill decided on so far, a present one counted whole.
@@ -89,6 +91,7 @@ impl PodState {
             slowdown: 1.0,
             errors,
             cold_until: SimTime::ZERO,
+            changes: 0,
             hangs_until: SimTime::ZERO,
             hung: 0,
             sharing,
@@ -361,12 +364,14 @@ fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool 
     let mut open = 0;
     for id in calls {
         let call = plan.call(*id);
-        if !call.is_certain && !call.share.hits(draw(key, Purpose::Share, id.index() as u64)) {
+        let spec = &plan.mesh.calls[*id];
+        if !call.is_certain
+            && !call.share.hits(draw(key ^ spec.target.name_hash, Purpose::Share, spec.index))
+        {
             continue;
         }
         open += 1;
         world.attempts[index].open_calls = open;
-        let spec = &plan.mesh.calls[*id];
         let call = Call {
             key: draw(key ^ spec.target.name_hash, Purpose::Call, spec.index),
             spec: id.index() as u32,

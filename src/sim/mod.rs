@@ -15,6 +15,8 @@ pub mod plan;
 pub mod run;
 mod shapes;
 mod sharing;
+#[cfg(test)]
+mod testing;
 mod upstream;
 mod world;
 

@@ -1,0 +1,378 @@
+//! Small meshes for the engine's own tests: one client before a chain of services.
+
+use std::num::NonZeroU32;
+
+use crate::kernel::arrivals::Load;
+use crate::kernel::distribution::Distribution;
+use crate::kernel::random::{Chance, name_hash};
+use crate::kernel::{Id, SimDuration, SimTime, Table};
+use crate::mesh::model::*;
+use crate::mesh::policy_spec::*;
+use crate::mesh::routing::*;
+use crate::mesh::workload::*;
+use crate::mesh::*;
+
+/// What a test may turn.
+pub struct Chain {
+    pub hops: usize,
+    pub pods: u32,
+    pub concurrency: u32,
+    pub load: Load,
+    pub service: Distribution,
+    pub errors: f64,
+    pub retry: Option<RetrySpec>,
+    pub timeout: Option<SimDuration>,
+    pub outlier: Option<OutlierSpec>,
+    pub breakers: CircuitBreakers,
+    pub balancer: &'static str,
+    pub duration: SimDuration,
+    pub latency: Distribution,
+}
+
+pub const UNLIMITED: CircuitBreakers = CircuitBreakers {
+    max_connections: u32::MAX,
+    max_pending_requests: u32::MAX,
+    max_requests: u32::MAX,
+    max_retries: u32::MAX,
+    retry_budget: None,
+};
+
+impl Default for Chain {
+    fn default() -> Chain {
+        Chain {
+            hops: 1,
+            pods: 1,
+            concurrency: 1,
+            load: Load::Poisson { rate: 800.0 },
+            service: Distribution::Exponential { mean: SimDuration::from_millis(1) },
+            errors: 0.0,
+            retry: None,
+            timeout: None,
+            outlier: None,
+            breakers: UNLIMITED,
+            balancer: "LEAST_REQUEST",
+            duration: SimDuration::from_secs(100),
+            latency: Distribution::Constant(SimDuration::ZERO),
+        }
+    }
+}
+
+pub fn retry(attempts: u32, words: &[&str]) -> RetrySpec {
+    let on = words.iter().map(|word| RetryOn::word(word).expect("a condition"));
+    RetrySpec {
+        attempts: NonZeroU32::new(attempts).expect("some"),
+        on: on.fold(RetryOn::default(), RetryOn::union),
+        status_codes: Vec::new(),
+        per_try_timeout: None,
+        base_interval: SimDuration::from_millis(25),
+        max_interval: SimDuration::from_millis(250),
+        avoid_previous_hosts: true,
+        host_selection_attempts: 5,
+        remote_localities: false,
+    }
+}
+
+fn target(hop: usize) -> Target {
+    let host = format!("s{hop}");
+    let name_hash = name_hash(&format!("GET {host}:80/"));
+    let service = Some(ServiceId::from_index(hop));
+    Target { method: "GET".into(), host, service, port: 80, path: "/".into(), query: String::new(), name_hash }
+}
+
+impl Chain {
+    pub fn mesh(&self) -> Mesh {
+        let zero = Distribution::Constant(SimDuration::ZERO);
+        let one = NonZeroU32::MIN;
+        let mut zones = Table::new();
+        let zone = zones.push(Zone { region: "r".into(), name: "z".into() });
+        let mut mesh = Mesh {
+            name: "chain".into(),
+            run: RunSpec {
+                duration: self.duration,
+                warmup: self.duration / 20,
+                drain: SimDuration::from_secs(60),
+                window: SimDuration::from_secs(1),
+                seed: 42,
+                replications: one,
+            },
+            network: NetworkSpec {
+                latency: self.latency.clone(),
+                between_zones: zero.clone(),
+                between_regions: zero.clone(),
+            },
+            proxy: ProxySpec { workers: one, latency: zero.clone(), age: zero.clone() },
+            propagation: zero,
+            zones,
+            services: Table::new(),
+            workloads: Table::new(),
+            pods: Table::new(),
+            proxies: Table::new(),
+            clients: Table::new(),
+            calls: Table::new(),
+            clusters: Table::new(),
+            tables: Table::new(),
+            states: Table::new(),
+            objectives: Vec::new(),
+        };
+        let proxy = |name: String, source: &str| Proxy {
+            name,
+            source: source.to_owned(),
+            kind: ProxyKind::Sidecar,
+            zone,
+        };
+        let client = mesh.proxies.push(proxy("web-0".into(), "web"));
+        let mut hosts = Vec::new();
+        for hop in 0..self.hops {
+            self.add_hop(&mut mesh, hop);
+            let pods: Vec<PodId> = mesh.pods.ids().skip(hop * self.pods as usize).collect();
+            for pod in &pods {
+                let name = mesh.pods[*pod].name.clone();
+                let source = format!("w{hop}");
+                mesh.pods[*pod].proxy = Some(mesh.proxies.push(proxy(name, &source)));
+            }
+            hosts.push(self.virtual_host(&mut mesh, hop, &pods));
+        }
+        let table = mesh.tables.push(RouteTable { view: "all".into(), listeners: [(80, hosts)].into() });
+        let tables = mesh.proxies.ids().map(|_| table).collect();
+        mesh.states.push(ConfigState { at: SimTime::ZERO, label: "start".into(), tables });
+        mesh.clients.push(Client {
+            name: "web".into(),
+            kind: ClientKind::Sidecar,
+            proxies: vec![client],
+            load: self.load.clone(),
+            classes: vec![Class {
+                name: "GET /".into(),
+                share: 1.0,
+                target: target(0),
+                headers: Vec::new(),
+                timeout: None,
+                attempts: one,
+            }],
+            users: None,
+        });
+        mesh
+    }
+
+    fn add_hop(&self, mesh: &mut Mesh, hop: usize) {
+        let service = mesh.services.push(Service {
+            name: format!("s{hop}"),
+            namespace: "default".into(),
+            host: format!("s{hop}"),
+        });
+        let owner = WorkloadId::from_index(hop);
+        let mut steps = vec![Step::Work(self.service.clone())];
+        if hop + 1 < self.hops {
+            let call = mesh.calls.push(CallSpec {
+                owner,
+                target: target(hop + 1),
+                index: 0,
+                share: Chance::ALWAYS,
+                timeout: None,
+                attempts: NonZeroU32::MIN,
+                headers: Vec::new(),
+                on_error: OnError::Fail(500),
+            });
+            steps.push(Step::Calls(vec![call]));
+        }
+        mesh.workloads.push(Workload {
+            name: format!("w{hop}"),
+            namespace: "default".into(),
+            labels: Vec::new(),
+            services: vec![service],
+            sidecar: false,
+            concurrency: NonZeroU32::new(self.concurrency),
+            queue: None,
+            discipline: Discipline::Fifo,
+            threading: Threading::Async,
+            errors: (self.errors > 0.0).then(|| ErrorSpec {
+                rate: Chance::new(self.errors),
+                status: 503,
+                service_time: None,
+            }),
+            operations: vec![Operation { condition: None, steps }],
+            incidents: Vec::new(),
+            cold_start: None,
+            cancellation: false,
+            forward_headers: None,
+            guessed: Vec::new(),
+        });
+        for ordinal in 0..self.pods {
+            mesh.pods.push(Pod {
+                name: format!("w{hop}-{ordinal}"),
+                workload: owner,
+                ordinal,
+                zone: ZoneId::from_index(0),
+                address: format!("10.0.{hop}.{ordinal}:80"),
+                proxy: None,
+            });
+        }
+    }
+
+    fn virtual_host(&self, mesh: &mut Mesh, hop: usize, pods: &[PodId]) -> VirtualHost {
+        let service = ServiceId::from_index(hop);
+        let cluster = mesh.clusters.push(Cluster {
+            name: format!("outbound|80||s{hop}"),
+            service,
+            port: 80,
+            subset: String::new(),
+            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false }).collect(),
+            connection: ConnectionSpec {
+                protocol: Protocol::Http1,
+                connect_timeout: SimDuration::from_secs(10),
+                max_requests_per_connection: None,
+                max_concurrent_streams: 1,
+                idle_timeout: Some(SimDuration::from_secs(3600)),
+                max_connection_duration: None,
+            },
+            breakers: self.breakers.clone(),
+            balancer: BalancerSpec {
+                name: self.balancer,
+                choice_count: 2,
+                slow_start: None,
+                panic_threshold_percent: 0,
+            },
+            outlier: self.outlier.clone(),
+        });
+        VirtualHost {
+            name: format!("s{hop}:80"),
+            domains: vec![format!("s{hop}")],
+            routes: vec![Route {
+                rule: None,
+                condition: RouteMatch::default(),
+                action: Action::Forward(vec![Destination {
+                    weight: 0,
+                    cluster: Some(cluster),
+                    service: ServiceRef::Known(service),
+                    port: 80,
+                    subset: String::new(),
+                    request_headers: HeaderOps::default(),
+                }]),
+                fault: None,
+                timeout: self.timeout,
+                retry: self.retry.clone(),
+                mirrors: Vec::new(),
+                rewrite: Rewrite::default(),
+                request_headers: HeaderOps::default(),
+            }],
+        }
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::metrics::results::Results;
+    use crate::sim::{Plan, Run, run};
+
+    fn of(chain: &Chain) -> Results {
+        let mesh = chain.mesh();
+        let plan = Plan::compile(&mesh);
+        run(&plan, 42, 0)
+    }
+
+    fn mean_millis(results: &Results) -> f64 {
+        let row = results.requests.values().next().expect("one class");
+        row.finished.ok.mean().expect("requests") / 1e6
+    }
+
+    #[test]
+    fn a_single_server_keeps_to_theory() {
+        let mean = mean_millis(&of(&Chain { duration: SimDuration::from_secs(1000), ..Chain::default() }));
+        assert!((mean - 5.0).abs() < 0.3, "{mean}");
+    }
+
+    #[test]
+    fn retries_add_up_to_a_geometric_sum() {
+        let chain = Chain {
+            pods: 4,
+            concurrency: 100,
+            errors: 0.1,
+            retry: Some(retry(2, &["5xx"])),
+            duration: SimDuration::from_secs(200),
+            ..Chain::default()
+        };
+        let results = of(&chain);
+        let row = results.clusters.values().next().expect("one cluster");
+        let calls = (row.calls.ok.count() + row.calls.failed.count()) as f64;
+        let attempts = row.counters[0] as f64;
+        assert!((attempts / calls - 1.11).abs() < 0.005, "{}", attempts / calls);
+        assert!((row.calls.failed.count() as f64 / calls - 0.001).abs() < 0.0004);
+    }
+
+    /// The yardstick's workloads, printed on demand: `cargo test --release speed -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    #[expect(clippy::disallowed_types, reason = "it measures")]
+    fn speed() {
+        let w5 = Chain {
+            hops: 3,
+            pods: 10,
+            concurrency: 4,
+            load: Load::Poisson { rate: 24_000.0 },
+            errors: 0.01,
+            retry: Some(RetrySpec {
+                base_interval: SimDuration::from_millis(1),
+                max_interval: SimDuration::from_millis(10),
+                ..retry(2, &["5xx"])
+            }),
+            timeout: Some(SimDuration::from_millis(50)),
+            outlier: Some(OutlierSpec {
+                consecutive_5xx: NonZeroU32::new(5),
+                consecutive_gateway: None,
+                split_external_local_origin: false,
+                consecutive_local_origin: None,
+                interval: SimDuration::from_secs(10),
+                base_ejection_time: SimDuration::from_secs(30),
+                max_ejection_time: SimDuration::from_secs(300),
+                max_ejection_percent: 10,
+            }),
+            duration: SimDuration::from_secs(50),
+            ..Chain::default()
+        };
+        let secs = SimDuration::from_secs;
+        let cases = [
+            ("w1", Chain { duration: secs(1250), ..Chain::default() }),
+            (
+                "w2",
+                Chain {
+                    concurrency: 4,
+                    load: Load::Poisson { rate: 3200.0 },
+                    duration: secs(312),
+                    ..Chain::default()
+                },
+            ),
+            (
+                "w3",
+                Chain {
+                    hops: 3,
+                    concurrency: 4,
+                    load: Load::Poisson { rate: 2800.0 },
+                    duration: secs(357),
+                    ..Chain::default()
+                },
+            ),
+            ("w4", Chain { pods: 10, load: Load::Poisson { rate: 8000.0 }, duration: secs(125), ..Chain::default() }),
+            ("w5", w5),
+        ];
+        for (name, chain) in cases {
+            let mesh = chain.mesh();
+            let plan = Plan::compile(&mesh);
+            let start = std::time::Instant::now();
+            let mut run = Run::new(&plan, 42, 0);
+            run.advance(SimTime::MAX);
+            let took = start.elapsed().as_secs_f64();
+            let (events, at_once) = (run.events(), run.calls_at_once());
+            let results = run.finish();
+            let row = results.requests.values().next().expect("one class");
+            let requests = row.finished.ok.count() + row.finished.failed.count();
+            let requests = requests as f64 / 0.95;
+            println!(
+                "{name}: {:.2} M requests/s, {:.0} ns a request, {:.1} M events/s, mean {:.4} p99 {:.3}, {at_once} at once",
+                requests / took / 1e6,
+                took * 1e9 / requests,
+                events as f64 / took / 1e6,
+                row.finished.ok.mean().unwrap_or(0.0) / 1e6,
+                row.finished.ok.quantile(0.99).unwrap_or(0) as f64 / 1e6,
+            );
+        }
+    }
+}
