@@ -9,11 +9,11 @@
 //!
 //! What an attempt's end means to its call is decided in `call`.
 
+use crate::kernel::Id;
 use crate::kernel::fifo::Place;
 use crate::kernel::queue::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
-use crate::kernel::Id;
 use crate::mesh::workload::CrashOf;
 use crate::metrics::results::Counter;
 use crate::policy::balance::HostView;
@@ -265,8 +265,7 @@ fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
         let upstream = &mut world.upstreams[at.upstream as usize];
         let rules = world.plan.cluster(upstream.cluster).rules;
         let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-        let served =
-            pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
+        let served = pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
         let Some((attempt, connection)) = served else { return };
         world.attempts[attempt].place = Place::NONE;
         match connection {

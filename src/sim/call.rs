@@ -259,8 +259,7 @@ fn try_again(world: &mut World<'_>, index: u32, host: u32, attempt_key: u64) -> 
     let nth = u32::from(call.attempts) - 1;
     let next = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     debug_assert_ne!(next, attempt_key);
-    let wait =
-        retry::backoff(draw(next, Purpose::Backoff, 0), nth, spec.base_interval, spec.max_interval);
+    let wait = retry::backoff(draw(next, Purpose::Backoff, 0), nth, spec.base_interval, spec.max_interval);
     attempt::count(world, index, Counter::Retries);
     let slot = world.calls.slot(index);
     world.queue.push(world.now + wait, Event::BackoffOver(slot));

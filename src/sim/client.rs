@@ -8,9 +8,9 @@ use crate::kernel::random::{Purpose, draw, entity_root, entity_stream};
 use crate::kernel::zipf::Zipf;
 use crate::kernel::{Id, SimTime};
 use crate::mesh::ClientId;
+use crate::mesh::Outcome;
 use crate::mesh::workload::Client;
 use crate::metrics::recorder::RequestRow;
-use crate::mesh::Outcome;
 use crate::sim::call;
 use crate::sim::event::Event;
 use crate::sim::plan::NIL;
@@ -136,14 +136,7 @@ pub fn thought(world: &mut World<'_>, client: ClientId, user: u32) {
 
 /// Draws what a request is and sends it. Source: design D2.
 #[inline]
-fn ask(
-    world: &mut World<'_>,
-    client: ClientId,
-    fate: u64,
-    number: u64,
-    class: Option<usize>,
-    user: u32,
-) {
+fn ask(world: &mut World<'_>, client: ClientId, fate: u64, number: u64, class: Option<usize>, user: u32) {
     let plan = world.plan;
     let spec = &plan.mesh.clients[client];
     let state = &world.clients[client.index()];

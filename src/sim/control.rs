@@ -223,7 +223,8 @@ fn gauges(world: &mut World<'_>) -> Gauges {
         gauge.rq_active += f64::from(upstream.breakers.requests);
         gauge.rq_pending_active += f64::from(upstream.breakers.pending);
         gauge.cx_active += f64::from(upstream.breakers.connections);
-        gauge.ejected_hosts += upstream.detector.as_ref().map_or(0.0, |detector| f64::from(detector.ejected()));
+        gauge.ejected_hosts +=
+            upstream.detector.as_ref().map_or(0.0, |detector| f64::from(detector.ejected()));
     }
     weights(world, &mut gauges);
     gauges.workloads = workload_gauges(world);

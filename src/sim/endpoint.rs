@@ -69,7 +69,8 @@ impl Usage {
     /// Nothing seen, from `now` on; the present window of the series goes on.
     pub fn restart(&mut self, now: SimTime) {
         let so_far = self.busy_nanos - self.window_busy + self.window_carry;
-        *self = Usage { since: now, window_since: self.window_since, window_carry: so_far, ..Usage::default() };
+        *self =
+            Usage { since: now, window_since: self.window_since, window_carry: so_far, ..Usage::default() };
     }
 
     /// The busy area and the length of the window that ends now; the next one begins.
@@ -365,8 +366,7 @@ fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool 
     for id in calls {
         let call = plan.call(*id);
         let spec = &plan.mesh.calls[*id];
-        if !call.is_certain
-            && !call.share.hits(draw(key ^ spec.target.name_hash, Purpose::Share, spec.index))
+        if !call.is_certain && !call.share.hits(draw(key ^ spec.target.name_hash, Purpose::Share, spec.index))
         {
             continue;
         }
@@ -413,7 +413,12 @@ pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool
         return respond(world, slot.index, status);
     }
     attempt.step += 1;
-    if attempt.has_slot { go_on(world, slot.index) } else { queue_again(world, slot.index) }
+    // Without work to come, an asynchronous pod answers at once.
+    if attempt.has_slot || attempt.step >= attempt.operation {
+        go_on(world, slot.index);
+    } else {
+        queue_again(world, slot.index);
+    }
 }
 
 /// An asynchronous pod takes up a request whose calls are done: behind others, past the limit. Source: design D9.12.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::kernel::distribution::Distribution;
-use crate::kernel::sampler::Sampler;
 use crate::kernel::random::Chance;
+use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
 use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable};
@@ -57,7 +57,9 @@ pub struct TablePlan {
 impl TablePlan {
     /// The row of the route that a request takes, or [`NIL`] for none.
     pub fn find(&self, shape: &RequestShape) -> u32 {
-        self.router.find(shape).map_or(NIL, |path| self.first_route[&path.port][path.virtual_host] + path.route as u32)
+        self.router
+            .find(shape)
+            .map_or(NIL, |path| self.first_route[&path.port][path.virtual_host] + path.route as u32)
     }
 
     /// Whether any match looks at this header.
@@ -265,8 +267,9 @@ impl NetworkPlan {
         let proxy = parts.sampler(&mesh.proxy.latency);
         let is_zero = |id: SamplerId| parts.samplers[id.0 as usize].is_zero();
         let one_zone = mesh.zones.len() <= 1;
-        let is_free =
-            is_zero(in_zone) && is_zero(proxy) && (one_zone || is_zero(between_zones) && is_zero(between_regions));
+        let is_free = is_zero(in_zone)
+            && is_zero(proxy)
+            && (one_zone || is_zero(between_zones) && is_zero(between_regions));
         NetworkPlan { in_zone, between_zones, between_regions, proxy, is_free }
     }
 }

@@ -142,7 +142,8 @@ impl Shapes {
     #[inline]
     pub fn routed(&mut self, plan: &Plan<'_>, route: u32, shape: u32) -> u32 {
         self.routed.get(route as usize, shape).unwrap_or_else(|| {
-            let changed = self.shapes[shape as usize].routed(plan.routes[route as usize].route, &HeaderOps::default());
+            let changed =
+                self.shapes[shape as usize].routed(plan.routes[route as usize].route, &HeaderOps::default());
             let number = self.number(changed);
             self.routed.set(route as usize, shape, number);
             number

@@ -76,7 +76,15 @@ fn target(hop: usize) -> Target {
     let host = format!("s{hop}");
     let name_hash = name_hash(&format!("GET {host}:80/"));
     let service = Some(ServiceId::from_index(hop));
-    Target { method: "GET".into(), host, service, port: 80, path: "/".into(), query: String::new(), name_hash }
+    Target {
+        method: "GET".into(),
+        host,
+        service,
+        port: 80,
+        path: "/".into(),
+        query: String::new(),
+        name_hash,
+    }
 }
 
 impl Chain {
@@ -350,7 +358,15 @@ mod tests {
                     ..Chain::default()
                 },
             ),
-            ("w4", Chain { pods: 10, load: Load::Poisson { rate: 8000.0 }, duration: secs(125), ..Chain::default() }),
+            (
+                "w4",
+                Chain {
+                    pods: 10,
+                    load: Load::Poisson { rate: 8000.0 },
+                    duration: secs(125),
+                    ..Chain::default()
+                },
+            ),
             ("w5", w5),
         ];
         for (name, chain) in cases {

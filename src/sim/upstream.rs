@@ -58,7 +58,8 @@ pub fn schedule_sweep(world: &mut World<'_>, index: u32) {
         return;
     }
     upstream.is_sweeping = true;
-    let created = -i64::try_from(world.proxies[upstream.proxy.index()].age).expect("no proxy is 292 years old");
+    let created =
+        -i64::try_from(world.proxies[upstream.proxy.index()].age).expect("no proxy is 292 years old");
     let due = detector.next_sweep_after(world.now, created);
     world.queue.push(due, Event::OutlierSweep(index));
 }

@@ -233,7 +233,12 @@ impl<'p> World<'p> {
                 let pod = &mesh.pods[host.pod];
                 UpstreamHost {
                     pod: host.pod,
-                    row: self.recorder.host_row(service, &cluster.subset, &pod.name, &mesh.zones[pod.zone].name),
+                    row: self.recorder.host_row(
+                        service,
+                        &cluster.subset,
+                        &pod.name,
+                        &mesh.zones[pod.zone].name,
+                    ),
                     tls: host.tls,
                     is_ready: !unready.contains(&host.pod),
                     ejections: 0,
@@ -276,7 +281,8 @@ impl<'p> World<'p> {
         let seed = draw(key, Purpose::BalancerSeed, u64::from(worker));
         let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
         let pools = hosts.iter().map(|_| Pool::default()).collect();
-        self.upstreams[upstream as usize].workers[usize::from(worker)] = Some(WorkerState { balancer, pools });
+        self.upstreams[upstream as usize].workers[usize::from(worker)] =
+            Some(WorkerState { balancer, pools });
     }
 
     /// The row of a cluster that may not exist, for calls that were meant for it.
