@@ -54,6 +54,11 @@ impl Flag {
         Flag::SI,
     ];
 
+    /// The flag of this access log name.
+    pub fn from_name(name: &str) -> Option<Flag> {
+        Flag::ALL.into_iter().find(|flag| flag.name() == name)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Flag::UH => "UH",

@@ -1,3 +1,4 @@
-//! The integration tests: one binary, one module for each kind of question.
+//! One test binary, one module per kind of test.
 
+mod conformance;
 mod theory;

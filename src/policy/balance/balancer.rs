@@ -28,4 +28,8 @@ pub trait Balancer: Send {
     /// Picks the host for one attempt; `None` if there is none to pick. The first number of `draw` is the one that
     /// has chosen the priority, candidates follow. Source: semantics S18.
     fn pick(&mut self, view: &HostView<'_>, draw: &mut Draw<'_>) -> Option<u32>;
+
+    /// Takes notice of a change of hosts at once, as Envoy does. Without it the change is noticed at the next pick,
+    /// with the loads and slow-start weights of that moment.
+    fn refresh(&mut self, _view: &HostView<'_>) {}
 }

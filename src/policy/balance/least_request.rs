@@ -61,6 +61,11 @@ impl Balancer for LeastRequest {
         }
         Some(best)
     }
+
+    fn refresh(&mut self, view: &HostView<'_>) {
+        self.schedules
+            .rebuild(view, |host, weight| effective_weight(weight, view.active[host as usize], BIAS));
+    }
 }
 
 #[cfg(test)]

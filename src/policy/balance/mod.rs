@@ -7,7 +7,7 @@ pub mod least_request;
 pub mod modulus;
 pub mod random;
 pub mod round_robin;
-mod schedule;
+pub mod schedule;
 
 pub use balancer::{Balancer, HostView};
 

@@ -43,6 +43,10 @@ impl Balancer for RoundRobin {
         *turn = turn.wrapping_add(1);
         Some(view.available[place as usize])
     }
+
+    fn refresh(&mut self, view: &HostView<'_>) {
+        self.schedules.rebuild(view, |_, weight| weight);
+    }
 }
 
 #[cfg(test)]

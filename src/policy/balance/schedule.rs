@@ -45,9 +45,14 @@ impl SlowStart {
 
     /// When the newest host leaves its window; `ZERO` if none was added since the run began.
     fn end(&self, view: &HostView<'_>) -> SimTime {
-        let newest = view.first_healthy.iter().copied().max().unwrap_or(SimTime::ZERO);
+        let newest = newest_addition(view.first_healthy);
         if newest == SimTime::ZERO { SimTime::ZERO } else { newest + self.window }
     }
+}
+
+/// When the newest host was first seen healthy: until a window later the weighted pick holds. Source: semantics S6.7.
+pub fn newest_addition(first_healthy: &[SimTime]) -> SimTime {
+    first_healthy.iter().copied().max().unwrap_or(SimTime::ZERO)
 }
 
 /// One host source's scheduler.
@@ -98,8 +103,9 @@ impl Schedules {
         source.edf.as_mut()?.pick(|host| effective(view, slow_start, &scale, host))
     }
 
+    /// A new scheduler with the same seed, for a changed set of hosts.
     #[cold]
-    fn rebuild(&mut self, view: &HostView<'_>, scale: impl Fn(u32, f64) -> f64) {
+    pub fn rebuild(&mut self, view: &HostView<'_>, scale: impl Fn(u32, f64) -> f64) {
         let place = view.source as usize;
         if place >= self.sources.len() {
             self.sources.resize_with(place + 1, Source::default);

@@ -1,0 +1,204 @@
+//! Golden figures: every case of `tests/golden/golden.yaml` runs through the functions that a simulation runs
+//! through. A case is data: a kind, what goes in, what must come out. `MESHCAST_GOLDEN_EXTRA` names more files of
+//! that form, separated by `:`.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
+
+mod balancing;
+mod outlier;
+mod retry;
+mod routing;
+
+/// How each kind is checked.
+const KINDS: &[(&str, Check)] = &[
+    ("backoff", |case| case.check(retry::backoff)),
+    ("edf_counts", |case| case.check(balancing::edf_counts)),
+    ("edf_first_pick_counts", |case| case.check(balancing::edf_first_pick_counts)),
+    ("edf_sequence", |case| case.check(balancing::edf_sequence)),
+    ("ejection_allowed", |case| case.check(outlier::ejection_allowed)),
+    ("ejection_duration", |case| case.check(outlier::ejection_duration)),
+    ("ejection_duration_at_sweep", |case| case.check(outlier::ejection_duration_at_sweep)),
+    ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
+    ("fault_fraction", |case| case.check(retry::fault_fraction)),
+    ("flag_join", |case| case.check(retry::flag_join)),
+    ("lr_edf_sequence", |case| case.check(balancing::lr_edf_sequence)),
+    ("lr_unweighted", |case| case.check(balancing::lr_unweighted)),
+    ("lr_weight", |case| case.check(balancing::lr_weight)),
+    ("mirror_fraction", |case| case.check(routing::mirror_fraction)),
+    ("mirror_host", |case| case.check(routing::mirror_host)),
+    ("outlier_timeline", |case| case.check(outlier::outlier_timeline)),
+    ("retry_budget", |case| case.check(retry::retry_budget)),
+    ("retry_decision", |case| case.check(retry::retry_decision)),
+    ("rewrite", |case| case.check(routing::rewrite)),
+    ("route_match", |case| case.check(routing::route_match)),
+    ("rr_unweighted", |case| case.check(balancing::rr_unweighted)),
+    ("rr_unweighted_membership", |case| case.check(balancing::rr_unweighted_membership)),
+    ("slow_start_factor", |case| case.check(balancing::slow_start_factor)),
+    ("slow_start_lr", |case| case.check(balancing::slow_start_lr)),
+    ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
+    ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
+    ("unejection_times", |case| case.check(outlier::unejection_times)),
+    ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
+    ("weighted_pick", |case| case.check(routing::weighted_pick)),
+];
+
+const HASH: &str = "consistent hashing is not there yet";
+const PRIORITY: &str = "priorities and localities are not there yet";
+const RESOLVE: &str = "needs the resolver of Istio's objects";
+const POOL: &str = "needs the connection pool";
+const ENGINE: &str = "needs whole requests in the engine";
+const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
+
+/// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
+const NOT_YET: &[(&str, &str)] = &[
+    ("conn_pool", POOL),
+    ("connection_bound", POOL),
+    ("delegate_conflict", RESOLVE),
+    ("dr_lookup", RESOLVE),
+    ("dr_same_host", RESOLVE),
+    ("failure_percentage", ENVOY_ONLY),
+    ("fault_outcome", ENGINE),
+    ("hash_policy", HASH),
+    ("host_pattern_match", RESOLVE),
+    ("istio_destinations", RESOLVE),
+    ("istio_distribute", RESOLVE),
+    ("istio_failover_priority", RESOLVE),
+    ("istio_inbound_retry", RESOLVE),
+    ("istio_is_catch_all", RESOLVE),
+    ("istio_locality_priority", RESOLVE),
+    ("istio_outlier_translate", RESOLVE),
+    ("istio_panic_threshold", RESOLVE),
+    ("istio_pool_translate", RESOLVE),
+    ("istio_retry_translate", RESOLVE),
+    ("istio_vhost_ports", RESOLVE),
+    ("istio_vs_select", RESOLVE),
+    ("locality_first_pick_counts", PRIORITY),
+    ("locality_share", PRIORITY),
+    ("locality_wrr", PRIORITY),
+    ("lr_full_scan", ENVOY_ONLY),
+    ("maglev_keys", HASH),
+    ("maglev_pick", HASH),
+    ("maglev_table", HASH),
+    ("mirror_send", ENGINE),
+    ("mtls_outcome", RESOLVE),
+    ("murmur2_64", ENVOY_ONLY),
+    ("outcome", ENGINE),
+    ("peer_authentication_mode", RESOLVE),
+    ("policy_merge", RESOLVE),
+    ("previous_priorities", PRIORITY),
+    ("priority_choose", PRIORITY),
+    ("priority_load", PRIORITY),
+    ("retry_outcome", ENGINE),
+    ("ring_build", HASH),
+    ("ring_counts", HASH),
+    ("ring_keys", HASH),
+    ("ring_pick", HASH),
+    ("short_name", RESOLVE),
+    ("source_match", RESOLVE),
+    ("success_rate_threshold", ENVOY_ONLY),
+    ("timeout_outcome", ENGINE),
+    ("vhost_domains", RESOLVE),
+    ("xxh64", HASH),
+];
+
+type Check = fn(&Case) -> Result<(), String>;
+
+#[derive(Deserialize)]
+struct GoldenFile {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    area: String,
+    kind: String,
+    #[serde(default)]
+    input: Value,
+    #[serde(default)]
+    expect: Value,
+}
+
+impl Case {
+    /// Runs `run` on the input and compares. Fields that the kind does not know fail the case, on both sides.
+    fn check<I: DeserializeOwned, E: DeserializeOwned + Debug + PartialEq>(
+        &self,
+        run: impl Fn(I) -> Result<E, String>,
+    ) -> Result<(), String> {
+        let input = serde_yaml::from_value(self.input.clone()).map_err(|error| format!("input: {error}"))?;
+        let expected: E =
+            serde_yaml::from_value(self.expect.clone()).map_err(|error| format!("expect: {error}"))?;
+        let actual = run(input)?;
+        if actual == expected { Ok(()) } else { Err(format!("expected {expected:?}, got {actual:?}")) }
+    }
+}
+
+/// A figure that is compared within 1e-6.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+struct Near(f64);
+
+impl PartialEq for Near {
+    fn eq(&self, other: &Near) -> bool {
+        (self.0 - other.0).abs() <= 1e-6
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    total: usize,
+    not_yet: usize,
+}
+
+fn golden_files() -> Vec<String> {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/golden.yaml").to_owned();
+    let extra = std::env::var("MESHCAST_GOLDEN_EXTRA").unwrap_or_default();
+    std::iter::once(own).chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
+}
+
+#[test]
+fn golden_cases_come_out_as_they_should() {
+    let mut areas: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut wrong = String::new();
+    for path in golden_files() {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let file: GoldenFile = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(!file.cases.is_empty(), "{path} has no cases");
+        for case in &file.cases {
+            let tally = areas.entry(case.area.clone()).or_default();
+            tally.total += 1;
+            let check = KINDS.iter().find(|(kind, _)| *kind == case.kind).map(|(_, check)| check);
+            let is_known = NOT_YET.iter().any(|(kind, _)| *kind == case.kind);
+            let result = match check {
+                Some(check) => check(case),
+                None if is_known => {
+                    tally.not_yet += 1;
+                    continue;
+                }
+                None => Err(format!("kind `{}` is in neither table", case.kind)),
+            };
+            match result {
+                Ok(()) => tally.passed += 1,
+                Err(why) => writeln!(wrong, "{}: {why}", case.id).expect("strings take text"),
+            }
+        }
+    }
+    for (area, Tally { passed, total, not_yet }) in &areas {
+        println!("{area}: {passed} of {total} ({not_yet} not yet covered)");
+    }
+    assert!(wrong.is_empty(), "wrong results:\n{wrong}");
+}
+
+#[test]
+fn each_kind_is_in_one_table() {
+    let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let not_yet: Vec<&str> = NOT_YET.iter().map(|(kind, _)| *kind).collect();
+    assert!(kinds.is_sorted() && not_yet.is_sorted());
+    assert!(kinds.iter().all(|kind| !not_yet.contains(kind)));
+}
