@@ -74,6 +74,27 @@ pub struct BalancerSpec {
     pub panic_threshold_percent: u32,
 }
 
+/// What a request's hash is made of, for balancers that keep a key on its host. Source: semantics S5.7.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashPolicy {
+    pub source: HashSource,
+    /// Later policies are skipped once there is a hash. Istio never sets it.
+    pub is_terminal: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashSource {
+    /// Name lower case.
+    Header(String),
+    Cookie {
+        name: String,
+        /// Given: the proxy makes a cookie where there is none; zero: for the session.
+        ttl: Option<SimDuration>,
+    },
+    SourceIp,
+    QueryParameter(String),
+}
+
 /// Source: semantics S6.7.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlowStartSpec {

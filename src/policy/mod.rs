@@ -4,6 +4,7 @@
 pub mod balance;
 pub mod failure;
 pub mod fault;
+pub mod hash;
 pub mod outlier;
 pub mod pool;
 pub mod re2;

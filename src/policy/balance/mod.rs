@@ -4,8 +4,12 @@
 pub mod balancer;
 pub mod edf;
 pub mod least_request;
+pub mod locality;
+pub mod maglev;
 pub mod modulus;
+pub mod priority;
 pub mod random;
+pub mod ring_hash;
 pub mod round_robin;
 pub mod schedule;
 

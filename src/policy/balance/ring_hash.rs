@@ -1,0 +1,113 @@
+//! The ring of ring hash: every host at many points of a circle; a key belongs to the next point.
+//! A finished ring never changes, so all workers can read one. Source: semantics S5.8.
+
+/// Most points of a ring.
+const MOST_POINTS: f64 = 8_388_608.0;
+
+/// A host as hashing sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HashedHost<'a> {
+    /// Its number in the cluster.
+    pub host: u32,
+    /// `10.0.0.7:9080`.
+    pub key: &'a str,
+    /// Relative to the others'; positive.
+    pub weight: f64,
+}
+
+/// Weights as shares of their sum.
+pub(super) fn shares(hosts: &[HashedHost<'_>]) -> Vec<f64> {
+    let sum: f64 = hosts.iter().map(|host| host.weight).sum();
+    hosts.iter().map(|host| host.weight / sum).collect()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// Hash and host, ascending.
+    points: Vec<(u64, u32)>,
+}
+
+impl Ring {
+    /// A ring of these hosts with at least about `min_size` points. `hash` is `xxh64` with seed 0 in Istio.
+    pub fn new(hosts: &[HashedHost<'_>], min_size: u64, hash: impl Fn(&str) -> u64) -> Ring {
+        let shares = shares(hosts);
+        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        if hosts.is_empty() {
+            return Ring { points: Vec::new() };
+        }
+        let scale = ((least * min_size as f64).ceil() / least).min(MOST_POINTS);
+        let mut points = Vec::with_capacity(scale.ceil() as usize);
+        let (mut current, mut target) = (0.0, 0.0);
+        let mut key = String::new();
+        for (host, share) in hosts.iter().zip(&shares) {
+            target += scale * share;
+            let mut k = 0u64;
+            while current < target {
+                key.clear();
+                key.push_str(host.key);
+                key.push('_');
+                key.push_str(&k.to_string());
+                points.push((hash(&key), host.host));
+                k += 1;
+                current += 1.0;
+            }
+        }
+        points.sort_unstable();
+        Ring { points }
+    }
+
+    pub fn points(&self) -> &[(u64, u32)] {
+        &self.points
+    }
+
+    /// The host of a hash; `attempt` steps on by as many points, for a pick that was refused. Source: semantics S9.6.
+    pub fn host(&self, hash: u64, attempt: u32) -> Option<u32> {
+        let size = self.points.len();
+        let place = self.points.partition_point(|(point, _)| *point < hash);
+        // An empty ring has no remainder.
+        let place = (place % size.max(1) + attempt as usize) % size.max(1);
+        self.points.get(place).map(|(_, host)| *host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::hash::xxh64;
+    use super::*;
+
+    fn hosts(weights: &[f64]) -> Vec<HashedHost<'static>> {
+        const KEYS: [&str; 4] = ["10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080", "10.0.0.4:8080"];
+        weights
+            .iter()
+            .zip(KEYS)
+            .zip(0..)
+            .map(|((weight, key), host)| HashedHost { host, key, weight: *weight })
+            .collect()
+    }
+
+    #[test]
+    fn hosts_have_points_by_weight_and_keys_wrap_around() {
+        let ring = Ring::new(&hosts(&[1.0, 2.0, 3.0, 4.0]), 100, |key| xxh64(key, 0));
+        let count = |host| ring.points().iter().filter(|(_, owner)| *owner == host).count();
+        assert_eq!([count(0), count(1), count(2), count(3)], [10, 20, 30, 40]);
+        let first = ring.points()[0].1;
+        assert_eq!(ring.host(u64::MAX, 0), Some(first));
+        assert_eq!(ring.host(u64::MAX, 100), Some(first));
+        assert_eq!(ring.host(0, 3), Some(ring.points()[3].1));
+    }
+
+    #[test]
+    fn a_host_that_leaves_moves_hardly_more_than_its_own_keys() {
+        let all = Ring::new(&hosts(&[1.0; 4]), 1024, |key| xxh64(key, 0));
+        let three = Ring::new(&hosts(&[1.0; 4])[..3], 1024, |key| xxh64(key, 0));
+        let keys = (0..4_000u32).map(|user| xxh64(&format!("user-{user}"), 0));
+        let moved =
+            keys.filter(|key| all.host(*key, 0) != Some(3) && all.host(*key, 0) != three.host(*key, 0));
+        assert!(moved.count() < 800);
+    }
+
+    #[test]
+    fn an_empty_ring_has_no_host() {
+        assert_eq!(Ring::new(&[], 1024, |key| xxh64(key, 0)).host(5, 1), None);
+    }
+}
