@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 mod balancing;
+mod hashing;
 mod outlier;
+mod priority;
 mod retry;
 mod routing;
 
@@ -26,15 +28,30 @@ const KINDS: &[(&str, Check)] = &[
     ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
     ("flag_join", |case| case.check(retry::flag_join)),
+    ("hash_policy", |case| case.check(hashing::hash_policy)),
+    ("locality_first_pick_counts", |case| case.check(priority::locality_first_pick_counts)),
+    ("locality_share", |case| case.check(priority::locality_share)),
+    ("locality_wrr", |case| case.check(priority::locality_wrr)),
     ("lr_edf_sequence", |case| case.check(balancing::lr_edf_sequence)),
     ("lr_unweighted", |case| case.check(balancing::lr_unweighted)),
     ("lr_weight", |case| case.check(balancing::lr_weight)),
+    ("maglev_keys", |case| case.check(hashing::maglev_keys)),
+    ("maglev_pick", |case| case.check(hashing::maglev_pick)),
+    ("maglev_table", |case| case.check(hashing::maglev_table)),
     ("mirror_fraction", |case| case.check(routing::mirror_fraction)),
     ("mirror_host", |case| case.check(routing::mirror_host)),
+    ("murmur2_64", |case| case.check(hashing::murmur2_64)),
     ("outlier_timeline", |case| case.check(outlier::outlier_timeline)),
+    ("previous_priorities", |case| case.check(priority::previous_priorities)),
+    ("priority_choose", |case| case.check(priority::priority_choose)),
+    ("priority_load", |case| case.check(priority::priority_load)),
     ("retry_budget", |case| case.check(retry::retry_budget)),
     ("retry_decision", |case| case.check(retry::retry_decision)),
     ("rewrite", |case| case.check(routing::rewrite)),
+    ("ring_build", |case| case.check(hashing::ring_build)),
+    ("ring_counts", |case| case.check(hashing::ring_counts)),
+    ("ring_keys", |case| case.check(hashing::ring_keys)),
+    ("ring_pick", |case| case.check(hashing::ring_pick)),
     ("route_match", |case| case.check(routing::route_match)),
     ("rr_unweighted", |case| case.check(balancing::rr_unweighted)),
     ("rr_unweighted_membership", |case| case.check(balancing::rr_unweighted_membership)),
@@ -45,10 +62,9 @@ const KINDS: &[(&str, Check)] = &[
     ("unejection_times", |case| case.check(outlier::unejection_times)),
     ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
     ("weighted_pick", |case| case.check(routing::weighted_pick)),
+    ("xxh64", |case| case.check(hashing::xxh64)),
 ];
 
-const HASH: &str = "consistent hashing is not there yet";
-const PRIORITY: &str = "priorities and localities are not there yet";
 const RESOLVE: &str = "needs the resolver of Istio's objects";
 const POOL: &str = "needs the connection pool";
 const ENGINE: &str = "needs whole requests in the engine";
@@ -63,7 +79,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("dr_same_host", RESOLVE),
     ("failure_percentage", ENVOY_ONLY),
     ("fault_outcome", ENGINE),
-    ("hash_policy", HASH),
     ("host_pattern_match", RESOLVE),
     ("istio_destinations", RESOLVE),
     ("istio_distribute", RESOLVE),
@@ -77,33 +92,18 @@ const NOT_YET: &[(&str, &str)] = &[
     ("istio_retry_translate", RESOLVE),
     ("istio_vhost_ports", RESOLVE),
     ("istio_vs_select", RESOLVE),
-    ("locality_first_pick_counts", PRIORITY),
-    ("locality_share", PRIORITY),
-    ("locality_wrr", PRIORITY),
     ("lr_full_scan", ENVOY_ONLY),
-    ("maglev_keys", HASH),
-    ("maglev_pick", HASH),
-    ("maglev_table", HASH),
     ("mirror_send", ENGINE),
     ("mtls_outcome", RESOLVE),
-    ("murmur2_64", ENVOY_ONLY),
     ("outcome", ENGINE),
     ("peer_authentication_mode", RESOLVE),
     ("policy_merge", RESOLVE),
-    ("previous_priorities", PRIORITY),
-    ("priority_choose", PRIORITY),
-    ("priority_load", PRIORITY),
     ("retry_outcome", ENGINE),
-    ("ring_build", HASH),
-    ("ring_counts", HASH),
-    ("ring_keys", HASH),
-    ("ring_pick", HASH),
     ("short_name", RESOLVE),
     ("source_match", RESOLVE),
     ("success_rate_threshold", ENVOY_ONLY),
     ("timeout_outcome", ENGINE),
     ("vhost_domains", RESOLVE),
-    ("xxh64", HASH),
 ];
 
 type Check = fn(&Case) -> Result<(), String>;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Near;
 
 /// What a balancer sees of a cluster whose hosts are all available.
-struct Cluster {
+pub struct Cluster {
     active: Vec<u32>,
     weights: Vec<u32>,
     available: Vec<u32>,
@@ -22,7 +22,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(hosts: usize) -> Cluster {
+    pub fn new(hosts: usize) -> Cluster {
         Cluster {
             active: vec![0; hosts],
             weights: vec![1; hosts],
@@ -43,7 +43,7 @@ impl Cluster {
         }
     }
 
-    fn view(&self) -> HostView<'_> {
+    pub fn view(&self) -> HostView<'_> {
         HostView {
             active: &self.active,
             weights: &self.weights,
@@ -61,7 +61,7 @@ impl Cluster {
     }
 }
 
-fn build(
+pub fn build(
     name: &'static str,
     choice_count: u32,
     slow_start: Option<SlowStartSpec>,
@@ -103,7 +103,7 @@ pub struct Picks {
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    counts: Vec<usize>,
+    pub counts: Vec<usize>,
 }
 
 fn hosts(weights: &[f64]) -> Vec<u32> {
@@ -114,7 +114,7 @@ fn edf_picks(edf: &mut Edf, weights: &[f64], count: usize) -> Vec<u32> {
     (0..count).filter_map(|_| edf.pick(|host| weights[host as usize])).collect()
 }
 
-fn counts(picks: &[u32], hosts: usize) -> Vec<usize> {
+pub fn counts(picks: &[u32], hosts: usize) -> Vec<usize> {
     (0..hosts as u32).map(|host| picks.iter().filter(|pick| **pick == host).count()).collect()
 }
 
@@ -220,7 +220,7 @@ pub struct LeastRequest {
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct PickedHost {
-    host: Option<u32>,
+    pub host: Option<u32>,
 }
 
 pub fn lr_unweighted(input: LeastRequest) -> Result<PickedHost, String> {
