@@ -12,6 +12,7 @@ use serde_yaml::Value;
 mod balancing;
 mod hashing;
 mod outlier;
+mod pool;
 mod priority;
 mod retry;
 mod routing;
@@ -19,6 +20,8 @@ mod routing;
 /// How each kind is checked.
 const KINDS: &[(&str, Check)] = &[
     ("backoff", |case| case.check(retry::backoff)),
+    ("conn_pool", |case| case.ask(pool::conn_pool)),
+    ("connection_bound", |case| case.check(pool::connection_bound)),
     ("edf_counts", |case| case.check(balancing::edf_counts)),
     ("edf_first_pick_counts", |case| case.check(balancing::edf_first_pick_counts)),
     ("edf_sequence", |case| case.check(balancing::edf_sequence)),
@@ -66,14 +69,11 @@ const KINDS: &[(&str, Check)] = &[
 ];
 
 const RESOLVE: &str = "needs the resolver of Istio's objects";
-const POOL: &str = "needs the connection pool";
 const ENGINE: &str = "needs whole requests in the engine";
 const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
 const NOT_YET: &[(&str, &str)] = &[
-    ("conn_pool", POOL),
-    ("connection_bound", POOL),
     ("delegate_conflict", RESOLVE),
     ("dr_lookup", RESOLVE),
     ("dr_same_host", RESOLVE),
@@ -135,6 +135,17 @@ impl Case {
             serde_yaml::from_value(self.expect.clone()).map_err(|error| format!("expect: {error}"))?;
         let actual = run(input)?;
         if actual == expected { Ok(()) } else { Err(format!("expected {expected:?}, got {actual:?}")) }
+    }
+
+    /// As [`Case::check`], for expectations in words that the kind must ask one by one.
+    fn ask<I: DeserializeOwned, E: DeserializeOwned>(
+        &self,
+        ask: impl Fn(I, &E) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let input = serde_yaml::from_value(self.input.clone()).map_err(|error| format!("input: {error}"))?;
+        let expected =
+            serde_yaml::from_value(self.expect.clone()).map_err(|error| format!("expect: {error}"))?;
+        ask(input, &expected)
     }
 }
 
