@@ -3,6 +3,7 @@
 
 pub mod balancer;
 pub mod edf;
+pub mod hashed;
 pub mod least_request;
 pub mod locality;
 pub mod maglev;
