@@ -13,8 +13,6 @@
 //! out. Timers of one constant delay come due in the order in which they were armed, so a lane is a list, and a
 //! cancelled timer leaves at once.
 
-use std::collections::VecDeque;
-
 use super::time::{SimDuration, SimTime};
 
 /// What the queue must know of an event.
@@ -45,8 +43,8 @@ struct Item<E> {
 
 impl<E> Item<E> {
     #[inline(always)]
-    fn key(&self) -> u128 {
-        u128::from(self.time) << 64 | u128::from(self.order)
+    fn key(&self) -> (u64, u64) {
+        (self.time, self.order)
     }
 }
 
@@ -86,12 +84,20 @@ struct Armed<E> {
     lane: u32,
 }
 
+/// Events of this instant and of one rank, in the order of their making.
+struct Immediate<E> {
+    events: Vec<(u64, E)>,
+    next: usize,
+}
+
 /// Pending events of one run.
 pub struct Queue<E> {
     now: u64,
     serial: u64,
-    immediate: [VecDeque<(u64, E)>; RANKS],
-    immediate_ranks: u8,
+    /// Nothing but what is immediate comes before; it may be earlier than what does come.
+    later: u64,
+    immediate: [Immediate<E>; RANKS],
+    immediate_ranks: u32,
     // the ring
     shift: u32,
     mask: u64,
@@ -127,7 +133,8 @@ impl<E: Event> Queue<E> {
         Queue {
             now: 0,
             serial: 0,
-            immediate: std::array::from_fn(|_| VecDeque::with_capacity(16)),
+            later: 0,
+            immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
             shift: 16,
             mask: buckets as u64 - 1,
@@ -157,7 +164,7 @@ impl<E: Event> Queue<E> {
 
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
-        let immediate: usize = self.immediate.iter().map(VecDeque::len).sum();
+        let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
         let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
         immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
     }
@@ -174,10 +181,11 @@ impl<E: Event> Queue<E> {
         let order = self.next_order(event.rank());
         if time == self.now {
             let rank = event.rank() as usize;
-            self.immediate[rank].push_back((order, event));
+            self.immediate[rank].events.push((order, event));
             self.immediate_ranks |= 1 << rank;
             return;
         }
+        self.later = self.later.min(time);
         self.place(Item { time, order, event, next: NIL });
     }
 
@@ -212,6 +220,7 @@ impl<E: Event> Queue<E> {
         if state.tail == NIL {
             state.head = slot;
             self.lane_bound = self.lane_bound.min(due);
+            self.later = self.later.min(due);
         } else {
             self.timers[state.tail as usize].next = slot;
         }
@@ -244,10 +253,19 @@ impl<E: Event> Queue<E> {
     /// Hands out the next event before `end`, or `None` if there is none.
     #[inline]
     pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
+        if self.immediate_ranks != 0 && self.later > self.now && self.now < end.nanos() {
+            let rank = self.immediate_ranks.trailing_zeros() as usize;
+            return Some((SimTime::from_nanos(self.now), self.take_immediate(rank)));
+        }
+        self.next_of_all(end)
+    }
+
+    /// The same, with a look at everything that is pending.
+    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
         if self.current.is_empty() && self.in_ring > 0 {
             self.load_bucket();
         }
-        let mut best = self.current.last().map_or(u128::MAX, Item::key);
+        let mut best = self.current.last().map_or((u64::MAX, u64::MAX), Item::key);
         let mut from = From::Current;
         if let Some(item) = self.far.items.first()
             && item.key() < best
@@ -255,30 +273,39 @@ impl<E: Event> Queue<E> {
             best = item.key();
             from = From::Far;
         }
+        if self.lane_bound <= best.0 {
+            let (key, lane) = self.earliest_lane();
+            if key < best {
+                best = key;
+                from = From::Lane(lane);
+            }
+        }
+        self.later = best.0;
         if self.immediate_ranks != 0 {
             let rank = self.immediate_ranks.trailing_zeros() as usize;
-            let order = self.immediate[rank][0].0;
-            let key = u128::from(self.now) << 64 | u128::from(order);
+            let line = &self.immediate[rank];
+            let key = (self.now, line.events[line.next].0);
             if key < best {
                 best = key;
                 from = From::Immediate(rank);
             }
         }
-        if u128::from(self.lane_bound) << 64 < best {
-            let (key, lane) = self.earliest_lane();
-            if key < best {
-                return self.take_timer(lane, end);
-            }
-        }
-        let time = (best >> 64) as u64;
-        if best == u128::MAX || time >= end.nanos() {
+        let time = best.0;
+        if time >= end.nanos() {
             return None;
         }
         assert!(time >= self.now, "time runs backward");
         self.now = time;
         let event = match from {
-            From::Current => self.current.pop().expect("it was the least").event,
+            From::Current => {
+                let event = self.current.pop().expect("it was the least").event;
+                let next = self.current.last().map_or((self.bucket + 1) << self.shift, |item| item.time);
+                self.later = next.min(self.far.items.first().map_or(u64::MAX, |item| item.time));
+                self.later = self.later.min(self.lane_bound);
+                event
+            }
             From::Far => self.far.pop().event,
+            From::Lane(lane) => self.take_timer(lane),
             From::Immediate(rank) => self.take_immediate(rank),
         };
         Some((SimTime::from_nanos(time), event))
@@ -293,8 +320,12 @@ impl<E: Event> Queue<E> {
 
     #[inline]
     fn take_immediate(&mut self, rank: usize) -> E {
-        let (_, event) = self.immediate[rank].pop_front().expect("its bit says so");
-        if self.immediate[rank].is_empty() {
+        let line = &mut self.immediate[rank];
+        let event = line.events[line.next].1;
+        line.next += 1;
+        if line.next == line.events.len() {
+            line.events.clear();
+            line.next = 0;
             self.immediate_ranks &= !(1 << rank);
         }
         event
@@ -302,30 +333,26 @@ impl<E: Event> Queue<E> {
 
     /// The key and lane of the earliest timer; also mends the bound.
     #[inline(never)]
-    fn earliest_lane(&mut self) -> (u128, usize) {
-        let (mut best, mut lane) = (u128::MAX, 0);
+    fn earliest_lane(&mut self) -> ((u64, u64), usize) {
+        let (mut best, mut lane) = ((u64::MAX, u64::MAX), 0);
         for (index, state) in self.lanes.iter().enumerate() {
             if state.head != NIL {
                 let front = &self.timers[state.head as usize];
-                let key = u128::from(front.due) << 64 | u128::from(front.order);
+                let key = (front.due, front.order);
                 if key < best {
                     (best, lane) = (key, index);
                 }
             }
         }
-        self.lane_bound = (best >> 64) as u64;
+        self.lane_bound = best.0;
         (best, lane)
     }
 
-    fn take_timer(&mut self, lane: usize, end: SimTime) -> Option<(SimTime, E)> {
+    fn take_timer(&mut self, lane: usize) -> E {
         let slot = self.lanes[lane].head;
-        let Armed { due, event, .. } = self.timers[slot as usize];
-        if due >= end.nanos() {
-            return None;
-        }
+        let event = self.timers[slot as usize].event;
         self.disarm(Timer(slot));
-        self.now = due;
-        Some((SimTime::from_nanos(due), event))
+        event
     }
 
     /// Puts an event where its time belongs: the current bucket, the ring, or the heap.
@@ -470,6 +497,7 @@ impl<E: Event> Queue<E> {
 enum From {
     Current,
     Far,
+    Lane(usize),
     Immediate(usize),
 }
 

@@ -193,7 +193,7 @@ pub fn readiness(world: &mut World<'_>, proxy: ProxyId, number: u32) {
 pub fn warmup_over(world: &mut World<'_>) {
     let now = world.now;
     for pod in &mut world.pods {
-        pod.account(now, world.plan.workload(pod.workload).concurrency);
+        pod.account(now);
         pod.usage.restart(now);
     }
 }
@@ -254,14 +254,13 @@ fn workload_gauges(world: &mut World<'_>) -> Vec<WorkloadGauges> {
     let mut gauges = vec![WorkloadGauges::default(); plan.workloads.len()];
     let mut areas = vec![(0u64, 0u64); gauges.len()];
     for pod in &mut world.pods {
-        let cores = plan.workload(pod.workload).concurrency;
-        pod.account(now, cores);
+        pod.account(now);
         let (busy, length) = pod.usage.close_window(now);
         let index = pod.workload.index();
         let gauge = &mut gauges[index];
-        gauge.queue += f64::from(pod.waiting.len() + pod.busy.saturating_sub(cores));
+        gauge.queue += f64::from(pod.queued());
         gauge.ready_pods += f64::from(u8::from(pod.condition == Condition::Up));
-        areas[index] = (areas[index].0 + busy, areas[index].1 + length * u64::from(cores));
+        areas[index] = (areas[index].0 + busy, areas[index].1 + length * u64::from(pod.concurrency));
     }
     for ((gauge, (busy, capacity)), workload) in gauges.iter_mut().zip(areas).zip(&plan.workloads) {
         let is_limited = workload.concurrency != u32::MAX && capacity > 0;
@@ -293,7 +292,7 @@ fn close_hosts(world: &mut World<'_>) {
     for (row, pod) in named {
         let (mut totals, proxies) = rows[row.index()].clone();
         let state = &world.pods[pod.index()];
-        let cores = world.plan.workload(state.workload).concurrency;
+        let cores = state.concurrency;
         let nanos = length.nanos() as f64;
         totals.ejected_s /= f64::from(proxies);
         let is_limited = cores != u32::MAX;

@@ -17,7 +17,7 @@ use crate::mesh::{CallSpecId, PodId, WorkloadId};
 use crate::sim::call;
 use crate::sim::event::Event;
 use crate::sim::network;
-use crate::sim::plan::{ErrorPlan, NIL, SamplerId, StepPlan};
+use crate::sim::plan::{ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
 use crate::sim::sharing::Sharing;
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 
@@ -32,6 +32,11 @@ pub enum Condition {
 pub struct PodState {
     pub workload: WorkloadId,
     pub condition: Condition,
+    /// Slots, or cores that are shared; `u32::MAX`: no limit.
+    pub concurrency: u32,
+    queue_limit: u32,
+    /// Slots are given back during calls.
+    is_async: bool,
     /// Slots taken; with shared cores: requests in service.
     pub busy: u32,
     pub waiting: Fifo,
@@ -83,90 +88,94 @@ impl Usage {
 }
 
 impl PodState {
-    pub fn new(workload: WorkloadId, errors: Option<ErrorPlan>, sharing: Option<Sharing>) -> PodState {
+    pub fn new(workload: WorkloadId, plan: &WorkloadPlan<'_>) -> PodState {
         PodState {
             workload,
             condition: Condition::Up,
+            concurrency: plan.concurrency,
+            queue_limit: plan.queue_limit,
+            is_async: plan.is_async,
             busy: 0,
             waiting: Fifo::default(),
             slowdown: 1.0,
-            errors,
+            errors: plan.errors,
             cold_until: SimTime::ZERO,
             changes: 0,
             hangs_until: SimTime::ZERO,
             hung: 0,
-            sharing,
+            sharing: plan.shares_cores.then(|| Sharing::new(plan.concurrency)),
             usage: Usage::default(),
         }
     }
 
-    /// Brings the areas up to now; call it before `busy` or `waiting` changes. `cores`: slots that count as busy at
-    /// the most.
+    /// Requests that wait: in line, or for a share of a core of their own.
     #[inline]
-    pub fn account(&mut self, now: SimTime, cores: u32) {
-        let length = now.since(self.usage.since).nanos();
-        let queued = self.waiting.len() + self.busy.saturating_sub(cores);
-        self.usage.busy_nanos += length * u64::from(self.busy.min(cores));
-        self.usage.queue_nanos += length * u64::from(queued);
+    pub fn queued(&self) -> u32 {
+        self.waiting.len() + self.busy.saturating_sub(self.concurrency)
+    }
+
+    /// Brings the areas up to now; call it before `busy` or `waiting` changes.
+    #[inline]
+    pub fn account(&mut self, now: SimTime) {
+        let length = now.nanos() - self.usage.since.nanos();
+        self.usage.busy_nanos += length * u64::from(self.busy.min(self.concurrency));
+        self.usage.queue_nanos += length * u64::from(self.queued());
         self.usage.since = now;
     }
 
     #[inline]
-    fn note_queue(&mut self, cores: u32) {
-        let queued = self.waiting.len() + self.busy.saturating_sub(cores);
-        self.usage.queue_max = self.usage.queue_max.max(queued);
+    fn note_queue(&mut self) {
+        self.usage.queue_max = self.usage.queue_max.max(self.queued());
     }
 }
 
 /// An attempt's bytes reach its pod.
 #[inline]
 pub fn accept(world: &mut World<'_>, slot: Slot) {
-    let Some(attempt) = world.attempts.get(slot) else { return };
-    let (index, pod, key, shape) = (slot.index, attempt.pod, attempt.key, attempt.shape);
+    if !world.attempts.is_alive(slot) {
+        return;
+    }
+    let index = slot.index;
+    let attempt = &mut world.attempts[index];
     debug_assert_eq!(attempt.phase, Phase::Sent);
-    world.attempts[index].phase = Phase::Serving;
+    attempt.phase = Phase::Serving;
+    let (pod, shape) = (attempt.pod, attempt.shape);
     let state = &world.pods[pod.index()];
     if let Condition::Down(of) = state.condition {
         return refuse(world, index, of);
     }
-    let workload = state.workload;
-    let errors = state.errors;
-    let operation = world.shapes.operation(world.plan, workload, shape);
-    if operation == NIL {
+    let row = world.shapes.operation(world.plan, state.workload, shape);
+    if row == NIL {
         return respond(world, index, 404);
     }
-    let plan = world.plan.workload(workload);
-    let operation = &plan.operations[operation as usize];
+    let steps = &world.plan.workload(state.workload).operations[row as usize].steps;
     let attempt = &mut world.attempts[index];
-    (attempt.operation, attempt.step) = (operation.steps.end, operation.steps.start);
-    attempt.status = 200;
-    if let Some(errors) = errors
-        && errors.rate.hits(draw(key, Purpose::Failure, 0))
+    (attempt.step, attempt.end_step, attempt.status) = (steps.start, steps.end, 200);
+    if let Some(errors) = &state.errors
+        && errors.rate.hits(draw(attempt.key, Purpose::Failure, 0))
     {
         // It takes one work step of its own and makes no calls. Source: design D9.11.
-        attempt.status = errors.status;
-        attempt.step = NIL;
+        (attempt.step, attempt.status) = (NIL, errors.status);
     }
-    let pod_state = &mut world.pods[pod.index()];
-    pod_state.account(world.now, plan.concurrency);
-    if plan.shares_cores {
-        let above = pod_state.busy.saturating_sub(plan.concurrency);
-        if pod_state.busy >= plan.concurrency && above >= plan.queue_limit {
+    let state = &mut world.pods[pod.index()];
+    state.account(world.now);
+    if state.sharing.is_some() {
+        if state.queued() >= state.queue_limit && state.busy >= state.concurrency {
             return respond(world, index, 503);
         }
-        pod_state.busy += 1;
-        pod_state.note_queue(plan.concurrency);
+        state.busy += 1;
+        state.note_queue();
         return serve(world, index);
     }
-    if pod_state.busy < plan.concurrency {
-        pod_state.busy += 1;
+    if state.busy < state.concurrency {
+        state.busy += 1;
         return serve(world, index);
     }
-    if pod_state.waiting.len() >= plan.queue_limit {
+    if state.waiting.len() >= state.queue_limit {
         return respond(world, index, 503);
     }
-    world.attempts[index].place = world.lines.push_back(&mut pod_state.waiting, index);
-    pod_state.note_queue(plan.concurrency);
+    world.attempts[index].place = world.lines.push_back(&mut state.waiting, index);
+    state.note_queue();
 }
 
 /// What a pod that is down makes of a request. Source: design D9.14; semantics S15.3, S15.5.
@@ -232,15 +241,14 @@ fn work_at_error(world: &mut World<'_>, index: u32) {
 fn go_on(world: &mut World<'_>, index: u32) {
     loop {
         let attempt = &world.attempts[index];
-        let (step, end, key) = (attempt.step, attempt.operation, attempt.key);
-        if step >= end {
+        let (step, key) = (attempt.step, attempt.key);
+        if step >= attempt.end_step {
             let status = attempt.status;
             return respond(world, index, status);
         }
         match &world.plan.steps[step as usize] {
-            StepPlan::Work(sampler) => {
-                let number = work_number(world, index);
-                return work(world, index, *sampler, draw(key, Purpose::Work, number));
+            StepPlan::Work(sampler, number) => {
+                return work(world, index, *sampler, draw(key, Purpose::Work, u64::from(*number)));
             }
             StepPlan::Calls(calls) => {
                 if start_calls(world, index, calls) {
@@ -252,37 +260,33 @@ fn go_on(world: &mut World<'_>, index: u32) {
     }
 }
 
-/// Number of the present step within its operation.
-#[inline]
-fn work_number(world: &mut World<'_>, index: u32) -> u64 {
-    let attempt = &world.attempts[index];
-    let (step, pod, shape) = (attempt.step, attempt.pod, attempt.shape);
-    let workload = world.pods[pod.index()].workload;
-    let operation = world.shapes.operation(world.plan, workload, shape);
-    u64::from(step - world.plan.workload(workload).operations[operation as usize].steps.start)
-}
-
 /// Works for as long as the draw says, times what slows the pod down at this moment.
 #[inline]
 fn work(world: &mut World<'_>, index: u32, sampler: SamplerId, drawn: u64) {
     let mut takes = world.plan.sampler(sampler).sample(drawn);
-    let pod = world.attempts[index].pod;
-    let state = &mut world.pods[pod.index()];
-    let mut factor = state.slowdown;
-    if world.now < state.cold_until {
-        let cold = world.plan.workload(state.workload).workload.cold_start.as_ref();
-        factor *= cold.map_or(1.0, |cold| cold.slowdown);
-    }
-    if factor != 1.0 {
-        takes = SimDuration::from_nanos((takes.nanos() as f64 * factor).round() as u64);
+    let slot = world.attempts.slot(index);
+    let attempt = &mut world.attempts[index];
+    let state = &world.pods[attempt.pod.index()];
+    if state.slowdown != 1.0 || world.now < state.cold_until {
+        takes = slowed(world.plan, state, takes, world.now);
     }
     if state.sharing.is_some() {
         return share(world, index, takes);
     }
-    world.attempts[index].work_left = state.hung;
+    attempt.hung = state.hung;
     let begins = world.now.max(state.hangs_until);
-    let slot = world.attempts.slot(index);
     world.queue.push(begins + takes, Event::WorkDone(slot));
+}
+
+/// Work with the slowdowns of this moment.
+#[cold]
+fn slowed(plan: &Plan<'_>, state: &PodState, takes: SimDuration, now: SimTime) -> SimDuration {
+    let mut factor = state.slowdown;
+    if now < state.cold_until {
+        let cold = plan.workload(state.workload).workload.cold_start.as_ref();
+        factor *= cold.map_or(1.0, |cold| cold.slowdown);
+    }
+    SimDuration::from_nanos((takes.nanos() as f64 * factor).round() as u64)
 }
 
 /// Puts work onto shared cores.
@@ -334,9 +338,9 @@ pub fn work_done(world: &mut World<'_>, slot: Slot) {
         return;
     }
     let hung = world.pods[attempt.pod.index()].hung;
-    let stood_still = hung - attempt.work_left;
+    let stood_still = hung - attempt.hung;
     if stood_still > 0 {
-        world.attempts[slot.index].work_left = hung;
+        world.attempts[slot.index].hung = hung;
         let due = world.now + SimDuration::from_nanos(stood_still);
         return world.queue.push(due, Event::WorkDone(slot));
     }
@@ -383,7 +387,7 @@ fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool 
         };
         call::start(world, call);
     }
-    if open > 0 && plan.workload(world.pods[pod.index()].workload).is_async {
+    if open > 0 && world.pods[pod.index()].is_async {
         give_slot(world, index);
     }
     open > 0
@@ -414,7 +418,7 @@ pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool
     }
     attempt.step += 1;
     // Without work to come, an asynchronous pod answers at once.
-    if attempt.has_slot || attempt.step >= attempt.operation {
+    if attempt.has_slot || attempt.step >= attempt.end_step {
         go_on(world, slot.index);
     } else {
         queue_again(world, slot.index);
@@ -425,15 +429,14 @@ pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool
 fn queue_again(world: &mut World<'_>, index: u32) {
     let pod = world.attempts[index].pod;
     let state = &mut world.pods[pod.index()];
-    let plan = world.plan.workload(state.workload);
-    state.account(world.now, plan.concurrency);
-    if plan.shares_cores || state.busy < plan.concurrency {
+    state.account(world.now);
+    if state.sharing.is_some() || state.busy < state.concurrency {
         state.busy += 1;
-        state.note_queue(plan.concurrency);
+        state.note_queue();
         return serve(world, index);
     }
     world.attempts[index].place = world.lines.push_back(&mut state.waiting, index);
-    state.note_queue(plan.concurrency);
+    state.note_queue();
 }
 
 /// Gives an attempt's slot back, to the next in line if there is one.
@@ -444,7 +447,7 @@ fn give_slot(world: &mut World<'_>, index: u32) {
     }
     attempt.has_slot = false;
     let state = &mut world.pods[attempt.pod.index()];
-    state.account(world.now, world.plan.workload(state.workload).concurrency);
+    state.account(world.now);
     let next = world.lines.pop_front(&mut state.waiting);
     match next {
         None => state.busy -= 1,
@@ -489,7 +492,7 @@ fn drop_work(world: &mut World<'_>, index: u32) {
         give_slot(world, index);
     } else {
         let state = &mut world.pods[attempt.pod.index()];
-        state.account(world.now, world.plan.workload(state.workload).concurrency);
+        state.account(world.now);
         world.lines.remove(&mut state.waiting, place);
     }
 }
@@ -508,7 +511,7 @@ pub fn stand_still(world: &mut World<'_>, pod: PodId, until: SimTime) {
 /// Source: design D9.14.
 pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     let state = &mut world.pods[pod.index()];
-    state.account(world.now, world.plan.workload(state.workload).concurrency);
+    state.account(world.now);
     state.condition = Condition::Down(of);
     if let Some(sharing) = &mut state.sharing {
         sharing.clear(world.now);

@@ -125,7 +125,8 @@ pub struct OperationPlan {
 
 /// One step of an operation.
 pub enum StepPlan {
-    Work(SamplerId),
+    /// With its number within the operation.
+    Work(SamplerId, u32),
     Calls(Vec<CallSpecId>),
 }
 
@@ -355,19 +356,20 @@ impl Parts {
             let first = steps.len() as u32;
             let mut first_work = None;
             for step in &operation.steps {
-                steps.push(match step {
+                let planned = match step {
                     Step::Work(time) => {
                         let sampler = self.sampler(time);
                         first_work = first_work.or(Some(sampler));
-                        StepPlan::Work(sampler)
+                        StepPlan::Work(sampler, steps.len() as u32 - first)
                     }
                     Step::Calls(calls) => StepPlan::Calls(calls.clone()),
-                });
+                };
+                steps.push(planned);
             }
             if first_work.is_none() {
                 // Every operation passes through the queue once, so that a burst of empty ones is no recursion.
                 let nothing = self.sampler(&Distribution::Constant(SimDuration::ZERO));
-                steps.insert(first as usize, StepPlan::Work(nothing));
+                steps.insert(first as usize, StepPlan::Work(nothing, NIL));
             }
             let condition = operation.condition.as_ref().map(|condition| {
                 Condition::new(condition).expect("`resolve` admits only patterns that compile")

@@ -12,7 +12,6 @@ use crate::sim::endpoint::{self, PodState};
 use crate::sim::event::{Event, TIMER_RANK};
 use crate::sim::plan::Plan;
 use crate::sim::shapes::Shapes;
-use crate::sim::sharing::Sharing;
 use crate::sim::world::{self, Parent, World};
 use crate::sim::{attempt, control, upstream};
 
@@ -47,11 +46,8 @@ impl<'p> Run<'p> {
             ClientState::new(client, rows.collect(), seed, replication)
         });
         let clients = clients.collect();
-        let pods = mesh.pods.rows().iter().map(|pod| {
-            let workload = plan.workload(pod.workload);
-            let sharing = workload.shares_cores.then(|| Sharing::new(workload.concurrency));
-            PodState::new(pod.workload, workload.errors, sharing)
-        });
+        let pods =
+            mesh.pods.rows().iter().map(|pod| PodState::new(pod.workload, plan.workload(pod.workload)));
         let mut queue = Queue::new();
         let lanes = plan.delays.iter().map(|delay| queue.lane(*delay, TIMER_RANK)).collect();
         let world = World {

@@ -369,7 +369,14 @@ mod tests {
             ),
             ("w5", w5),
         ];
-        for (name, chain) in cases {
+        let only = std::env::var("ONLY").ok();
+        for (name, mut chain) in cases {
+            if only.as_deref().is_some_and(|only| !only.split(',').any(|case| case == name)) {
+                continue;
+            }
+            if let Some(part) = std::env::var("PART").ok().and_then(|part| part.parse::<u64>().ok()) {
+                chain.duration = chain.duration / part;
+            }
             let mesh = chain.mesh();
             let plan = Plan::compile(&mesh);
             let start = std::time::Instant::now();

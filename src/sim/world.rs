@@ -187,14 +187,14 @@ pub struct Attempt {
     pub place: Place,
     /// What it looks like, for its operation and the calls that it makes.
     pub shape: u32,
-    /// Row of the workload's operations; [`NIL`] where none matches, or it fails.
-    pub operation: u32,
-    /// Row of the plan's steps.
+    /// Row of the plan's steps; [`NIL`]: it works at failing.
     pub step: u32,
+    /// The row behind its operation's last.
+    pub end_step: u32,
     /// Calls of the present step that have not ended.
     pub open_calls: u32,
-    /// Work left, where cores are shared or the pod hangs.
-    pub work_left: u64,
+    /// What the pod's standstill came to when its work step began.
+    pub hung: u64,
     /// The answer's status, or the one that it will be.
     pub status: u16,
     pub worker: u16,
@@ -290,10 +290,6 @@ impl<'p> World<'p> {
     pub fn row_of(&mut self, proxy: ProxyId, service: &str, port: u16, subset: &str) -> ClusterRow {
         let source = &self.plan.mesh.proxies[proxy].source;
         self.recorder.cluster_row(source, service, port, subset)
-    }
-
-    pub fn lane(&self, delay: u32) -> Lane {
-        self.lanes[delay as usize]
     }
 }
 
