@@ -7,3 +7,4 @@ pub mod mesh;
 pub mod metrics;
 pub mod policy;
 pub mod sim;
+pub mod resolve;
