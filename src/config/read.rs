@@ -139,9 +139,10 @@ impl Reader<'_> {
         self.findings.push(finding);
     }
 
-    /// Names the keys of a mapping that no field takes.
-    pub fn unknown_keys(&mut self, node: &Node<'_>, known: &[&'static str]) {
-        let Some(mapping) = node.value.as_mapping() else { return };
+    /// Names the keys of a mapping that no field takes; whether there are any.
+    pub fn unknown_keys(&mut self, node: &Node<'_>, known: &[&'static str]) -> bool {
+        let Some(mapping) = node.value.as_mapping() else { return false };
+        let before = self.findings.len();
         for key in mapping.keys() {
             let name = key.as_str().map_or_else(|| scalar_text(key).unwrap_or_default(), str::to_owned);
             if known.contains(&name.as_str()) {
@@ -163,6 +164,7 @@ impl Reader<'_> {
             };
             self.findings.push(finding.at(at));
         }
+        self.findings.len() > before
     }
 }
 
@@ -417,6 +419,9 @@ macro_rules! record {
                 #[schemars(rename = $key)]
                 pub $field: Option<$type>,
             )+
+            /// A key of it was unknown or could not be read, which has been reported: what is absent may be meant.
+            #[schemars(skip)]
+            pub is_broken: bool,
         }
 
         impl $crate::config::read::Written for $name {
@@ -428,11 +433,14 @@ macro_rules! record {
                     reader.error(node, format!("this must be a mapping with the keys {}", [$($key),+].join(", ")));
                     return None;
                 }
-                reader.unknown_keys(node, &[$($key),+]);
+                let mut is_broken = reader.unknown_keys(node, &[$($key),+]);
                 $(
-                    let $field = node.child($key).and_then(|child| $crate::config::read::Written::read(&child, reader));
+                    let child = node.child($key);
+                    let is_written = child.is_some();
+                    let $field = child.and_then(|child| $crate::config::read::Written::read(&child, reader));
+                    is_broken |= is_written && $field.is_none();
                 )+
-                Some($name { $($field),+ })
+                Some($name { $($field,)+ is_broken })
             }
         }
     )+};

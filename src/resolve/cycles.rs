@@ -10,6 +10,8 @@ use crate::policy::route::Condition;
 
 /// An operation, by workload and number.
 type Node = (WorkloadId, usize);
+/// A call that is certainly made, and the operations that may serve it.
+type Edge = (CallSpecId, Vec<Node>);
 
 /// The call by which each operation of a certain cycle calls the next, if there is such a cycle. `backends` tells the
 /// workloads that may answer a call, wherever its routes lead; empty where that is not known.
@@ -21,7 +23,7 @@ pub fn find_certain_cycle(
     calls: &Table<CallSpecId, CallSpec>,
     backends: &dyn Fn(&CallSpec) -> Vec<WorkloadId>,
 ) -> Option<Vec<CallSpecId>> {
-    let mut edges: Vec<(Node, Vec<(CallSpecId, Vec<Node>)>)> = Vec::new();
+    let mut edges: Vec<(Node, Vec<Edge>)> = Vec::new();
     for (id, workload) in workloads.iter() {
         for (number, operation) in workload.operations.iter().enumerate() {
             let certain = certain_calls(operation, calls);

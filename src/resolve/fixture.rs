@@ -17,8 +17,7 @@ const HOSTS: [&str; 2] = ["reviews.default.svc.cluster.local", "ratings.default.
 impl Names for Town {
     fn service(&self, host: &str, from_namespace: &str) -> Option<ServiceId> {
         let short = |name: &&str| *name == host && from_namespace == "default";
-        let found =
-            SERVICES.iter().position(|name| short(&name)).or(HOSTS.iter().position(|full| *full == host));
+        let found = SERVICES.iter().position(short).or(HOSTS.iter().position(|full| *full == host));
         found.map(ServiceId::from_index)
     }
     fn service_host(&self, service: ServiceId) -> &str {

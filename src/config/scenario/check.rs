@@ -72,7 +72,7 @@ impl Checker<'_> {
                 self.error(length.span, "this must be above zero");
             }
         }
-        if scenario.clients.as_ref().is_none_or(|clients| clients.is_empty()) {
+        if !scenario.is_broken && scenario.clients.as_ref().is_none_or(|clients| clients.is_empty()) {
             let span = self.docs.key_span(self.doc, "clients");
             self.missing(
                 span,
@@ -117,7 +117,7 @@ impl Checker<'_> {
         }
         if let Some(cold) = &workload.cold_start {
             let span = self.docs.key_span(self.doc, &format!("{path}.coldStart"));
-            if cold.lasts.is_none() || cold.slowdown.is_none() {
+            if (cold.lasts.is_none() || cold.slowdown.is_none()) && !cold.is_broken {
                 self.missing(
                     span,
                     "a cold start needs both `for` and `slowdown`",
@@ -153,7 +153,7 @@ impl Checker<'_> {
 
     fn errors(&mut self, errors: &Errors, owner: Span) {
         let span = errors.status.as_ref().map_or(owner, |status| status.span);
-        if errors.rate.is_none() {
+        if errors.rate.is_none() && !errors.is_broken {
             self.missing(span, "these errors have no `rate`", "write `errors: {rate: 1%, status: 500}`");
         }
         if let Some(status) = errors.status.as_ref().filter(|status| !(100..=599).contains(&status.value)) {
@@ -168,13 +168,13 @@ impl Checker<'_> {
     }
 
     fn incident(&mut self, incident: &Incident, span: Span, workload: &Workload) {
-        if incident.at.is_none() {
+        if incident.at.is_none() && !incident.is_broken {
             self.missing(span, "this incident has no `at`", "write when it begins: `at: 3m`");
         }
         let hangs = incident.hang.as_ref().is_some_and(|hang| hang.value);
         let effects =
             [incident.errors.is_some(), incident.slowdown.is_some(), hangs, incident.crash.is_some()];
-        if !effects.contains(&true) {
+        if !effects.contains(&true) && !incident.is_broken {
             self.missing(
                 span,
                 "this incident does nothing",
@@ -187,6 +187,7 @@ impl Checker<'_> {
         self.slowdown(incident.slowdown.as_ref());
         if let Some(crash) = &incident.crash
             && crash.restart.is_none()
+            && !crash.is_broken
         {
             self.missing(
                 span,
@@ -216,7 +217,7 @@ impl Checker<'_> {
         }
         let path = entry_path("clients", name);
         match &client.load {
-            None if !self.is_written(&path, "load") => {
+            None if !client.is_broken => {
                 self.missing(
                     name.span,
                     format!("client `{}` has no load", name.value),
@@ -227,7 +228,7 @@ impl Checker<'_> {
             Some(load) => self.load(load),
         }
         match client.requests.as_ref().map(|requests| requests.0.as_slice()) {
-            None | Some([]) if !self.is_written(&path, "requests") => {
+            None | Some([]) if !client.is_broken => {
                 let message = format!("client `{}` has no requests", name.value);
                 self.missing(name.span, message, "write `requests: [{get: \"http://host/path\"}]`");
             }
@@ -237,11 +238,6 @@ impl Checker<'_> {
         if let Some(users) = &client.users {
             self.users(users, self.docs.key_span(self.doc, &format!("{path}.users")));
         }
-    }
-
-    /// Whether a key was written at all; if it was and could not be read, that has been said.
-    fn is_written(&self, path: &str, key: &str) -> bool {
-        self.docs.key_span(self.doc, &format!("{path}.{key}")) != self.docs.key_span(self.doc, path)
     }
 
     fn load(&mut self, load: &Located<Load>) {
@@ -257,11 +253,14 @@ impl Checker<'_> {
     fn profile(&mut self, profile: &Profile, span: Span) {
         let mut last: Option<SimDuration> = None;
         let points = profile.points.as_deref().unwrap_or_default();
-        if points.is_empty() {
+        if points.is_empty() && !profile.is_broken {
             self.missing(span, "this profile has no points", "write `{profile: [{at: 0s, rate: 100rps}]}`");
         }
         for point in points {
             let (Some(at), Some(_)) = (&point.at, &point.rate) else {
+                if point.is_broken {
+                    continue;
+                }
                 self.missing(
                     point.span,
                     "a point needs both `at` and `rate`",
@@ -286,6 +285,7 @@ impl Checker<'_> {
                 None => open += 1,
             }
             match request.targets().count() {
+                0 if request.is_broken => {}
                 0 => self.missing(
                     request.span,
                     "this request has no address",
@@ -319,7 +319,7 @@ impl Checker<'_> {
     }
 
     fn users(&mut self, users: &Users, span: Span) {
-        if users.count.is_none() {
+        if users.count.is_none() && !users.is_broken {
             self.missing(
                 span,
                 "this population has no `count`",
@@ -332,6 +332,7 @@ impl Checker<'_> {
             + usize::from(by_address)
         {
             1 => {}
+            0 if users.is_broken => {}
             0 => self.missing(
                 span,
                 "nothing tells the user of a request",
@@ -368,10 +369,10 @@ impl Checker<'_> {
 
     fn timeline(&mut self, index: usize, entry: &TimelineEntry) {
         let span = self.docs.span(self.doc, &format!("timeline[{index}]"));
-        if entry.at.is_none() {
+        if entry.at.is_none() && !entry.is_broken {
             self.missing(span, "this entry has no `at`", "write when it happens: `at: 2m`");
         }
-        if entry.apply.is_none() && entry.delete.is_none() && entry.set.is_none() {
+        if entry.apply.is_none() && entry.delete.is_none() && entry.set.is_none() && !entry.is_broken {
             self.missing(span, "this entry changes nothing", "give it `apply`, `delete` or `set`");
         }
         for object in entry.delete.iter().flat_map(|delete| &delete.0) {
