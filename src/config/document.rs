@@ -5,11 +5,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::diagnostic::{Diagnostic, SourceId, Span};
-use super::path::{self, push_index, push_key};
+use super::diagnostic::{SourceId, Span};
+use super::path;
 use super::source::Sources;
 use super::span::SpanIndex;
 
@@ -73,6 +72,12 @@ impl Docs {
     /// Notes that `path` of this object was set by the text at `by`.
     pub fn note_patch(&mut self, doc: DocId, path: &str, by: Span) {
         self.rows[doc.0 as usize].patched.insert(path.to_owned(), by);
+    }
+
+    /// Whether the value at `path`, or one that holds it, was set by an order.
+    pub fn is_patched(&self, doc: DocId, path: &str) -> bool {
+        let patched = &self.row(doc).patched;
+        std::iter::successors(Some(path), |path| path::parent(path)).any(|path| patched.contains_key(path))
     }
 
     fn push(&mut self, row: Doc) -> DocId {
@@ -188,121 +193,6 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// Decodes one object into its type. A value of the wrong type is an error (`None` comes back), a field that the type
-/// does not have is a warning (`MS0003`): clusters carry newer definitions than ours.
-pub fn decode<T: DeserializeOwned>(
-    object: &RawObject,
-    docs: &Docs,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    let mut unknown = Vec::new();
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&object.value, &mut track);
-    let result = serde_ignored::deserialize(tracked, |path| unknown.push(ignored_path(&path)));
-    for path in unknown {
-        let name = last_word(&path);
-        diagnostics.push(
-            Diagnostic::warning("MS0003", format!("unknown field `{name}` is ignored"))
-                .at(docs.key_span(object.doc, &path))
-                .label(format!("{} has no such field", object.kind)),
-        );
-    }
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let path = error_path(&track.path());
-            let span = docs.span(object.doc, &path);
-            let message = without_place(&error.to_string());
-            let (message, help) = in_users_words(&message, last_word(&path));
-            let mut diagnostic = Diagnostic::error("IST0106", message).at(span);
-            diagnostic.help = help;
-            diagnostics.push(diagnostic);
-            None
-        }
-    }
-}
-
-fn last_word(path: &str) -> &str {
-    match path::parent(path) {
-        Some(above) => path[above.len()..].trim_matches(['.', '[', ']', '"']),
-        None => path,
-    }
-}
-
-fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
-    fn walk(path: &serde_ignored::Path<'_>, out: &mut String) {
-        use serde_ignored::Path;
-        match path {
-            Path::Root => {}
-            Path::Seq { parent, index } => {
-                walk(parent, out);
-                push_index(out, *index);
-            }
-            Path::Map { parent, key } => {
-                walk(parent, out);
-                push_key(out, key);
-            }
-            Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-                walk(parent, out);
-            }
-        }
-    }
-    let mut out = String::new();
-    walk(path, &mut out);
-    out
-}
-
-fn error_path(path: &serde_path_to_error::Path) -> String {
-    let mut out = String::new();
-    for segment in path.iter() {
-        match segment {
-            serde_path_to_error::Segment::Seq { index } => push_index(&mut out, *index),
-            serde_path_to_error::Segment::Map { key } => push_key(&mut out, key),
-            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => {}
-        }
-    }
-    out
-}
-
-fn without_place(text: &str) -> String {
-    let text = text.split_once(" at line ").map_or(text, |(before, _)| before);
-    text.to_owned()
-}
-
-/// serde's sentences, turned into the user's words.
-fn in_users_words(text: &str, field: &str) -> (String, Option<String>) {
-    let Some((found, wanted)) = text.strip_prefix("invalid type: ").and_then(|t| t.split_once(", expected "))
-    else {
-        return (text.to_owned(), None);
-    };
-    let wanted = match wanted.split_once(' ') {
-        Some(("struct" | "enum", _)) => "a mapping",
-        _ => match wanted {
-            "u8" | "u16" | "u32" | "u64" | "i32" | "i64" | "usize" => "a whole number",
-            "f32" | "f64" => "a number",
-            "a string" | "string" => "text",
-            "a map" => "a mapping",
-            "a sequence" => "a list",
-            "a boolean" => "true or false",
-            other => other,
-        },
-    };
-    let found = match found.split_once(' ') {
-        Some(("integer" | "floating", value)) => format!("the number {}", value.trim_start_matches("point ")),
-        Some(("string", value)) => format!("the text {}", value.replace('"', "`")),
-        Some(("boolean", value)) => value.to_owned(),
-        _ => match found {
-            "map" => "a mapping".to_owned(),
-            "sequence" => "a list".to_owned(),
-            "unit value" => "nothing".to_owned(),
-            other => other.to_owned(),
-        },
-    };
-    let help = (wanted == "text" && found.starts_with(['`', 't', 'f']) && !found.starts_with("the text"))
-        .then(|| "put it in quotes".to_owned());
-    (format!("`{field}` must be {wanted}, and this is {found}"), help)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,38 +213,6 @@ mod tests {
             doc,
         };
         (docs, object)
-    }
-
-    #[derive(serde::Deserialize, Debug)]
-    struct Route {
-        #[expect(dead_code, reason = "only its decoding matters here")]
-        weight: Option<u32>,
-    }
-
-    #[derive(serde::Deserialize, Debug)]
-    struct Kind {
-        #[expect(dead_code, reason = "only its decoding matters here")]
-        kind: String,
-        spec: Option<Vec<Route>>,
-    }
-
-    #[test]
-    fn unknown_fields_are_warnings_with_their_place() {
-        let (docs, object) = object("kind: K\nspec:\n- weight: 1\n  wieght: 2\n");
-        let mut findings = Vec::new();
-        let kind: Kind = decode(&object, &docs, &mut findings).unwrap();
-        assert_eq!(kind.spec.unwrap().len(), 1);
-        assert_eq!(findings[0].code, "MS0003");
-        assert_eq!(docs.sources.slice(findings[0].span.unwrap()), "wieght");
-    }
-
-    #[test]
-    fn wrong_types_are_errors_in_plain_words() {
-        let (docs, object) = object("kind: K\nspec:\n- weight: 1\n- weight: many\n");
-        let mut findings = Vec::new();
-        assert!(decode::<Kind>(&object, &docs, &mut findings).is_none());
-        assert_eq!(findings[0].message, "`weight` must be a whole number, and this is the text `many`");
-        assert_eq!(docs.sources.slice(findings[0].span.unwrap()), "many");
     }
 
     #[test]

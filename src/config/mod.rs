@@ -1,6 +1,7 @@
 //! Text in, documents out: what the files say, as written, with the place of every value.
 
 pub mod arrivals;
+pub mod decode;
 pub mod diagnostic;
 pub mod distribution;
 pub mod document;
