@@ -6,5 +6,5 @@ pub mod kernel;
 pub mod mesh;
 pub mod metrics;
 pub mod policy;
-pub mod sim;
 pub mod resolve;
+pub mod sim;
