@@ -99,20 +99,21 @@ fn syntax(message: String, range: Range<usize>) -> Problem {
 }
 
 /// The byte at which nesting within one line or bracket goes past the limit. Brackets in strings count too: it takes
-/// hundreds of them unclosed. Nesting by indentation costs its square in text and is left to the parser.
+/// hundreds of them unclosed. Nesting by indentation costs its square in text, so only its extremes are stopped here.
 fn too_deep(piece: &str) -> Option<usize> {
-    let (mut brackets, mut marks, mut at_start) = (0usize, 0usize, true);
+    let (mut brackets, mut marks, mut blanks, mut at_start) = (0usize, 0usize, 0usize, true);
     for (at, byte) in piece.bytes().enumerate() {
         match byte {
-            b'\n' => (marks, at_start) = (0, true),
+            b'\n' => (marks, blanks, at_start) = (0, 0, true),
             b'[' | b'{' => brackets += 1,
             b']' | b'}' => brackets = brackets.saturating_sub(1),
             // `- - - -` and `? ? ?` nest within one line.
             b'-' | b'?' if at_start => marks += 1,
+            b' ' if at_start => blanks += 1,
             b' ' => {}
             _ => at_start = false,
         }
-        if brackets > MAX_DEPTH || marks > MAX_DEPTH {
+        if brackets > MAX_DEPTH || marks > MAX_DEPTH || blanks > 4 * MAX_DEPTH {
             return Some(at);
         }
     }
@@ -431,7 +432,7 @@ mod tests {
         for deep in ["[".repeat(20_000), "{a: ".repeat(20_000), "- ".repeat(20_000)] {
             assert_eq!(decode(&deep).unwrap_err().kind, ProblemKind::Limit);
         }
-        let block: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        let block: String = (0..3_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         assert_eq!(decode(&block).unwrap_err().kind, ProblemKind::Limit);
     }
 
