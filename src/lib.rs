@@ -6,4 +6,5 @@ pub mod kernel;
 pub mod mesh;
 pub mod metrics;
 pub mod policy;
+pub mod resolve;
 pub mod sim;

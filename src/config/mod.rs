@@ -1,3 +1,20 @@
 //! Text in, documents out: what the files say, as written, with the place of every value.
 
+pub mod arrivals;
+pub mod decode;
 pub mod diagnostic;
+pub mod distribution;
+pub mod document;
+pub mod duration;
+pub mod grammar;
+pub mod load;
+pub mod path;
+pub mod quantity;
+pub mod read;
+pub mod render;
+pub mod scenario;
+pub mod set;
+pub mod source;
+pub mod span;
+pub mod url;
+pub mod yaml;
