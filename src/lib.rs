@@ -6,4 +6,6 @@ pub mod kernel;
 pub mod mesh;
 pub mod metrics;
 pub mod policy;
+pub mod report;
 pub mod sim;
+pub mod study;
