@@ -100,7 +100,7 @@ pub fn grouped(value: f64) -> String {
 
 /// A rate for people: `0.42`, `12.5`, `1234`.
 pub fn rate(value: f64) -> String {
-    fixed(value, significant_decimals(value, 3).min(2))
+    fixed(value, significant_decimals(value, 3).min(3))
 }
 
 /// A moment for people: `0:00`, `4:10`, `1:02:03`, with tenths where there are any.

@@ -170,9 +170,3 @@ pub fn events(run: &RunResults) -> Table<'_> {
     });
     Table { columns, rows: Box::new(rows) }
 }
-
-/// Sum over all clients, for titles.
-pub fn total_requests(run: &RunResults) -> f64 {
-    let all = run.clients.iter().filter(|row| row.class == crate::metrics::recorder::ALL_CLASSES);
-    all.filter_map(|row| row.requests.value).sum()
-}

@@ -55,6 +55,8 @@ pub struct ClusterFigures {
     pub service: String,
     pub port: u16,
     pub subset: String,
+    /// As [`Subject::target`].
+    pub target: String,
     pub calls: Estimate,
     pub rps: Estimate,
     pub success_pct: Estimate,
@@ -163,7 +165,7 @@ impl RunResults {
         for key in keys {
             let samples = gather_calls(results, |other| other == key);
             let target = targets.name(&key.source, &key.service, key.port);
-            let subject = subject(Scope::Cluster, &key.source, target, &key.subset);
+            let subject = subject(Scope::Cluster, &key.source, target.clone(), &key.subset);
             self.add_responses(&subject, &samples);
             self.add_spectrum(&subject, &samples);
             self.clusters.push(ClusterFigures {
@@ -171,6 +173,7 @@ impl RunResults {
                 service: key.service.clone(),
                 port: key.port,
                 subset: key.subset.clone(),
+                target,
                 calls: count(&samples, |sample| sample.finished.count()),
                 rps: rps(&samples, &self.clock),
                 success_pct: success_pct(&samples),
