@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod stamp;
 pub mod summary;
 pub mod table;
