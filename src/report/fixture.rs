@@ -61,6 +61,17 @@ impl Held {
         held
     }
 
+    /// Much of everything.
+    pub fn crowd() -> Held {
+        let mut held = Held::of(RunResults::pool(&fixture::crowd()));
+        let step = |index: u64| Mark {
+            at: SimTime::from_nanos(index * 170_000_000_000),
+            label: format!("apply steps/canary-{index}.yaml"),
+        };
+        held.marks = (1..=21).map(step).collect();
+        held
+    }
+
     pub fn report(&self) -> Report<'_> {
         Report {
             title: "bookinfo-canary",

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::number;
-use super::terminal::{Field, Look, grid, sparkline};
+use super::terminal::{Field, Look, grid, shortened, sparkline};
 use super::{Report, Section};
 use crate::mesh::model::Figure;
 use crate::mesh::{Flag, Outcome};
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::{Counter, Estimate, Metric, Scope};
-use crate::study::{ClusterFigures, Judged, RunResults, Subject};
+use crate::study::{ClientFigures, ClusterFigures, Judged, RunResults, SeriesFigures, Subject};
 
 const INDENT: &str = "  ";
 /// Where the text of labelled lines begins.
@@ -141,8 +141,26 @@ const FIELDS: [Field; 11] = [
     field("failures", false, 1),
 ];
 
+/// Rows of clusters that a person will read; clusters.csv has all.
+const MOST_CLUSTERS: usize = 40;
+
+/// The clusters that a person should see: those with the most failures, then those with the most calls.
+fn shown(run: &RunResults) -> BTreeSet<usize> {
+    let weight = |row: &ClusterFigures| {
+        let (calls, success) = (row.calls.value.unwrap_or(0.0), row.success_pct.value.unwrap_or(100.0));
+        (calls * (100.0 - success), calls)
+    };
+    let mut order: Vec<usize> = (0..run.clusters.len()).collect();
+    order.sort_by(|left, right| {
+        let (left, right) = (weight(&run.clusters[*left]), weight(&run.clusters[*right]));
+        right.0.total_cmp(&left.0).then(right.1.total_cmp(&left.1))
+    });
+    order.into_iter().take(MOST_CLUSTERS).collect()
+}
+
 /// Clients as a whole, and below each caller what it calls; callers that are clients first.
 fn rows(run: &RunResults) -> Vec<Vec<String>> {
+    let shown = shown(run);
     let mut rows = Vec::new();
     let mut callers: Vec<&str> = run.clients.iter().map(|row| row.client.as_str()).collect();
     callers.dedup();
@@ -150,19 +168,35 @@ fn rows(run: &RunResults) -> Vec<Vec<String>> {
     callers.extend(others.into_iter().filter(|source| run.clients.iter().all(|row| row.client != *source)));
     for caller in callers {
         let mut name = caller.to_owned();
-        for row in run.clients.iter().filter(|row| row.client == caller && row.class == ALL_CLASSES) {
-            let latency = [row.latency.p50, row.latency.p90, row.latency.p99];
-            let mut cells = vec![std::mem::take(&mut name), "(all requests)".to_owned(), String::new()];
-            cells.extend(figures(row.rps, latency, row.success_pct));
-            cells.extend([String::new(), String::new()]);
-            cells.push(failures(run, |subject| subject.scope == Scope::Client && subject.source == caller));
-            rows.push(cells);
+        for cells in client_rows(run, caller) {
+            rows.push([vec![std::mem::take(&mut name)], cells].concat());
         }
-        for row in run.clusters.iter().filter(|row| row.source == caller) {
+        let own = run.clusters.iter().enumerate().filter(|(_, row)| row.source == caller);
+        for (_, row) in own.filter(|(index, _)| shown.contains(index)) {
             rows.push(cluster_cells(run, row, std::mem::take(&mut name)));
         }
     }
     rows
+}
+
+/// All its requests, and below each class where there are a few; without the first column.
+fn client_rows(run: &RunResults, client: &str) -> Vec<Vec<String>> {
+    const MOST_CLASSES: usize = 6;
+    let (all, classes): (Vec<_>, Vec<_>) =
+        run.clients.iter().filter(|row| row.client == client).partition(|row| row.class == ALL_CLASSES);
+    let classes = if (2..=MOST_CLASSES).contains(&classes.len()) { classes } else { Vec::new() };
+    let row = |row: &&ClientFigures| {
+        let whole = row.class == ALL_CLASSES;
+        let name = if whole { "(all requests)".to_owned() } else { format!("({})", row.class) };
+        let latency = [row.latency.p50, row.latency.p90, row.latency.p99];
+        let mut cells = vec![name, String::new()];
+        cells.extend(figures(row.rps, latency, row.success_pct));
+        cells.extend([String::new(), String::new()]);
+        let is_own = |subject: &Subject| subject.scope == Scope::Client && subject.source == client;
+        cells.push(failures(run, |subject| is_own(subject) && (whole || subject.target == row.class)));
+        cells
+    };
+    all.iter().chain(&classes).map(row).collect()
 }
 
 fn cluster_cells(run: &RunResults, row: &ClusterFigures, caller: String) -> Vec<String> {
@@ -227,18 +261,19 @@ fn few(count: f64) -> String {
 }
 
 fn label(name: &str, text: &str, look: &Look) -> String {
+    let name = shortened(name, LABEL - 2, if look.unicode { '…' } else { '~' });
     format!("{INDENT}{}{text}", look.dim(&format!("{name:<LABEL$}")))
 }
 
 /// A sparkline of p99 for each client, over the whole run.
 fn over_time(run: &RunResults, look: &Look) -> Vec<String> {
-    let of_clients = |row: &&crate::study::SeriesFigures| {
+    let of_clients = |row: &&SeriesFigures| {
         row.subject.scope == Scope::Client
             && row.subject.target == ALL_CLASSES
             && row.metric == Metric::LatencyP99
     };
     let clients: Vec<_> = run.series.iter().filter(of_clients).collect();
-    let line = |row: &&crate::study::SeriesFigures| {
+    let line = |row: &&SeriesFigures| {
         let values: Vec<Option<f64>> = row.values.iter().map(|point| point.value).collect();
         let known = values.iter().enumerate().filter_map(|(window, value)| Some((window, (*value)?)));
         let (window, most) =
@@ -297,6 +332,10 @@ fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
     if routeless > 0.0 {
         notes.push(format!("{} requests found no route (404 NR), which counts as success", few(routeless)));
     }
+    if run.clusters.len() > MOST_CLUSTERS {
+        let rest = run.clusters.len() - MOST_CLUSTERS;
+        notes.push(format!("{rest} calmer rows are in clusters.csv"));
+    }
     if run.replications == 1 {
         notes.push("one replication: figures have no interval".to_owned());
     }
@@ -326,6 +365,8 @@ bookinfo-canary · 30s simulated · 12 requests · seed 42 · 2 replications · 
 
   caller  service         subset    rps     p50     p90     p99     ok%  retries  failures
   web     (all requests)            0.3  3.01ms  29.9ms  29.9ms   83.33           UO 1
+          (get)                     0.2     2ms     4ms     4ms  100.00
+          (put)                     0.1    10ms  29.9ms  29.9ms   50.00           UO 1
           app             v1       0.05     6ms     6ms     6ms  100.00   300.0%
           app             v2      0.025     4ms     4ms     4ms  100.00
 
@@ -340,7 +381,8 @@ bookinfo-canary · 30s simulated · 12 requests · seed 42 · 2 replications · 
     #[test]
     fn lines_fit_the_terminal() {
         let held = fixture::Held::canary();
-        for width in [60, 80, 120] {
+        let crowd = fixture::Held::crowd();
+        for (held, width) in [(&held, 60), (&held, 80), (&crowd, 80), (&crowd, 120)] {
             let text = render(&held.report(), &Look { width, ..Look::PLAIN }, None);
             let table = text.lines().skip_while(|line| !line.starts_with("  caller"));
             for line in table.take_while(|line| !line.is_empty()) {

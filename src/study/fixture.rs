@@ -172,3 +172,42 @@ impl Canary {
         self.recorder.request_done(row, whole, outcome, counted);
     }
 }
+
+/// An hour of many services with long names, several callers and subsets, all of them failing at times.
+pub(crate) fn crowd() -> Vec<Results> {
+    let clock = Clock { warmup: at(30), duration: at(3600), window: SimDuration::from_secs(10) };
+    let clients =
+        ["mobile-app", "partner-integration-gateway"].map(|name| (name.to_owned(), vec!["get".to_owned()]));
+    let mut recorder = Recorder::new(clock, &clients, &[]);
+    let mut chance = Chance(1);
+    let mut rows = Vec::new();
+    for service in 0..9 {
+        for subset in ["", "stable-2024", "canary"].into_iter().take(1 + service % 3) {
+            for caller in ["mobile-app", "checkout-orchestrator"] {
+                let name = format!("recommendation-engine-{service}.shop");
+                rows.push((recorder.cluster_row(caller, &name, 8080, subset), service));
+            }
+        }
+    }
+    for window in 0..360 {
+        for (row, service) in &rows {
+            for _ in 0..20 {
+                let failed = chance.uniform() < 0.002 * *service as f64;
+                let outcome = if failed { Outcome::new(503, Flag::UH) } else { Outcome::OK };
+                let latency = chance.latency(8.0 * (1 + service) as f64, 0.6);
+                recorder.call_done(*row, latency, outcome, window > 2);
+            }
+        }
+        for client in 0..2 {
+            let row = recorder.request_row(client, 0);
+            for _ in 0..50 {
+                recorder.request_done(row, chance.latency(900.0, 0.7), Outcome::OK, window > 2);
+            }
+        }
+        let active =
+            |index: usize| ClusterGauges { rq_active: index as f64 * chance.uniform(), ..Default::default() };
+        let clusters = (0..rows.len()).map(active).collect();
+        recorder.close_window(at((window + 1) * 10), &Gauges { clusters, workloads: Vec::new() });
+    }
+    vec![recorder.finish()]
+}

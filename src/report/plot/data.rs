@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::terminal::shortened;
 use super::layout::{Line, Point, Style};
 use super::shape::Colour;
 use crate::metrics::recorder::ALL_CLASSES;
@@ -32,11 +33,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// Service and subset are cut each on its own: names often differ at their ends, and the subset tells most.
     pub fn label(&self) -> String {
-        if self.subset.is_empty() {
-            self.service.clone()
-        } else {
-            format!("{} {}", self.service, self.subset)
+        let service = shortened(&self.service, 20, '…');
+        match self.subset.as_str() {
+            "" => service,
+            subset => format!("{service} {}", shortened(subset, 12, '…')),
         }
     }
 }

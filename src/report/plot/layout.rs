@@ -2,6 +2,7 @@
 //! them, and the name of each line beside its end, where it covers nothing.
 
 use super::super::number;
+use super::super::terminal::shortened;
 use super::axis::{self, Scale, Unit};
 use super::shape::{Anchor, Colour, Picture, Shape};
 
@@ -70,7 +71,7 @@ pub enum Style {
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 66.0;
 /// Least and most room for names on the right.
-const RIGHT: (f64, f64) = (40.0, 190.0);
+const RIGHT: (f64, f64) = (40.0, 250.0);
 const PANEL: f64 = 132.0;
 const PANEL_TITLE: f64 = 26.0;
 /// Height of a row of marks' labels, and their size.
@@ -145,7 +146,7 @@ pub fn picture(chart: &Chart) -> Picture {
         let frame = Frame { top: frame_top, bottom: frame_top + PANEL, time, scale: scale(panel) };
         draw_ground(&mut shapes, chart, &frame, is_first);
         draw_panel(&mut shapes, panel, &frame, title);
-        draw_marks(&mut shapes, &flags, &frame, is_first);
+        draw_marks(&mut shapes, &flags, &frame, is_first.then_some(flag_rows));
         (top, bottom) = (frame.bottom + 14.0, frame.bottom);
     }
     draw_time(&mut shapes, time, bottom);
@@ -188,21 +189,21 @@ fn scale(panel: &Panel) -> Scale {
 /// Grid, warm-up and the numbers beside it.
 fn draw_ground(shapes: &mut Vec<Shape>, chart: &Chart, frame: &Frame, is_first: bool) {
     let left = frame.x(0.0);
+    let edge = frame.x(chart.warmup_s);
     if chart.warmup_s > 0.0 {
-        let edge = frame.x(chart.warmup_s);
         let points = vec![(left, frame.top), (edge, frame.top), (edge, frame.bottom), (left, frame.bottom)];
         shapes.push(Shape::Area { points, colour: SHADE, opacity: 1.0 });
-        if is_first && edge - left >= 20.0 {
-            let y = match chart.panels[0].range {
-                Range::FromZero => frame.top + 9.0,
-                Range::ToHundred | Range::Whole => (frame.top + frame.bottom) / 2.0,
-            };
-            let at = (left + 3.0, y);
-            shapes.push(text(at, "warm-up", 11.0, MARK, Anchor::Left));
-        }
     }
     for moment in axis::moments(0.0, frame.time.end_s, 10) {
         shapes.push(line(vec![(frame.x(moment), frame.top), (frame.x(moment), frame.bottom)], GRID, 0.6));
+    }
+    if is_first && edge - left >= 20.0 {
+        // Where lines are rare: under the top, or for shares between the middle and the top.
+        let down = match chart.panels[0].range {
+            Range::FromZero => 9.0,
+            Range::ToHundred | Range::Whole => PANEL * 0.38,
+        };
+        shapes.push(text((left + 3.0, frame.top + down), "warm-up", 11.0, MARK, Anchor::Left));
     }
 }
 
@@ -217,7 +218,8 @@ fn draw_panel(shapes: &mut Vec<Shape>, panel: &Panel, frame: &Frame, title_y: f6
         shapes.push(text((left - 7.0, y), &label, 12.5, PALE_INK, Anchor::Right));
     }
     if panel.lines.is_empty() {
-        let middle = ((left + right) / 2.0, (frame.top + frame.bottom) / 2.0);
+        // Between two lines of the grid.
+        let middle = ((left + right) / 2.0, frame.top + PANEL * 0.27);
         shapes.push(text(middle, panel.empty, 14.0, PALE_INK, Anchor::Middle));
     }
     for one in &panel.lines {
@@ -273,7 +275,7 @@ fn draw_labels(shapes: &mut Vec<Shape>, lines: &[Line], frame: &Frame) {
     let room = ((WIDTH - x - 30.0) / (LABEL * LETTER)) as usize;
     for ((wanted, one), y) in places.iter().zip(heights) {
         shapes.push(line(vec![(x + 3.0, *wanted), (x + 8.0, y), (x + 18.0, y)], one.colour, 2.0));
-        shapes.push(text((x + 23.0, y), &shortened(&one.label, room), LABEL, one.colour, Anchor::Left));
+        shapes.push(text((x + 23.0, y), &shortened(&one.label, room, '…'), LABEL, one.colour, Anchor::Left));
     }
 }
 
@@ -293,19 +295,12 @@ fn apart(wanted: &[f64], gap: f64, top: f64, bottom: f64) -> Vec<f64> {
     heights
 }
 
-fn shortened(label: &str, most: usize) -> String {
-    if label.chars().count() <= most {
-        return label.to_owned();
-    }
-    label.chars().take(most.saturating_sub(1)).chain(['…']).collect()
-}
-
 /// Where a mark and its label stand.
 #[derive(Clone, Debug, PartialEq)]
 struct Flag {
     x: f64,
     label: String,
-    /// Above the first panel, counted upwards; `None` where all rows are taken: the mark stands without its label.
+    /// Counted from the top; `None` where there is no room: the mark stands without its label.
     row: Option<usize>,
     /// The label stands left of its mark, as the right has no room.
     is_left: bool,
@@ -317,11 +312,12 @@ fn flags(marks: &[(f64, String)], time: Time) -> Vec<Flag> {
     let mut ends = [f64::MIN; ROWS];
     let place = |(seconds, label): &(f64, String)| {
         let x = time.x(*seconds);
-        let label = shortened(label, LETTERS);
+        let label = shortened(label, LETTERS, '…');
         let width = text_width(label.chars().count(), FLAG_TEXT) + 8.0;
         let is_left = x + width > WIDTH;
         let (from, to) = if is_left { (x - width, x) } else { (x, x + width) };
-        let row = (0..ROWS).find(|row| ends[*row] <= from);
+        // Not where its dashes would cut through a label below.
+        let row = (0..ROWS).find(|row| ends[*row..].iter().all(|end| *end <= from));
         if let Some(row) = row {
             ends[row] = to;
         }
@@ -330,12 +326,13 @@ fn flags(marks: &[(f64, String)], time: Time) -> Vec<Flag> {
     marks.iter().map(place).collect()
 }
 
-fn draw_marks(shapes: &mut Vec<Shape>, flags: &[Flag], frame: &Frame, is_first: bool) {
+/// `rows`: how many rows of labels stand above the panel.
+fn draw_marks(shapes: &mut Vec<Shape>, flags: &[Flag], frame: &Frame, rows: Option<usize>) {
     const DASH: f64 = 5.0;
     for flag in flags {
         let mut y = frame.top;
-        if let (true, Some(row)) = (is_first, flag.row) {
-            let middle = frame.top - FLAG * (row as f64 + 0.5);
+        if let (Some(rows), Some(row)) = (rows, flag.row) {
+            let middle = frame.top - FLAG * ((rows - row) as f64 - 0.5);
             let (x, anchor) =
                 if flag.is_left { (flag.x - 4.0, Anchor::Right) } else { (flag.x + 4.0, Anchor::Left) };
             shapes.push(text((x, middle), &flag.label, FLAG_TEXT, PALE_INK, anchor));
@@ -367,12 +364,6 @@ mod tests {
         assert_eq!(apart(&[10.0, 50.0], 15.0, 0.0, 100.0), [10.0, 50.0]);
         assert_eq!(apart(&[50.0, 51.0], 15.0, 0.0, 100.0), [50.0, 65.0]);
         assert_eq!(apart(&[99.0, 100.0], 15.0, 0.0, 100.0), [85.0, 100.0]);
-    }
-
-    #[test]
-    fn long_names_are_shortened() {
-        assert_eq!(shortened("productpage", 7), "produc…");
-        assert_eq!(shortened("v1", 7), "v1");
     }
 
     #[test]

@@ -62,6 +62,11 @@ mod tests {
     }
 
     #[test]
+    fn every_chart_of_a_crowded_mesh_is_drawn() {
+        draw_all(&Held::crowd(), "crowd");
+    }
+
+    #[test]
     fn charts_can_be_drawn_of_little_and_of_nothing() {
         draw_all(&Held::tiny(), "tiny");
         draw_all(&Held::of(crate::study::RunResults::pool(&[])), "nothing");
