@@ -62,7 +62,7 @@ pub fn latency(millis: f64) -> String {
 pub fn latency_interval(millis: f64, ci95: Option<f64>) -> (String, Option<String>) {
     let (scale, unit) = latency_scale(millis);
     let decimals = significant_decimals(millis / scale, 3);
-    let width = ci95.map(|width| format!("{}{unit}", fixed(width / scale, decimals)));
+    let width = ci95.map(|half| format!("{}{unit}", width(half / scale, decimals)));
     (latency(millis), width)
 }
 
@@ -83,6 +83,11 @@ pub fn percent(value: f64) -> String {
         decimals += 1;
     }
     format!("{value:.decimals$}")
+}
+
+/// Half the width of an interval, with `decimals` or as many as it takes not to be nothing.
+pub fn width(value: f64, decimals: usize) -> String {
+    (decimals..=6).map(|more| fixed(value, more)).find(|text| text != "0").unwrap_or_else(|| "0".to_owned())
 }
 
 /// A count for people: whole, in groups of three: `300 214`.
@@ -138,6 +143,8 @@ mod tests {
             ["0ms", "500ns", "820us", "4.57ms", "61ms", "1s", "12.3s"]
         );
         assert_eq!(latency_interval(214.2, Some(3.4)), ("214ms".to_owned(), Some("3ms".to_owned())));
+        assert_eq!(latency_interval(214.2, Some(0.04)).1.as_deref(), Some("0.04ms"));
+        assert_eq!(latency_interval(214.2, Some(0.0)).1.as_deref(), Some("0ms"));
         assert_eq!(latency_interval(1850.0, Some(40.0)).1.as_deref(), Some("0.04s"));
     }
 

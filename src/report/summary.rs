@@ -100,7 +100,7 @@ pub fn observed(figure: Figure, estimate: Estimate, look: &Look) -> String {
     let (text, width) = match figure {
         Figure::SuccessPct => {
             let decimals = number::percent(value).split('.').nth(1).map_or(2, str::len);
-            let width = estimate.ci95.map(|width| number::fixed(width, decimals));
+            let width = estimate.ci95.map(|width| number::width(width, decimals));
             (format!("{}%", number::percent(value)), width)
         }
         Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax => {
@@ -108,7 +108,7 @@ pub fn observed(figure: Figure, estimate: Estimate, look: &Look) -> String {
         }
         Figure::Rps => (number::rate(value), estimate.ci95.map(number::rate)),
         Figure::Retries | Figure::Ejections | Figure::Overflow => {
-            (number::fixed(value, 1), estimate.ci95.map(|width| number::fixed(width, 1)))
+            (number::fixed(value, 1), estimate.ci95.map(|width| number::width(width, 1)))
         }
     };
     let name = match figure {
@@ -370,7 +370,7 @@ bookinfo-canary · 30s simulated · 12 requests · seed 42 · 2 replications · 
           app             v1       0.05     6ms     6ms     6ms  100.00   300.0%
           app             v2      0.025     4ms     4ms     4ms  100.00
 
-  p99 over time    █    max 29.9ms at 0:00
+  p99 over time    ▄    max 29.9ms at 0:00
 
   Not modelled (1)
     EnvoyFilter default/lua (mesh/lua.yaml:3)

@@ -123,12 +123,15 @@ pub fn shortened(text: &str, width: usize, dots: char) -> String {
 }
 
 /// One character for each of at most `width` slices of time, the largest value of a slice as its height over 0.
+/// The top is the largest value, or twice the median if that is more: what is steady looks steady, at half height.
 /// Blank where nothing was measured.
 pub fn sparkline(values: &[Option<f64>], width: usize, look: &Look) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const ASCII: [char; 8] = ['_', '.', ':', '-', '=', '+', '*', '#'];
     let levels = if look.unicode { BLOCKS } else { ASCII };
-    let most = values.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
+    let mut known: Vec<f64> = values.iter().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    let most = known.last().map_or(0.0, |last| last.max(2.0 * known[known.len() / 2]));
     let slices = values.len().min(width);
     let slice = |index: usize| {
         let part = &values[index * values.len() / slices..(index + 1) * values.len() / slices];
@@ -184,6 +187,7 @@ mod tests {
         let values = [1.0, 8.0, 2.0, 2.0].map(Some);
         assert_eq!(sparkline(&values, 4, &Look::PLAIN), "▁█▂▂");
         assert_eq!(sparkline(&values, 2, &Look::PLAIN), "█▂");
+        assert_eq!(sparkline(&[Some(40.0), Some(39.0)], 2, &Look::PLAIN), "▄▄");
         assert_eq!(sparkline(&[Some(0.0), None], 9, &Look { unicode: false, ..Look::PLAIN }), "_ ");
         assert_eq!(sparkline(&[], 9, &Look::PLAIN), "");
     }

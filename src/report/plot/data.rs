@@ -35,7 +35,7 @@ pub struct Target {
 impl Target {
     /// Service and subset are cut each on its own: names often differ at their ends, and the subset tells most.
     pub fn label(&self) -> String {
-        let service = shortened(&self.service, 20, '…');
+        let service = shortened(&self.service, 18, '…');
         match self.subset.as_str() {
             "" => service,
             subset => format!("{service} {}", shortened(subset, 12, '…')),

@@ -73,6 +73,8 @@ const LEFT: f64 = 66.0;
 /// Least and most room for names on the right.
 const RIGHT: (f64, f64) = (40.0, 250.0);
 const PANEL: f64 = 132.0;
+/// A panel that has nothing to show.
+const EMPTY_PANEL: f64 = 34.0;
 const PANEL_TITLE: f64 = 26.0;
 /// Height of a row of marks' labels, and their size.
 const FLAG: f64 = 16.0;
@@ -143,7 +145,8 @@ pub fn picture(chart: &Chart) -> Picture {
         let title = top + 14.0;
         // The labels of marks stand between the first panel and its title.
         let frame_top = top + PANEL_TITLE + if is_first { flag_rows as f64 * FLAG } else { 0.0 };
-        let frame = Frame { top: frame_top, bottom: frame_top + PANEL, time, scale: scale(panel) };
+        let height = if panel.lines.is_empty() { EMPTY_PANEL } else { PANEL };
+        let frame = Frame { top: frame_top, bottom: frame_top + height, time, scale: scale(panel) };
         draw_ground(&mut shapes, chart, &frame, is_first);
         draw_panel(&mut shapes, panel, &frame, title);
         draw_marks(&mut shapes, &flags, &frame, is_first.then_some(flag_rows));
@@ -197,7 +200,7 @@ fn draw_ground(shapes: &mut Vec<Shape>, chart: &Chart, frame: &Frame, is_first: 
     for moment in axis::moments(0.0, frame.time.end_s, 10) {
         shapes.push(line(vec![(frame.x(moment), frame.top), (frame.x(moment), frame.bottom)], GRID, 0.6));
     }
-    if is_first && edge - left >= 20.0 {
+    if is_first && edge - left >= 20.0 && !chart.panels[0].lines.is_empty() {
         // Where lines are rare: under the top, or for shares between the middle and the top.
         let down = match chart.panels[0].range {
             Range::FromZero => 9.0,
@@ -210,17 +213,19 @@ fn draw_ground(shapes: &mut Vec<Shape>, chart: &Chart, frame: &Frame, is_first: 
 fn draw_panel(shapes: &mut Vec<Shape>, panel: &Panel, frame: &Frame, title_y: f64) {
     let (left, right) = (frame.x(0.0), frame.time.right);
     shapes.push(text((left, title_y), &panel.title, 14.5, INK, Anchor::Left));
+    if panel.lines.is_empty() {
+        let ends = vec![(left, frame.bottom), (right, frame.bottom)];
+        shapes.push(line(ends, MARK, 1.0));
+        let middle = ((left + right) / 2.0, (frame.top + frame.bottom) / 2.0);
+        shapes.push(text(middle, panel.empty, 14.0, PALE_INK, Anchor::Middle));
+        return;
+    }
     for tick in &frame.scale.ticks {
         let y = frame.y(*tick);
         let is_base = *tick == frame.scale.low;
         shapes.push(line(vec![(left, y), (right, y)], if is_base { MARK } else { GRID }, 1.0));
         let label = panel.unit.label(*tick, frame.scale.high);
         shapes.push(text((left - 7.0, y), &label, 12.5, PALE_INK, Anchor::Right));
-    }
-    if panel.lines.is_empty() {
-        // Between two lines of the grid.
-        let middle = ((left + right) / 2.0, frame.top + PANEL * 0.27);
-        shapes.push(text(middle, panel.empty, 14.0, PALE_INK, Anchor::Middle));
     }
     for one in &panel.lines {
         draw_line(shapes, one, frame);
