@@ -6,5 +6,7 @@ pub mod kernel;
 pub mod mesh;
 pub mod metrics;
 pub mod policy;
+pub mod report;
 pub mod resolve;
 pub mod sim;
+pub mod study;

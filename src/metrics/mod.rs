@@ -5,8 +5,10 @@ pub mod histogram;
 pub mod recorder;
 pub mod results;
 pub mod series;
+pub mod statistics;
 
 pub use histogram::Histogram;
 pub use recorder::{ClusterGauges, ClusterRow, Gauges, HostRow, Recorder, RequestRow, WorkloadGauges};
 pub use results::{Clock, ClusterKey, Counter, HostKey, HostTotals, RequestKey, Results};
-pub use series::Metric;
+pub use series::{Metric, Scope, SeriesKey};
+pub use statistics::Estimate;

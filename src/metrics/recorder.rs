@@ -452,6 +452,16 @@ mod tests {
     }
 
     #[test]
+    fn results_with_gaps_equal_themselves() {
+        let run = || {
+            let mut recorder = recorder();
+            recorder.close_window(at(10), &Gauges::default());
+            recorder.finish()
+        };
+        assert_eq!(run(), run());
+    }
+
+    #[test]
     fn classes_of_one_name_are_one_row() {
         let recorder = recorder();
         assert_eq!(recorder.request_row(0, 0), recorder.request_row(0, 2));

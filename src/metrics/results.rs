@@ -194,7 +194,7 @@ pub struct EventRow {
 }
 
 /// All that one replication has to say.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Results {
     pub clock: Clock,
     pub requests: BTreeMap<RequestKey, RequestTotals>,
@@ -206,4 +206,17 @@ pub struct Results {
     pub series: BTreeMap<SeriesKey, Vec<f64>>,
     /// In order of time.
     pub events: Vec<EventRow>,
+}
+
+/// To the last bit; a gap in a series equals a gap, as NaN would not.
+impl PartialEq for Results {
+    fn eq(&self, other: &Results) -> bool {
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let mut series = self.series.iter().zip(&other.series);
+        (&self.clock, &self.requests, &self.clusters, &self.hosts)
+            == (&other.clock, &other.requests, &other.clusters, &other.hosts)
+            && (&self.windows, &self.events) == (&other.windows, &other.events)
+            && self.series.len() == other.series.len()
+            && series.all(|(left, right)| left.0 == right.0 && bits(left.1) == bits(right.1))
+    }
 }

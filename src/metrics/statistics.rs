@@ -1,0 +1,239 @@
+//! From replications to figures with intervals. Counts are means per replication, ratios are ratios of sums, and
+//! percentiles come from the pooled histogram. Source: design D9.20.
+
+use super::histogram::Histogram;
+
+/// A figure, and half the width of its 95 % interval in the same unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// `None`: no data.
+    pub value: Option<f64>,
+    /// `None`: one replication, or too few samples to tell.
+    pub ci95: Option<f64>,
+}
+
+impl Estimate {
+    pub const NONE: Estimate = Estimate { value: None, ci95: None };
+
+    /// A figure without an interval.
+    pub fn exact(value: f64) -> Estimate {
+        Estimate { value: Some(value), ci95: None }
+    }
+
+    /// The same figure in another unit.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Estimate {
+        Estimate { value: self.value.map(|v| v * factor), ci95: self.ci95.map(|v| v * factor) }
+    }
+
+    /// Whether the interval reaches `limit`, so that the figure alone does not decide.
+    pub fn holds(self, limit: f64) -> bool {
+        matches!((self.value, self.ci95), (Some(value), Some(ci95)) if (value - limit).abs() <= ci95)
+    }
+}
+
+/// Mean of one number per replication, and its interval t s / sqrt(R).
+pub fn mean(values: &[f64]) -> Estimate {
+    if values.is_empty() {
+        return Estimate::NONE;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    Estimate { value: Some(mean), ci95: half_width(values.iter().map(|value| value - mean)) }
+}
+
+/// Sum of the first parts over the sum of the second; the interval is that of the residuals (a - Q b) / mean b.
+pub fn ratio(parts: &[(f64, f64)]) -> Estimate {
+    let (above, below) = parts.iter().fold((0.0, 0.0), |(a, b), part| (a + part.0, b + part.1));
+    if below == 0.0 {
+        return Estimate::NONE;
+    }
+    let (quotient, mean) = (above / below, below / parts.len() as f64);
+    let residuals = parts.iter().map(|(a, b)| (a - quotient * b) / mean);
+    Estimate { value: Some(quotient), ci95: half_width(residuals) }
+}
+
+/// Per cent of `(hits, of)`. The interval is never below Wilson's for the pooled counts: a handful of replications
+/// without one failure prove less than their spread of zero says.
+pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
+    // Per cent before the division: 999 of 1000 is then exactly the 99.9 that an objective names.
+    let floats: Vec<_> = parts.iter().map(|(hits, of)| (100.0 * *hits as f64, *of as f64)).collect();
+    let share = ratio(&floats);
+    let (hits, of) = parts.iter().fold((0, 0), |(a, b), part| (a + part.0, b + part.1));
+    let ci95 = share.ci95.map(|spread| spread.max(100.0 * wilson_half_width(hits, of)));
+    Estimate { ci95, ..share }
+}
+
+/// Quantile `q` of all samples in milliseconds. An interval needs 10 / (1 - q) samples in each replication, and so
+/// the maximum has none.
+pub fn latency_quantile(q: f64, pooled: &Histogram, each: &[Histogram]) -> Estimate {
+    let Some(nanos) = pooled.quantile(q) else { return Estimate::NONE };
+    let enough = each.iter().all(|own| own.count() as f64 * (1.0 - q) >= 10.0 * (1.0 - 1e-9));
+    let ci95 = if enough {
+        let own: Vec<f64> = each.iter().filter_map(|own| own.quantile(q)).map(millis).collect();
+        mean(&own).ci95
+    } else {
+        None
+    };
+    Estimate { value: Some(millis(nanos)), ci95 }
+}
+
+/// Mean of all samples in milliseconds.
+pub fn latency_mean(each: &[Histogram]) -> Estimate {
+    let parts: Vec<_> = each.iter().map(|own| (own.sum() as f64 / 1e6, own.count() as f64)).collect();
+    ratio(&parts)
+}
+
+fn millis(nanos: u64) -> f64 {
+    nanos as f64 / 1e6
+}
+
+/// t(0.975, R - 1) s / sqrt(R) of deviations from a mean; `None` for one replication.
+fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+    let replications = deviations.len();
+    if replications < 2 {
+        return None;
+    }
+    let squares: f64 = deviations.map(|deviation| deviation * deviation).sum();
+    let deviation = (squares / (replications - 1) as f64).sqrt();
+    Some(student_t975(replications - 1) * deviation / (replications as f64).sqrt())
+}
+
+/// Half the width of Wilson's 95 % score interval of a share, in [0, 1].
+/// Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
+fn wilson_half_width(hits: u64, of: u64) -> f64 {
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, p) = (of as f64, hits as f64 / of as f64);
+    let spread = (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Z * spread / (1.0 + Z * Z / n)
+}
+
+/// The 97.5 % quantile of Student's t distribution with `freedom` >= 1 degrees of freedom.
+pub fn student_t975(freedom: usize) -> f64 {
+    let v = freedom as f64;
+    // Two-sided tail of 5 %: I_x(v/2, 1/2) = 0.05 with x = v / (v + t^2). 12.71 is its value for v = 1, the largest.
+    let tail = |t: f64| incomplete_beta(v / 2.0, 0.5, v / (v + t * t));
+    let (mut low, mut high) = (1.9, 12.8);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if tail(middle) > 0.05 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+/// Regularised incomplete beta function I_x(a, b) by its continued fraction.
+/// Source: Numerical Recipes, 3rd edition, 6.4.
+fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+    if x <= 0.0 || x >= 1.0 {
+        return x.clamp(0.0, 1.0);
+    }
+    let log_front =
+        libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * libm::log(x) + b * libm::log1p(-x);
+    let front = libm::exp(log_front);
+    if x < (a + 1.0) / (a + b + 2.0) {
+        front * beta_fraction(a, b, x) / a
+    } else {
+        1.0 - front * beta_fraction(b, a, 1.0 - x) / b
+    }
+}
+
+/// The continued fraction of [`incomplete_beta`], by Lentz's method.
+fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
+    let away_from_zero = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
+    let mut c = 1.0;
+    let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = d;
+    for step in 1..300 {
+        let m = f64::from(step);
+        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        let before = fraction;
+        for term in [even, odd] {
+            d = 1.0 / away_from_zero(1.0 + term * d);
+            c = away_from_zero(1.0 + term / c);
+            fraction *= d * c;
+        }
+        if (fraction - before).abs() <= 1e-15 * fraction.abs() {
+            break;
+        }
+    }
+    fraction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(left: f64, right: f64) {
+        assert!((left - right).abs() <= 1e-6 * right.abs(), "{left} is not {right}");
+    }
+
+    #[test]
+    fn student_t_is_that_of_the_tables() {
+        for (freedom, quantile) in [
+            (1, 12.706_204_736),
+            (2, 4.302_652_730),
+            (3, 3.182_446_305),
+            (7, 2.364_624_252),
+            (15, 2.131_449_546),
+            (29, 2.045_229_642),
+            (100, 1.983_971_519),
+            (10_000, 1.960_201_240),
+        ] {
+            near(student_t975(freedom), quantile);
+        }
+    }
+
+    #[test]
+    fn means_have_the_interval_of_their_spread() {
+        let estimate = mean(&[10.0, 12.0, 14.0]);
+        near(estimate.value.unwrap(), 12.0);
+        near(estimate.ci95.unwrap(), 4.302_652_730 * 2.0 / 3f64.sqrt());
+        assert_eq!(mean(&[5.0]), Estimate::exact(5.0));
+        assert_eq!(mean(&[]), Estimate::NONE);
+    }
+
+    #[test]
+    fn ratios_are_of_sums_and_not_means_of_ratios() {
+        let estimate = ratio(&[(1.0, 10.0), (30.0, 90.0)]);
+        near(estimate.value.unwrap(), 0.31);
+        // residuals (1 - 3.1) / 50 and (30 - 27.9) / 50
+        near(estimate.ci95.unwrap(), 12.706_204_736 * (2.0 * 0.042f64 * 0.042).sqrt() / 2f64.sqrt());
+        assert_eq!(ratio(&[(0.0, 0.0)]), Estimate::NONE);
+    }
+
+    #[test]
+    fn success_without_a_failure_is_not_certain() {
+        let estimate = share_pct(&[(1000, 1000), (1000, 1000)]);
+        assert_eq!(estimate.value, Some(100.0));
+        // (z^2 / 2n) / (1 + z^2 / n) with n = 2000
+        near(estimate.ci95.unwrap(), 100.0 * 0.000_960_365 / 1.001_920_729);
+        assert_eq!(share_pct(&[(9, 10)]).ci95, None, "one replication has no interval");
+    }
+
+    #[test]
+    fn percentiles_need_samples_for_an_interval() {
+        let of = |count| {
+            let mut histogram = Histogram::new();
+            (1..=count).for_each(|millis| histogram.record(millis * 1_000_000));
+            histogram
+        };
+        let pool = |each: &[Histogram]| {
+            let mut pooled = Histogram::new();
+            each.iter().for_each(|own| pooled.merge(own));
+            pooled
+        };
+        let (few, many) = ([of(999), of(1000)], [of(1000), of(1000)]);
+        assert_eq!(latency_quantile(0.99, &pool(&few), &few).ci95, None);
+        let estimate = latency_quantile(0.99, &pool(&many), &many);
+        assert_eq!(estimate.ci95, Some(0.0));
+        assert!((estimate.value.unwrap() - 990.0).abs() < 4.0);
+        assert_eq!(latency_quantile(1.0, &pool(&many), &many), Estimate::exact(1000.0));
+    }
+
+    #[test]
+    fn an_interval_holds_limits_within_it() {
+        let estimate = Estimate { value: Some(99.8), ci95: Some(0.2) };
+        assert!(estimate.holds(99.9) && !estimate.holds(99.5));
+        assert!(!Estimate::exact(99.8).holds(99.8));
+    }
+}

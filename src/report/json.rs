@@ -1,0 +1,153 @@
+//! `summary.json` and `run.json`: the tables of CSV as objects with the same names and the same numbers.
+//! Source: design D6.
+
+use serde_json::{Map, Number, Value, json};
+
+use super::number::{self, Kind};
+use super::stamp::{self, File, Stamp};
+use super::table::{Cell, Content, Table};
+use super::tables;
+use crate::metrics::Estimate;
+use crate::study::{Judged, RunResults};
+
+pub const RUN_FILE: &str = "run.json";
+const SUMMARY_SCHEMA: &str = "meshcast.run/v1";
+const STAMP_SCHEMA: &str = "meshcast.stamp/v1";
+
+/// `summary.json`.
+pub fn summary(run: &RunResults, stamp: &Stamp) -> String {
+    let with_intervals = run.replications > 1;
+    pretty(&json!({
+        "schema": SUMMARY_SCHEMA,
+        "stamp": stamp_value(stamp),
+        "objectives": run.objectives.iter().map(|judged| objective(judged, with_intervals)).collect::<Vec<_>>(),
+        "clients": rows(tables::clients(run), with_intervals),
+        "clusters": rows(tables::clusters(run), with_intervals),
+        "hosts": rows(tables::hosts(run), with_intervals),
+    }))
+}
+
+/// `run.json`, with the digest of `files`: all the others of the folder.
+pub fn run_file(stamp: &Stamp, files: &[File]) -> String {
+    let mut fields = Map::new();
+    fields.insert("schema".to_owned(), STAMP_SCHEMA.into());
+    if let Value::Object(stamp) = stamp_value(stamp) {
+        fields.extend(stamp);
+    }
+    fields.insert("digest".to_owned(), stamp::digest(files).into());
+    pretty(&Value::Object(fields))
+}
+
+pub fn stamp_value(stamp: &Stamp) -> Value {
+    let inputs: Vec<Value> =
+        stamp.inputs.iter().map(|input| json!({"name": input.name, "sha256": input.sha256})).collect();
+    json!({
+        "tool": "meshcast",
+        "version": stamp.tool_version,
+        "model_revision": stamp.model_revision,
+        "seed": stamp.seed,
+        "replications": stamp.replications,
+        "inputs": inputs,
+    })
+}
+
+/// A table as a list of objects.
+pub fn rows(table: Table<'_>, with_intervals: bool) -> Value {
+    let columns = table.columns;
+    let object = |row: Vec<Cell<'_>>| {
+        let mut fields = Map::new();
+        for (column, cell) in columns.iter().zip(&row) {
+            match (column.content, cell) {
+                (Content::Text, Cell::Text(text)) => {
+                    fields.insert(column.name.to_owned(), Value::from(&**text));
+                }
+                (Content::Number(kind), Cell::Number(value)) => {
+                    fields.insert(column.name.to_owned(), plain(*value, kind));
+                }
+                (Content::Figure(kind), Cell::Figure(estimate)) => {
+                    insert_figure(&mut fields, column.name, *estimate, kind, with_intervals);
+                }
+                _ => unreachable!("the cells of a table are what its columns say"),
+            }
+        }
+        Value::Object(fields)
+    };
+    Value::Array(table.rows.map(object).collect())
+}
+
+fn objective(judged: &Judged, with_intervals: bool) -> Value {
+    let mut fields = Map::new();
+    fields.insert("objective".to_owned(), Value::from(judged.text.as_str()));
+    insert_figure(&mut fields, "value", judged.observed, Kind::Measure, with_intervals);
+    fields.insert("limit".to_owned(), plain(judged.limit, Kind::Measure));
+    fields.insert("met".to_owned(), judged.met.into());
+    fields.insert("unsure".to_owned(), judged.unsure.into());
+    Value::Object(fields)
+}
+
+fn insert_figure(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    figure: Estimate,
+    kind: Kind,
+    with_intervals: bool,
+) {
+    let value = |value: Option<f64>| value.map_or(Value::Null, |value| plain(value, kind));
+    fields.insert(name.to_owned(), value(figure.value));
+    if with_intervals {
+        fields.insert(format!("{name}_ci95"), value(figure.ci95));
+    }
+}
+
+/// The number as CSV has it, digit for digit; null for what is no number.
+fn plain(value: f64, kind: Kind) -> Value {
+    let text = number::plain(value, kind);
+    if let Ok(whole) = text.parse::<i64>() {
+        return whole.into();
+    }
+    text.parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("values of ours have string keys");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stamp::Input;
+    use super::*;
+    use crate::study::fixture;
+
+    fn stamp() -> Stamp {
+        let input = Input { name: "scenario.yaml".to_owned(), sha256: "ab".to_owned() };
+        Stamp {
+            tool_version: "0.1.0".to_owned(),
+            model_revision: 1,
+            seed: 42,
+            replications: 2,
+            inputs: vec![input],
+        }
+    }
+
+    #[test]
+    fn the_summary_has_csv_s_names_and_numbers() {
+        let run = RunResults::pool(&fixture::two_replications());
+        let summary: Value = serde_json::from_str(&summary(&run, &stamp())).expect("JSON");
+        assert_eq!(summary["schema"], "meshcast.run/v1");
+        assert_eq!(summary["stamp"]["inputs"][0]["sha256"], "ab");
+        let all = &summary["clients"][0];
+        assert_eq!((&all["requests"], &all["success_pct"]), (&json!(6), &json!(83.333333)));
+        assert_eq!((&all["latency_max_ms_ci95"], &all["requests_ci95"]), (&Value::Null, &json!(0)));
+        assert_eq!(summary["clusters"][0]["port"], 80);
+    }
+
+    #[test]
+    fn the_run_file_holds_the_digest_of_the_others() {
+        let files = [File { path: "clients.csv".to_owned(), bytes: b"x".to_vec() }];
+        let run: Value = serde_json::from_str(&run_file(&stamp(), &files)).expect("JSON");
+        assert_eq!(run["digest"], stamp::digest(&files).as_str());
+        assert_eq!((&run["seed"], &run["version"]), (&json!(42), &json!("0.1.0")));
+    }
+}

@@ -1,0 +1,145 @@
+//! How results look: values in, bytes and strings out. Nothing here reads, writes or counts.
+
+pub mod csv;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod json;
+pub mod markdown;
+pub mod number;
+pub mod plot;
+pub mod stamp;
+pub mod summary;
+pub mod table;
+pub mod tables;
+pub mod terminal;
+
+pub use stamp::{File, Input, Stamp};
+pub use terminal::Look;
+
+use crate::kernel::SimTime;
+use crate::study::RunResults;
+
+/// All that a report of one run is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The scenario's name.
+    pub title: &'a str,
+    pub run: &'a RunResults,
+    pub stamp: &'a Stamp,
+    /// Changes of the configuration, for charts.
+    pub marks: &'a [Mark],
+    /// Ready lines that stand below the tables: who serves which share, and the like.
+    pub sections: &'a [Section],
+    /// One line each: workloads that run on guesses, warnings.
+    pub notes: &'a [String],
+    /// One line each: object, place, and what the model leaves out.
+    pub not_modelled: &'a [String],
+}
+
+/// Something that happened at a moment and may explain what comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub at: SimTime,
+    /// Short: `canary-10`.
+    pub label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    pub title: String,
+    pub lines: Vec<String>,
+}
+
+/// A way to print a run on standard output.
+pub struct Format {
+    /// As `--format` names it.
+    pub name: &'static str,
+    pub print: fn(&Report<'_>, &Look) -> String,
+}
+
+/// Every format that there is.
+pub const FORMATS: &[Format] = &[
+    Format { name: "text", print: |report, look| summary::render(report, look, None) },
+    Format { name: "json", print: |report, _| json::summary(report.run, report.stamp) },
+    Format { name: "csv", print: |report, _| clients_csv(report.run) },
+    Format { name: "markdown", print: |report, _| markdown::render(report) },
+];
+
+fn clients_csv(run: &RunResults) -> String {
+    let bytes = csv::write(tables::clients(run), run.replications > 1);
+    String::from_utf8(bytes).expect("we write UTF-8")
+}
+
+/// All files of the output folder, `run.json` with the digest of the others at the end. `more` are files made
+/// elsewhere that belong to them.
+pub fn folder(report: &Report<'_>, more: Vec<File>) -> Result<Vec<File>, plot::DrawError> {
+    let with_intervals = report.run.replications > 1;
+    let table = |entry: &tables::Entry| File {
+        path: format!("{}.csv", entry.name),
+        bytes: csv::write((entry.make)(report.run), with_intervals),
+    };
+    let mut files: Vec<File> = tables::TABLES.iter().map(table).collect();
+    let summary = json::summary(report.run, report.stamp);
+    files.push(File { path: "summary.json".to_owned(), bytes: summary.into_bytes() });
+    for entry in plot::PLOTS {
+        files.extend(plot::draw(entry.name, &(entry.make)(report))?);
+    }
+    files.extend(more);
+    let run = json::run_file(report.stamp, &files);
+    files.push(File { path: json::RUN_FILE.to_owned(), bytes: run.into_bytes() });
+    Ok(files)
+}
+
+/// `wrote outputs/bookinfo/ (summary.json, 7 CSV, 5 plots)  digest 60303ae2`. `folder` as the user named it.
+pub fn wrote(folder: &str, files: &[File]) -> String {
+    let count = |ending: &str| files.iter().filter(|file| file.path.ends_with(ending)).count();
+    let named = ["report.html", "summary.json"].into_iter();
+    let mut parts: Vec<String> =
+        named.filter(|name| files.iter().any(|file| file.path == *name)).map(str::to_owned).collect();
+    parts.extend(
+        [(count(".csv"), "CSV"), (count(".svg"), "plots")].map(|(count, name)| format!("{count} {name}")),
+    );
+    let digest = stamp::digest(files);
+    format!("wrote {}/ ({})  digest {}", folder.trim_end_matches('/'), parts.join(", "), &digest[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_holds_every_table_and_chart_and_seals_them() {
+        let held = fixture::Held::tiny();
+        let files = folder(&held.report(), Vec::new()).expect("drawn");
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        for path in [
+            "clients.csv",
+            "timeseries.csv",
+            "events.csv",
+            "summary.json",
+            "plots/split.svg",
+            "plots/pools.png",
+        ] {
+            assert!(paths.contains(&path), "{path} is missing of {paths:?}");
+        }
+        let run: serde_json::Value =
+            serde_json::from_slice(&files.last().expect("files").bytes).expect("JSON");
+        assert_eq!(run["digest"], stamp::digest(&files).as_str());
+        let digest = &stamp::digest(&files)[..8];
+        assert_eq!(
+            wrote("outputs/x/", &files),
+            format!("wrote outputs/x/ (summary.json, 7 CSV, 5 plots)  digest {digest}")
+        );
+    }
+
+    #[test]
+    fn formats_have_the_names_of_the_flag() {
+        let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        assert_eq!(names, ["text", "json", "csv", "markdown"]);
+        let held = fixture::Held::tiny();
+        let csv = FORMATS.iter().find(|format| format.name == "csv").expect("CSV");
+        assert!(
+            (csv.print)(&held.report(), &Look::PLAIN).starts_with("client,class,requests,requests_ci95,")
+        );
+    }
+}

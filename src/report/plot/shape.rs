@@ -1,0 +1,212 @@
+//! Shapes and how they are painted. The font is our own, so that a picture is the same on every machine and needs no
+//! font installed. Both kinds are drawn on a grid finer than a pixel, as the library rounds to whole ones: SVG states
+//! it as its view box, PNG is averaged down, which smooths the lines.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::OnceLock;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+
+const FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");
+/// Grid lines per pixel.
+const FINE: u32 = 3;
+
+/// Red, green, blue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour(pub u8, pub u8, pub u8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    Left,
+    Middle,
+    Right,
+}
+
+/// Places are in pixels from the upper left corner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    Line {
+        points: Vec<(f64, f64)>,
+        colour: Colour,
+        opacity: f64,
+        width: f64,
+    },
+    Area {
+        points: Vec<(f64, f64)>,
+        colour: Colour,
+        opacity: f64,
+    },
+    /// `at` is the middle of its height.
+    Text {
+        at: (f64, f64),
+        text: String,
+        size: f64,
+        colour: Colour,
+        anchor: Anchor,
+    },
+}
+
+/// Shapes, later ones above earlier ones, on white.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    pub width: u32,
+    pub height: u32,
+    /// Told to readers who do not see it.
+    pub title: String,
+    pub shapes: Vec<Shape>,
+}
+
+/// The drawing library has failed.
+#[derive(Debug)]
+pub struct DrawError(String);
+
+impl fmt::Display for DrawError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot draw: {}", self.0)
+    }
+}
+
+impl Error for DrawError {}
+
+fn failed(error: impl fmt::Display) -> DrawError {
+    DrawError(error.to_string())
+}
+
+/// The picture as an SVG document.
+pub fn svg(picture: &Picture) -> Result<String, DrawError> {
+    let Picture { width, height, .. } = *picture;
+    let mut text = String::new();
+    paint(picture, SVGBackend::with_string(&mut text, (width * FINE, height * FINE)).into_drawing_area())?;
+    let fine = format!("width=\"{}\" height=\"{}\"", width * FINE, height * FINE);
+    let own = format!("width=\"{width}\" height=\"{height}\" role=\"img\"");
+    let text = text.replacen(&fine, &own, 1);
+    let title = picture.title.replace('&', "&amp;").replace('<', "&lt;");
+    Ok(text.replacen(">\n", &format!(">\n<title>{title}</title>\n"), 1))
+}
+
+/// The picture as a PNG file.
+pub fn png(picture: &Picture) -> Result<Vec<u8>, DrawError> {
+    let Picture { width, height, .. } = *picture;
+    let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
+    paint(picture, BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area())?;
+    let pixels = average(&fine, width as usize, height as usize);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(&pixels).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Each pixel is the mean of its part of the fine grid.
+fn average(fine: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let side = FINE as usize;
+    let row = width * side * 3;
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..3 {
+                let corner = y * side * row + x * side * 3 + channel;
+                let part = (0..side).flat_map(|dy| (0..side).map(move |dx| corner + dy * row + dx * 3));
+                let sum: usize = part.map(|place| usize::from(fine[place])).sum();
+                pixels.push(((sum + side * side / 2) / (side * side)) as u8);
+            }
+        }
+    }
+    pixels
+}
+
+fn fonts() -> Result<(), DrawError> {
+    static READY: OnceLock<bool> = OnceLock::new();
+    let ready = READY.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok());
+    if *ready { Ok(()) } else { Err(DrawError("the built-in font is no font".to_owned())) }
+}
+
+fn paint<B: DrawingBackend>(picture: &Picture, area: DrawingArea<B, Shift>) -> Result<(), DrawError> {
+    fonts()?;
+    area.fill(&WHITE).map_err(failed)?;
+    for shape in &picture.shapes {
+        match shape {
+            Shape::Line { points, colour, opacity, width } => {
+                let width = (width * f64::from(FINE)).round().max(1.0) as u32;
+                let style = rgb(*colour).mix(*opacity).stroke_width(width);
+                area.draw(&PathElement::new(fine_points(points), style)).map_err(failed)?;
+            }
+            Shape::Area { points, colour, opacity } => {
+                let style = rgb(*colour).mix(*opacity).filled();
+                area.draw(&Polygon::new(fine_points(points), style)).map_err(failed)?;
+            }
+            Shape::Text { at, text, size, colour, anchor } => {
+                let horizontal = match anchor {
+                    Anchor::Left => HPos::Left,
+                    Anchor::Middle => HPos::Center,
+                    Anchor::Right => HPos::Right,
+                };
+                let colour = rgb(*colour);
+                let style = TextStyle::from(("sans-serif", size * f64::from(FINE)).into_font())
+                    .color(&colour)
+                    .pos(Pos::new(horizontal, VPos::Center));
+                area.draw(&Text::new(text.as_str(), fine_point(*at), style)).map_err(failed)?;
+            }
+        }
+    }
+    area.present().map_err(failed)
+}
+
+fn rgb(Colour(red, green, blue): Colour) -> RGBColor {
+    RGBColor(red, green, blue)
+}
+
+fn fine_point((x, y): (f64, f64)) -> (i32, i32) {
+    ((x * f64::from(FINE)).round() as i32, (y * f64::from(FINE)).round() as i32)
+}
+
+fn fine_points(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+    points.iter().map(|point| fine_point(*point)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture() -> Picture {
+        let black = Colour(0, 0, 0);
+        let corners = vec![(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0)];
+        let text = Shape::Text {
+            at: (20.0, 10.0),
+            text: "p99 ≥ 1 <b>".to_owned(),
+            size: 12.0,
+            colour: black,
+            anchor: Anchor::Left,
+        };
+        let shapes = vec![Shape::Area { points: corners, colour: black, opacity: 1.0 }, text];
+        Picture { width: 60, height: 20, title: "a < b".to_owned(), shapes }
+    }
+
+    #[test]
+    fn svg_is_fine_inside_and_in_pixels_outside() {
+        let svg = svg(&picture()).expect("drawn");
+        assert!(
+            svg.starts_with("<svg width=\"60\" height=\"20\" role=\"img\" viewBox=\"0 0 180 60\""),
+            "{svg}"
+        );
+        assert!(svg.contains("<title>a &lt; b</title>") && svg.contains("p99 ≥ 1 &lt;b&gt;"), "{svg}");
+    }
+
+    #[test]
+    fn png_is_the_same_twice_and_dark_where_painted() {
+        let bytes = png(&picture()).expect("drawn");
+        assert_eq!(bytes, png(&picture()).expect("drawn"));
+        let mut reader = png::Decoder::new(&bytes[..]).read_info().expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size()];
+        reader.next_frame(&mut pixels).expect("a frame");
+        assert!(pixels[0] < 20 && pixels[3 * 10] == 255);
+        assert!(pixels.iter().filter(|value| **value < 100).count() > 50, "the text is there");
+    }
+}

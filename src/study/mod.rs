@@ -1,0 +1,14 @@
+//! Questions that take many runs: replications and the figures that they give together.
+
+pub mod figures;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod objectives;
+pub mod over_time;
+pub mod replicate;
+pub mod sample;
+
+pub use figures::{ClientFigures, ClusterFigures, HostFigures, ResponseFigures, RunResults, SpectrumPoint};
+pub use objectives::Judged;
+pub use over_time::SeriesFigures;
+pub use sample::{LatencyFigures, Subject};

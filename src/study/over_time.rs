@@ -1,0 +1,49 @@
+//! Series of several replications: the mean of their values, window by window. Source: design D9.22.
+
+use std::collections::BTreeSet;
+
+use super::sample::{Subject, Targets, subject};
+use crate::kernel::SimTime;
+use crate::metrics::statistics::{self, Estimate};
+use crate::metrics::{Metric, Results, Scope, SeriesKey};
+
+/// One value a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesFigures {
+    pub subject: Subject,
+    pub metric: Metric,
+    pub values: Vec<Estimate>,
+}
+
+/// When each window began. Replications that end early have fewer, so the longest tells.
+pub(super) fn windows(results: &[Results]) -> Vec<SimTime> {
+    results.iter().map(|one| &one.windows).max_by_key(|windows| windows.len()).cloned().unwrap_or_default()
+}
+
+pub(super) fn series(results: &[Results]) -> Vec<SeriesFigures> {
+    let targets = Targets::of(results);
+    let windows = windows(results).len();
+    let keys: BTreeSet<&SeriesKey> = results.iter().flat_map(|one| one.series.keys()).collect();
+    let row = |key: &SeriesKey| {
+        let target = match key.scope {
+            Scope::Cluster => targets.name(&key.source, &key.target, key.port),
+            Scope::Client | Scope::Workload => key.target.clone(),
+        };
+        SeriesFigures {
+            subject: subject(key.scope, &key.source, target, &key.subset),
+            metric: key.metric,
+            values: (0..windows).map(|window| value(results, key, window)).collect(),
+        }
+    };
+    keys.into_iter().map(row).collect()
+}
+
+fn value(results: &[Results], key: &SeriesKey, window: usize) -> Estimate {
+    let own = |one: &Results| match one.series.get(key) {
+        Some(values) => values.get(window).copied().filter(|value| !value.is_nan()),
+        // Where a replication never came across the row, nothing happened there.
+        None => (key.metric.is_zero_without_data() && window < one.windows.len()).then_some(0.0),
+    };
+    let values: Vec<f64> = results.iter().filter_map(own).collect();
+    statistics::mean(&values)
+}
