@@ -12,6 +12,7 @@ use crate::kernel::Id;
 use crate::kernel::queue::Timer;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
+use crate::mesh::policy_spec::RetrySpec;
 use crate::mesh::routing::{Destination, ServiceRef};
 use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
 use crate::metrics::results::Counter;
@@ -175,8 +176,57 @@ fn forward(world: &mut World<'_>, index: u32) {
 fn attempt_again(world: &mut World<'_>, index: u32) {
     if let Err(failure) = attempt::start(world, index) {
         // Neither is retried: no host before retries are thought of, and overflow never. S5.11, S7.9.
-        give_failure(world, index, failure);
+        return give_failure(world, index, failure);
     }
+    let call = &world.calls[index];
+    let route = &world.plan.routes[call.route as usize];
+    if !route.mirrors.is_empty() && call.attempts == 1 && call.parent != Parent::Nobody {
+        mirror(world, index, route);
+    }
+}
+
+/// Sends the copies of a request whose first attempt is set up: once, whatever its retries do, and nobody waits for
+/// them. A copy is an ordinary call of its cluster, without retries, under the route's timeout. Source: semantics S12.
+fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
+    let original = &world.calls[index];
+    let (key, shape, row, proxy, hops, counted) =
+        (original.key, original.shape, original.route, original.proxy, original.hops, original.counted);
+    let (worker, stream_id) = (original.worker, draw(key, Purpose::StreamId, 0));
+    for (number, planned) in route.mirrors.iter().enumerate() {
+        let Some(cluster) = planned.mirror.cluster else { continue };
+        if !split::is_mirrored(planned.mirror.share, stream_id) {
+            continue;
+        }
+        let upstream = world.upstream(ProxyId::from_index(proxy as usize), cluster);
+        let to = world.upstreams[upstream as usize].row;
+        world.recorder.count(to, Counter::Mirrored, counted);
+        let copy = world.calls.insert(Call {
+            shape,
+            proxy,
+            route: row,
+            upstream,
+            row: Some(to),
+            worker,
+            hops,
+            counted,
+            ..Call::new(
+                draw(key ^ planned.name_hash, Purpose::Mirror, number as u64),
+                Parent::Nobody,
+                world.now,
+            )
+        });
+        if route.timeout != NIL {
+            let timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(copy));
+            world.calls[copy.index].route_timer = timer;
+        }
+        attempt_again(world, copy.index);
+    }
+}
+
+/// The policy by which a call's attempts are tried again; copies have none. Source: semantics S12.4.
+fn retry_policy<'p>(world: &World<'p>, index: u32) -> Option<&'p RetrySpec> {
+    let call = &world.calls[index];
+    if call.parent == Parent::Nobody { None } else { world.plan.routes[call.route as usize].retry }
 }
 
 /// The proxy answers with a failure of its own.
@@ -213,7 +263,7 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let row = world.upstreams[cluster as usize].hosts[host as usize].row;
     world.recorder.attempt_done(row, status >= 500, counted);
     give_retry_back(world, index);
-    let retry = world.plan.routes[world.calls[index].route as usize].retry;
+    let retry = retry_policy(world, index);
     let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
     let would_retry = retry.is_some_and(|spec| retry::would_retry_response(spec, headers));
     if would_retry && try_again(world, index, host, key) {
@@ -297,7 +347,7 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
         world.recorder.attempt_done(row, true, counted);
     }
     give_retry_back(world, index);
-    let retry = world.plan.routes[world.calls[index].route as usize].retry;
+    let retry = retry_policy(world, index);
     let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
     let is_retried = would_retry && try_again(world, index, host, key);
     abandon(world, slot);
@@ -403,7 +453,9 @@ fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
     if !call.tried.is_empty() {
         world.lines.clear(&mut call.tried);
     }
-    if let Some(row) = call.row {
+    if let Some(row) = call.row
+        && call.parent != Parent::Nobody
+    {
         world.recorder.call_done(row, world.now.since(call.born), call.outcome, call.counted);
     }
     let ended = Ended { parent: call.parent, spec: call.spec, outcome: call.outcome };

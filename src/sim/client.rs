@@ -6,7 +6,7 @@
 use crate::kernel::arrivals::{Arrivals, Load};
 use crate::kernel::random::{Purpose, draw, entity_root, entity_stream};
 use crate::kernel::zipf::Zipf;
-use crate::kernel::{Id, SimTime};
+use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::ClientId;
 use crate::mesh::Outcome;
 use crate::mesh::workload::Client;
@@ -81,7 +81,7 @@ pub fn begin(world: &mut World<'_>) {
             schedule_birth(world, client);
         }
         for user in 0..world.clients[index].users.len() {
-            think(world, client, user as u32);
+            think(world, client, user as u32, SimDuration::ZERO);
         }
     }
 }
@@ -98,14 +98,18 @@ fn schedule_birth(world: &mut World<'_>, client: ClientId) {
     }
 }
 
-/// A user thinks before each request, the first one too. Source: design D2.
-fn think(world: &mut World<'_>, client: ClientId, user: u32) {
+/// What a user waits who was answered in no time at all, so that one who neither thinks nor is kept waiting does not
+/// ask for ever in one instant.
+const BREATH: SimDuration = SimDuration::from_millis(1);
+
+/// A user thinks before each request, the first one too, and then takes `pause` more. Source: design D2.
+fn think(world: &mut World<'_>, client: ClientId, user: u32, pause: SimDuration) {
     let state = &world.clients[client.index()];
     let sampler = world.plan.think[client.index()].expect("a closed loop thinks");
     let key = draw(state.root, Purpose::User, u64::from(user));
     let number = state.users[user as usize];
     let thinks = world.plan.sampler(sampler).sample(draw(key, Purpose::Think, number));
-    let due = world.now + thinks;
+    let due = world.now + thinks + pause;
     if due < world.clock.duration {
         world.queue.push(due, Event::Thought(client, user));
     }
@@ -186,7 +190,8 @@ pub fn finished(world: &mut World<'_>, index: u32, outcome: Outcome) {
     world.recorder.request_done(row, world.now.since(born), outcome, counted);
     world.requests.remove(index);
     if user != NIL {
-        think(world, ClientId::from_index(client as usize), user);
+        let pause = if born == world.now { BREATH } else { SimDuration::ZERO };
+        think(world, ClientId::from_index(client as usize), user, pause);
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::kernel::distribution::Distribution;
-use crate::kernel::random::Chance;
+use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
-use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable};
+use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable, ServiceRef};
 use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
 use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
 use crate::policy::pool::Rules;
@@ -80,12 +80,19 @@ pub struct RoutePlan<'m> {
     pub respond: u16,
     pub fault: Option<&'m FaultSpec>,
     pub retry: Option<&'m RetrySpec>,
-    pub mirrors: &'m [Mirror],
+    pub mirrors: Vec<MirrorPlan<'m>>,
     /// Rows of `delays`, or [`NIL`].
     pub timeout: u32,
     pub per_try: u32,
     /// Says something of the request that depends on its `stream_id`.
     pub draws_stream_id: bool,
+}
+
+/// One mirror of a route. Source: semantics S12.
+pub struct MirrorPlan<'m> {
+    pub mirror: &'m Mirror,
+    /// Of its destination: part of its copies' keys. Source: design D2.
+    pub name_hash: u64,
 }
 
 pub struct ClusterPlan {
@@ -153,7 +160,8 @@ pub struct NetworkPlan {
 impl<'m> Plan<'m> {
     /// Makes `mesh` ready. Costs a few milliseconds per distribution; a run then costs none of it.
     pub fn compile(mesh: &'m Mesh) -> Plan<'m> {
-        let mut parts = Parts::default();
+        let mut parts =
+            Parts { mesh, destinations: 0, seen: Vec::new(), samplers: Vec::new(), delays: Vec::new() };
         let network = NetworkPlan::new(mesh, &mut parts);
         let propagation = parts.sampler(&mesh.propagation);
         let proxy_age = parts.sampler(&mesh.proxy.age);
@@ -260,8 +268,18 @@ impl<'m> Plan<'m> {
     }
 }
 
+impl<'m> MirrorPlan<'m> {
+    fn new(mesh: &Mesh, mirror: &'m Mirror) -> MirrorPlan<'m> {
+        let service = match &mirror.service {
+            ServiceRef::Known(service) => &mesh.services[*service].host,
+            ServiceRef::Unknown(name) => name,
+        };
+        MirrorPlan { mirror, name_hash: name_hash(&format!("{service}:{}/{}", mirror.port, mirror.subset)) }
+    }
+}
+
 impl NetworkPlan {
-    fn new(mesh: &Mesh, parts: &mut Parts) -> NetworkPlan {
+    fn new(mesh: &Mesh, parts: &mut Parts<'_>) -> NetworkPlan {
         let in_zone = parts.sampler(&mesh.network.latency);
         let between_zones = parts.sampler(&mesh.network.between_zones);
         let between_regions = parts.sampler(&mesh.network.between_regions);
@@ -276,15 +294,15 @@ impl NetworkPlan {
 }
 
 /// What is made while compiling: equal distributions share a sampler, equal delays a lane.
-#[derive(Default)]
-struct Parts {
+struct Parts<'m> {
+    mesh: &'m Mesh,
     destinations: u32,
     seen: Vec<Distribution>,
     samplers: Vec<Sampler>,
     delays: Vec<SimDuration>,
 }
 
-impl Parts {
+impl<'m> Parts<'m> {
     fn sampler(&mut self, distribution: &Distribution) -> SamplerId {
         let found = self.seen.iter().position(|seen| seen == distribution);
         let index = found.unwrap_or_else(|| {
@@ -304,7 +322,7 @@ impl Parts {
         }) as u32
     }
 
-    fn table<'m>(&mut self, table: &'m RouteTable, routes: &mut Vec<RoutePlan<'m>>) -> TablePlan {
+    fn table(&mut self, table: &'m RouteTable, routes: &mut Vec<RoutePlan<'m>>) -> TablePlan {
         let mut first_route = BTreeMap::new();
         for (port, hosts) in &table.listeners {
             let mut firsts = Vec::with_capacity(hosts.len());
@@ -319,7 +337,7 @@ impl Parts {
         TablePlan { router: Router::new(table), first_route, splits: splits(table) }
     }
 
-    fn route<'m>(&mut self, route: &'m Route) -> RoutePlan<'m> {
+    fn route(&mut self, route: &'m Route) -> RoutePlan<'m> {
         let (destinations, respond): (&[Destination], u16) = match &route.action {
             Action::Forward(destinations) => (destinations, 0),
             Action::Respond(code) => (&[], *code),
@@ -336,7 +354,7 @@ impl Parts {
             respond,
             fault: route.fault.as_ref(),
             retry: route.retry.as_ref(),
-            mirrors: &route.mirrors,
+            mirrors: route.mirrors.iter().map(|mirror| MirrorPlan::new(self.mesh, mirror)).collect(),
             timeout: self.delay(route.timeout),
             per_try: self.delay(timeout::per_try(per_try, route.timeout)),
             draws_stream_id: choice || !route.mirrors.is_empty(),
@@ -351,7 +369,7 @@ impl Parts {
         }
     }
 
-    fn workload<'m>(&mut self, workload: &'m Workload, steps: &mut Vec<StepPlan>) -> WorkloadPlan<'m> {
+    fn workload(&mut self, workload: &'m Workload, steps: &mut Vec<StepPlan>) -> WorkloadPlan<'m> {
         let operations = workload.operations.iter().map(|operation| {
             let first = steps.len() as u32;
             let mut first_work = None;

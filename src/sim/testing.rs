@@ -27,6 +27,10 @@ pub struct Chain {
     pub balancer: &'static str,
     pub duration: SimDuration,
     pub latency: Distribution,
+    /// Share of the first hop's calls that are mirrored onto the same cluster.
+    pub mirrored_percent: Option<f64>,
+    pub incidents: Vec<Incident>,
+    pub discipline: Discipline,
 }
 
 pub const UNLIMITED: CircuitBreakers = CircuitBreakers {
@@ -53,6 +57,9 @@ impl Default for Chain {
             balancer: "LEAST_REQUEST",
             duration: SimDuration::from_secs(100),
             latency: Distribution::Constant(SimDuration::ZERO),
+            mirrored_percent: None,
+            incidents: Vec::new(),
+            discipline: Discipline::Fifo,
         }
     }
 }
@@ -190,7 +197,7 @@ impl Chain {
             sidecar: false,
             concurrency: NonZeroU32::new(self.concurrency),
             queue: None,
-            discipline: Discipline::Fifo,
+            discipline: self.discipline,
             threading: Threading::Async,
             errors: (self.errors > 0.0).then(|| ErrorSpec {
                 rate: Chance::new(self.errors),
@@ -198,7 +205,7 @@ impl Chain {
                 service_time: None,
             }),
             operations: vec![Operation { condition: None, steps }],
-            incidents: Vec::new(),
+            incidents: self.incidents.clone(),
             cold_start: None,
             cancellation: false,
             forward_headers: None,
@@ -258,7 +265,17 @@ impl Chain {
                 fault: None,
                 timeout: self.timeout,
                 retry: self.retry.clone(),
-                mirrors: Vec::new(),
+                mirrors: self
+                    .mirrored_percent
+                    .map(|percent| Mirror {
+                        share: Fraction::of_percent(percent),
+                        cluster: Some(cluster),
+                        service: ServiceRef::Known(service),
+                        port: 80,
+                        subset: String::new(),
+                    })
+                    .into_iter()
+                    .collect(),
                 rewrite: Rewrite::default(),
                 request_headers: HeaderOps::default(),
             }],
@@ -268,13 +285,15 @@ impl Chain {
 
 mod tests {
     use super::*;
-    use crate::metrics::results::Results;
+    use crate::metrics::results::{Counter, Results};
     use crate::sim::{Plan, Run, run};
 
     fn of(chain: &Chain) -> Results {
-        let mesh = chain.mesh();
-        let plan = Plan::compile(&mesh);
-        run(&plan, 42, 0)
+        of_mesh(&chain.mesh())
+    }
+
+    fn of_mesh(mesh: &Mesh) -> Results {
+        run(&Plan::compile(mesh), 42, 0)
     }
 
     fn mean_millis(results: &Results) -> f64 {
@@ -304,6 +323,116 @@ mod tests {
         let attempts = row.counters[0] as f64;
         assert!((attempts / calls - 1.11).abs() < 0.005, "{}", attempts / calls);
         assert!((row.calls.failed.count() as f64 / calls - 0.001).abs() < 0.0004);
+    }
+
+    fn responses(results: &Results) -> Vec<(String, u64)> {
+        let row = results.requests.values().next().expect("one class");
+        let text = |outcome: &Outcome| format!("{} {}", outcome.code, outcome.flags);
+        row.finished.responses.iter().map(|(outcome, count)| (text(outcome), *count)).collect()
+    }
+
+    fn counter(results: &Results, counter: Counter) -> u64 {
+        results.clusters.values().next().expect("one cluster").counters[counter as usize]
+    }
+
+    #[test]
+    fn cores_that_are_shared_are_as_quick_on_average_as_a_line() {
+        let chain = Chain {
+            discipline: Discipline::ProcessorSharing,
+            duration: SimDuration::from_secs(1000),
+            ..Chain::default()
+        };
+        let mean = mean_millis(&of(&chain));
+        assert!((mean - 5.0).abs() < 0.3, "{mean}");
+    }
+
+    #[test]
+    fn copies_load_the_cluster_and_delay_nobody() {
+        let chain = Chain { mirrored_percent: Some(25.0), concurrency: 1_000, ..Chain::default() };
+        let results = of(&chain);
+        let row = results.clusters.values().next().expect("one cluster");
+        let calls = row.calls.ok.count() as f64;
+        assert!((counter(&results, Counter::Mirrored) as f64 / calls - 0.25).abs() < 0.01);
+        assert!((counter(&results, Counter::Attempts) as f64 / calls - 1.25).abs() < 0.01);
+        assert!((mean_millis(&results) - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn a_route_timeout_is_a_504_and_the_pod_works_on() {
+        let chain = Chain {
+            load: Load::Constant { rate: 10.0 },
+            service: Distribution::Constant(SimDuration::from_millis(80)),
+            timeout: Some(SimDuration::from_millis(50)),
+            ..Chain::default()
+        };
+        let results = of(&chain);
+        assert_eq!(responses(&results), [("504 UT".to_owned(), 950)]);
+        assert_eq!(counter(&results, Counter::Timeout), 950);
+        let host = results.hosts.values().next().expect("one pod");
+        assert!((host.totals.utilization_pct.expect("limited") - 80.0).abs() < 0.5);
+    }
+
+    #[test]
+    fn two_at_once_are_one_too_many_for_a_pending_limit_of_one() {
+        let breakers = CircuitBreakers { max_connections: 1, max_pending_requests: 1, ..UNLIMITED };
+        let chain = Chain {
+            load: Load::Closed {
+                users: NonZeroU32::new(3).expect("3 > 0"),
+                think: Distribution::Constant(SimDuration::ZERO),
+            },
+            service: Distribution::Constant(SimDuration::from_millis(10)),
+            breakers,
+            latency: Distribution::Constant(SimDuration::from_millis(1)),
+            duration: SimDuration::from_secs(1),
+            ..Chain::default()
+        };
+        let results = of(&chain);
+        let overflow = counter(&results, Counter::PendingOverflow);
+        assert!(overflow > 0);
+        let codes = responses(&results);
+        assert_eq!(codes.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), ["200 -", "503 UO"]);
+    }
+
+    #[test]
+    fn a_dead_pod_resets_then_refuses_then_is_left_alone() {
+        let crash = |of| {
+            vec![Incident {
+                at: SimTime::ZERO + SimDuration::from_micros(10_000_500),
+                lasts: None,
+                pods: Some(vec![0]),
+                kind: IncidentKind::Crash { restart: SimDuration::from_secs(5), of },
+            }]
+        };
+        let chain = |of| Chain {
+            pods: 2,
+            load: Load::Constant { rate: 1000.0 },
+            service: Distribution::Constant(SimDuration::from_micros(1500)),
+            concurrency: 10,
+            latency: Distribution::Constant(SimDuration::from_micros(100)),
+            incidents: crash(of),
+            duration: SimDuration::from_secs(20),
+            ..Chain::default()
+        };
+        let outcomes = |of| {
+            let mut mesh = chain(of).mesh();
+            mesh.propagation = Distribution::Constant(SimDuration::from_millis(100));
+            responses(&of_mesh(&mesh))
+        };
+        let total = |outcomes: &[(String, u64)]| outcomes.iter().map(|(_, count)| count).sum::<u64>();
+        let count = |outcomes: &[(String, u64)], text: &str| {
+            outcomes.iter().find(|(found, _)| found == text).map_or(0, |(_, count)| *count)
+        };
+        // What is there is reset; connections are refused until the news is round; both pods serve again later.
+        let of_pod = outcomes(CrashOf::Pod);
+        assert!((1..=2).contains(&count(&of_pod, "503 UC")), "{of_pod:?}");
+        assert!((40..=100).contains(&count(&of_pod, "503 UF")), "{of_pod:?}");
+        // The sidecar of a dead app answers.
+        let of_app = outcomes(CrashOf::App);
+        assert!((40..=100).contains(&count(&of_app, "503 -")), "{of_app:?}");
+        // A dead node answers nothing, and without a timeout its callers wait for ever.
+        let of_node = outcomes(CrashOf::Node);
+        assert!(total(&of_node) < 19_000, "{of_node:?}");
+        assert_eq!((total(&of_pod), total(&of_app)), (19_000, 19_000));
     }
 
     /// The yardstick's workloads, printed on demand: `cargo test --release speed -- --ignored --nocapture`.
