@@ -1,8 +1,13 @@
 //! Text in, documents out: what the files say, as written, with the place of every value.
 
+pub mod arrivals;
 pub mod diagnostic;
+pub mod distribution;
 pub mod document;
+pub mod duration;
+pub mod grammar;
 pub mod path;
+pub mod quantity;
 pub mod source;
 pub mod span;
 pub mod yaml;
