@@ -40,7 +40,8 @@ pub fn parse(part: Part<'_>) -> Result<LoadText, Fault> {
     };
     let wrong = || {
         let form = FORMS.iter().find(|(name, _)| *name == call.name.text).map_or("", |(_, form)| form);
-        part.fault(format!("`{}` does not take these figures", call.name.text)).help(format!("write `{form}`"))
+        part.fault(format!("`{}` does not take these figures", call.name.text))
+            .help(format!("write `{form}`"))
     };
     let rate = |keys: [&str; 1]| -> Result<f64, Fault> {
         let [rate] = call.exactly(keys).ok_or_else(wrong)?;
@@ -51,7 +52,8 @@ pub fn parse(part: Part<'_>) -> Result<LoadText, Fault> {
         "poisson" => Ok(LoadText::Poisson { rate: rate(["rate"])? }),
         "bursty" => {
             let first = call.args().first().filter(|arg| arg.key.is_none()).map(|arg| arg.value);
-            let (Some(rate), Some(cv), 2) = (call.get("rate").or(first), call.get("cv"), call.args().len()) else {
+            let (Some(rate), Some(cv), 2) = (call.get("rate").or(first), call.get("cv"), call.args().len())
+            else {
                 return Err(wrong());
             };
             let value = positive(cv)?;
@@ -70,7 +72,9 @@ pub fn parse(part: Part<'_>) -> Result<LoadText, Fault> {
         other => {
             let help = match did_you_mean(other, FORMS.iter().map(|(name, _)| *name)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "there are constant, poisson, bursty, closed, trace, and `{profile: [...]}`".to_owned(),
+                None => {
+                    "there are constant, poisson, bursty, closed, trace, and `{profile: [...]}`".to_owned()
+                }
             };
             Err(call.name.fault(format!("`{other}` is no kind of load")).help(help))
         }
@@ -85,7 +89,9 @@ fn closed(call: &Call<'_>) -> Option<Result<LoadText, Fault>> {
         return None;
     }
     let Ok(count) = users.text.parse::<NonZeroU32>() else {
-        return Some(Err(users.fault(format!("`{}` is no number of users", users.text)).help("write `users=50`")));
+        return Some(Err(users
+            .fault(format!("`{}` is no number of users", users.text))
+            .help("write `users=50`")));
     };
     let think = match think.map(distribution::parse) {
         None => Distribution::Constant(SimDuration::ZERO),
@@ -101,9 +107,11 @@ pub type Birth = (SimTime, Option<String>);
 /// Reads a trace: a header with `t_s` (seconds) and perhaps `class`, then a line per request. Lines need not be in
 /// order. Errors name the line.
 pub fn read_trace(text: &str) -> Result<Vec<Birth>, Fault> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let at_line = |line: u64, message: String| {
-        let start = text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum::<usize>();
+        let start =
+            text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum::<usize>();
         let length = text[start..].lines().next().map_or(0, str::len);
         Fault::new(message, start..start + length)
     };
@@ -116,9 +124,8 @@ pub fn read_trace(text: &str) -> Result<Vec<Birth>, Fault> {
     let class = column("class");
     let mut births = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| {
-            at_line(error.position().map_or(1, csv::Position::line), error.to_string())
-        })?;
+        let record = record
+            .map_err(|error| at_line(error.position().map_or(1, csv::Position::line), error.to_string()))?;
         let line = record.position().map_or(1, csv::Position::line);
         let cell = record.get(time).unwrap_or("");
         let seconds = cell.parse::<f64>().ok().filter(|value| (0.0..1e9).contains(value));
@@ -146,7 +153,8 @@ mod tests {
         assert_eq!(read("poisson(2krps)"), Ok(LoadText::Poisson { rate: 2_000.0 }));
         assert_eq!(read("bursty(100rps, cv=3)"), Ok(LoadText::Bursty { rate: 100.0, cv: 3.0 }));
         assert_eq!(read("trace(a/b.csv)"), Ok(LoadText::Trace { file: "a/b.csv".to_owned() }));
-        let Ok(LoadText::Closed { users, think }) = read("closed(users=50, think=exponential(mean=1s))") else {
+        let Ok(LoadText::Closed { users, think }) = read("closed(users=50, think=exponential(mean=1s))")
+        else {
             panic!()
         };
         assert_eq!(users.get(), 50);

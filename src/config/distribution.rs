@@ -17,7 +17,10 @@ const FORMS: &[(&str, &str)] = &[
     ("constant", "constant(5ms)"),
     ("uniform", "uniform(1ms, 9ms)"),
     ("exponential", "exponential(mean=10ms)"),
-    ("lognormal", "lognormal(p50=12ms, p99=80ms), lognormal(mean=20ms, cv=1.5) or lognormal(p50=12ms, sigma=0.8)"),
+    (
+        "lognormal",
+        "lognormal(p50=12ms, p99=80ms), lognormal(mean=20ms, cv=1.5) or lognormal(p50=12ms, sigma=0.8)",
+    ),
     ("gamma", "gamma(mean=10ms, cv=0.5)"),
     ("weibull", "weibull(p50=10ms, p99=50ms)"),
     ("pareto", "pareto(min=1ms, alpha=2.5)"),
@@ -28,7 +31,7 @@ const FORMS: &[(&str, &str)] = &[
 /// The standard normal quantile of 0.99.
 const Z99: f64 = 2.326_347_874_040_840_8;
 /// ln(ln 100 / ln 2): how far p99 and p50 of a Weibull law lie apart, times its shape.
-const LN_LN100_OVER_LN2: f64 = 1.893_692_454_683_391_3;
+const LN_LN100_OVER_LN2: f64 = 1.893_692_546_389_565_5;
 
 /// Reads a distribution of durations.
 pub fn parse(part: Part<'_>) -> Result<Distribution, Fault> {
@@ -67,10 +70,10 @@ fn named(call: &Call<'_>, level: usize) -> Result<Distribution, Fault> {
             let [low, high] = exactly(call, ["low", "high"]).or_else(|_| exactly(call, ["min", "max"]))?;
             let (from, to) = (duration::parse(low)?, duration::parse(high)?);
             if from > to {
-                return Err(call.whole.fault("the lower end lies above the upper one").help(format!(
-                    "write uniform({}, {})",
-                    high.text, low.text
-                )));
+                return Err(call
+                    .whole
+                    .fault("the lower end lies above the upper one")
+                    .help(format!("write uniform({}, {})", high.text, low.text)));
             }
             Ok(Distribution::Uniform { low: from, high: to })
         }
@@ -108,7 +111,9 @@ fn exactly<'a, const N: usize>(call: &Call<'a>, keys: [&str; N]) -> Result<[Part
 
 fn wrong_figures(call: &Call<'_>) -> Fault {
     let form = FORMS.iter().find(|(name, _)| *name == call.name.text).map_or("", |(_, form)| form);
-    call.whole.fault(format!("`{}` does not take these figures", call.name.text)).help(format!("write {form}"))
+    call.whole
+        .fault(format!("`{}` does not take these figures", call.name.text))
+        .help(format!("write {form}"))
 }
 
 fn log_normal(call: &Call<'_>) -> Result<Distribution, Fault> {
@@ -168,7 +173,9 @@ fn fortio(part: Part<'_>) -> Result<Distribution, Fault> {
     let mut parts = Vec::new();
     for item in part.split(',') {
         let Some((value, weight)) = item.split_once(':') else {
-            return Err(item.fault(format!("`{}` has no weight", item.text)).help("write it as `20ms:90,200ms:10`"));
+            return Err(item
+                .fault(format!("`{}` has no weight", item.text))
+                .help("write it as `20ms:90,200ms:10`"));
         };
         parts.push((weight_of(weight)?, Distribution::Constant(duration::parse(value)?)));
     }
@@ -255,7 +262,9 @@ mod tests {
 
     #[test]
     fn percentiles_are_turned_into_parameters() {
-        let Distribution::LogNormal { median, sigma } = read("lognormal(p50=12ms, p99=80ms)") else { panic!() };
+        let Distribution::LogNormal { median, sigma } = read("lognormal(p50=12ms, p99=80ms)") else {
+            panic!()
+        };
         assert_eq!(median, ms(12));
         assert!((12.0 * libm::exp(sigma * Z99) - 80.0).abs() < 1e-9);
         let Distribution::Weibull { scale, shape } = read("weibull(p50=10ms, p99=50ms)") else { panic!() };

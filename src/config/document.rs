@@ -271,7 +271,8 @@ fn without_place(text: &str) -> String {
 
 /// serde's sentences, turned into the user's words.
 fn in_users_words(text: &str, field: &str) -> (String, Option<String>) {
-    let Some((found, wanted)) = text.strip_prefix("invalid type: ").and_then(|t| t.split_once(", expected ")) else {
+    let Some((found, wanted)) = text.strip_prefix("invalid type: ").and_then(|t| t.split_once(", expected "))
+    else {
         return (text.to_owned(), None);
     };
     let wanted = match wanted.split_once(' ') {

@@ -151,7 +151,8 @@ impl<'a> Arg<'a> {
     }
 }
 
-const QUOTES: &str = "inside `{ }` or `[ ]` a value with a comma needs quotes: \"lognormal(p50=1ms, p99=2ms)\"";
+const QUOTES: &str =
+    "inside `{ }` or `[ ]` a value with a comma needs quotes: \"lognormal(p50=1ms, p99=2ms)\"";
 
 /// How many brackets stay open; a closing one too many counts as open for ever.
 fn depth(text: &str) -> i32 {

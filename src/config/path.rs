@@ -54,7 +54,10 @@ pub fn parse(path: &str) -> Result<Vec<Step>, String> {
                 return Err(format!("`{path}` opens `[` and does not close it"));
             };
             let Ok(index) = inside[..end].parse() else {
-                return Err(format!("`[{}]` is no place in a list; write `[0]` for its first item", &inside[..end]));
+                return Err(format!(
+                    "`[{}]` is no place in a list; write `[0]` for its first item",
+                    &inside[..end]
+                ));
             };
             steps.push(Step::Index(index));
             rest = &inside[end + 1..];
@@ -97,7 +100,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     known
         .into_iter()
         .filter_map(|candidate| {
-            let distance = if candidate.eq_ignore_ascii_case(word) { 0 } else { edit_distance(word, candidate) };
+            let distance =
+                if candidate.eq_ignore_ascii_case(word) { 0 } else { edit_distance(word, candidate) };
             (distance <= limit).then_some((distance, candidate))
         })
         .min()
@@ -137,7 +141,9 @@ mod tests {
 
     #[test]
     fn paths_survive_the_round_trip() {
-        for path in ["spec.http[0].route[1].weight", "metadata.labels[\"app.kubernetes.io/name\"]", "a[0][1].b", ""] {
+        for path in
+            ["spec.http[0].route[1].weight", "metadata.labels[\"app.kubernetes.io/name\"]", "a[0][1].b", ""]
+        {
             assert_eq!(join(&parse(path).unwrap()), path);
         }
     }

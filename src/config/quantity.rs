@@ -15,9 +15,8 @@ pub fn share(part: Part<'_>) -> Result<Share, Fault> {
     let Some(digits) = part.text.strip_suffix('%') else {
         let fault = part.fault(format!("`{}` is no percentage", part.text));
         return Err(match number(part) {
-            Ok(value) if value > 0.0 && value <= 1.0 => {
-                fault.help(format!("write `{}%` for this share of all, or `{value}%` for less", value * 100.0))
-            }
+            Ok(value) if value > 0.0 && value <= 1.0 => fault
+                .help(format!("write `{}%` for this share of all, or `{value}%` for less", value * 100.0)),
             Ok(value) => fault.help(format!("write `{value}%`")),
             Err(_) => fault.help("write it with a percent sign: `10%`"),
         });

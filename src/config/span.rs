@@ -34,7 +34,14 @@ impl SpanIndex {
         index
     }
 
-    fn walk(&mut self, node: &MarkedYaml<'_>, key: Option<Range<usize>>, path: String, text: &str, bytes: &CharToByte) {
+    fn walk(
+        &mut self,
+        node: &MarkedYaml<'_>,
+        key: Option<Range<usize>>,
+        path: String,
+        text: &str,
+        bytes: &CharToByte,
+    ) {
         let value = range(node, text, bytes);
         let mut data = &node.data;
         if let YamlData::Tagged(_, inner) = data {

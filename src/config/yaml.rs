@@ -84,8 +84,9 @@ pub fn decode(piece: &str) -> Result<Value, Problem> {
         });
     }
     let budget = Budget { left: Cell::new(MAX_EXTRA_VALUES + piece.len()) };
-    let mut value =
-        Seed(&budget).deserialize(serde_yaml::Deserializer::from_str(piece)).map_err(|e| explain(piece, &e))?;
+    let mut value = Seed(&budget)
+        .deserialize(serde_yaml::Deserializer::from_str(piece))
+        .map_err(|e| explain(piece, &e))?;
     if let Err(error) = value.apply_merge() {
         let at = piece.find("<<").unwrap_or(0);
         return Err(syntax(format!("`<<` cannot merge: {error}"), at..(at + 2).min(piece.len())));
@@ -123,7 +124,8 @@ fn explain(piece: &str, error: &serde_yaml::Error) -> Problem {
     let text = error.to_string();
     let at = error.location().map_or(0, |place| byte_of(piece, place.line(), place.column()));
     let rest = &piece[at..];
-    let token = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len()).clamp(usize::from(!rest.is_empty()), 40);
+    let token =
+        rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len()).clamp(usize::from(!rest.is_empty()), 40);
     let token = (token..=rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
     let range = at..at + token;
     let line = line_around(piece, at);
@@ -156,13 +158,15 @@ fn explain(piece: &str, error: &serde_yaml::Error) -> Problem {
     }
     let mut problem = syntax(plain(&text), range);
     if text.contains("mapping values are not allowed") {
-        problem.help = Some("a value that holds `: ` needs quotes; else check the indentation of this line".to_owned());
+        problem.help =
+            Some("a value that holds `: ` needs quotes; else check the indentation of this line".to_owned());
     } else if text.contains("did not find expected ',' or") {
         problem.help = Some("a `{` or `[` before this place is not closed, or a comma is missing".to_owned());
     } else if text.contains("did not find expected key") || text.contains("did not find expected '-'") {
         problem.help = Some("check the indentation: it must be that of the neighbouring keys".to_owned());
     } else if text.contains("unknown anchor") {
-        problem.help = Some("a value that starts with `*` needs quotes, else it names an anchor (`&name`)".to_owned());
+        problem.help =
+            Some("a value that starts with `*` needs quotes, else it names an anchor (`&name`)".to_owned());
     }
     problem
 }
@@ -240,7 +244,8 @@ fn byte_of(piece: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for (number, text) in piece.split_inclusive('\n').enumerate() {
         if number + 1 == line {
-            let within = text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(byte, _)| byte);
+            let within =
+                text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(byte, _)| byte);
             return start + within;
         }
         start += text.len();
@@ -402,7 +407,11 @@ mod tests {
 
     #[test]
     fn templates_are_recognised() {
-        for text in ["replicas: {{ .Values.replicas }}\n", "{{- if .Values.on }}\na: 1\n{{- end }}\n", "a: {{ x }}-y\n"] {
+        for text in [
+            "replicas: {{ .Values.replicas }}\n",
+            "{{- if .Values.on }}\na: 1\n{{- end }}\n",
+            "a: {{ x }}-y\n",
+        ] {
             assert_eq!(decode(text).unwrap_err().kind, ProblemKind::Template, "{text}");
         }
         assert!(decode("a: \"{{ fine }}\"\n").is_ok());
