@@ -193,7 +193,7 @@ impl schemars::JsonSchema for Call {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     Work(Located<Distribution>),
-    Call(Call),
+    Call(Box<Call>),
     Parallel(Vec<Call>),
 }
 
@@ -209,7 +209,7 @@ impl Written for Step {
             reader.error(node, "a step is one of `work:`, `call:` or `parallel:`");
             return None;
         }
-        Call::read(node, reader).map(Step::Call)
+        Call::read(node, reader).map(|call| Step::Call(Box::new(call)))
     }
 }
 
