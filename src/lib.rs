@@ -6,3 +6,4 @@ pub mod kernel;
 pub mod mesh;
 pub mod metrics;
 pub mod policy;
+pub mod resolve;

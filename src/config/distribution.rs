@@ -9,7 +9,6 @@
 use super::duration;
 use super::grammar::{Call, Fault, MAX_NESTING, Part, number, positive};
 use super::path::did_you_mean;
-use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
 /// Every distribution there is, with how it is written.
@@ -27,11 +26,6 @@ const FORMS: &[(&str, &str)] = &[
     ("mixture", "mixture(90=exponential(mean=5ms), 10=constant(200ms))"),
     ("quantiles", "quantiles(50=12ms, 90=30ms, 99=80ms)"),
 ];
-
-/// The standard normal quantile of 0.99.
-const Z99: f64 = 2.326_347_874_040_840_8;
-/// ln(ln 100 / ln 2): how far p99 and p50 of a Weibull law lie apart, times its shape.
-const LN_LN100_OVER_LN2: f64 = 1.893_692_546_389_565_5;
 
 /// Reads a distribution of durations.
 pub fn parse(part: Part<'_>) -> Result<Distribution, Fault> {
@@ -75,22 +69,22 @@ fn named(call: &Call<'_>, level: usize) -> Result<Distribution, Fault> {
                     .fault("the lower end lies above the upper one")
                     .help(format!("write uniform({}, {})", high.text, low.text)));
             }
-            Ok(Distribution::Uniform { low: from, high: to })
+            built(call.whole, Distribution::uniform(from, to))
         }
         "exponential" => {
             let [mean] = exactly(call, ["mean"])?;
-            Ok(Distribution::Exponential { mean: duration::parse(mean)? })
+            built(call.whole, Distribution::exponential(duration::parse(mean)?))
         }
         "lognormal" => log_normal(call),
         "gamma" => {
             let [mean, cv] = exactly(call, ["mean", "cv"])?;
             let (mean, cv) = (duration::parse_positive(mean)?, positive(cv)?);
-            Ok(Distribution::Gamma { mean, cv })
+            built(call.whole, Distribution::gamma(mean, cv))
         }
         "weibull" => weibull(call),
         "pareto" => {
             let [min, alpha] = exactly(call, ["min", "alpha"])?;
-            Ok(Distribution::Pareto { min: duration::parse_positive(min)?, alpha: positive(alpha)? })
+            built(call.whole, Distribution::pareto(duration::parse_positive(min)?, positive(alpha)?))
         }
         "mixture" => mixture(call, level),
         "quantiles" => quantiles(call),
@@ -120,44 +114,30 @@ fn log_normal(call: &Call<'_>) -> Result<Distribution, Fault> {
     let keyed = |a: &str, b: &str| call.args().len() == 2 && call.get(a).is_some() && call.get(b).is_some();
     if keyed("mean", "cv") {
         let [mean, cv] = exactly(call, ["mean", "cv"])?;
-        let (mean, cv) = (duration::parse_positive(mean)?, positive(cv)?);
-        let spread = 1.0 + cv * cv;
-        let median = SimDuration::from_nanos((mean.nanos() as f64 / libm::sqrt(spread)).round() as u64);
-        return Ok(Distribution::LogNormal { median, sigma: libm::sqrt(libm::log(spread)) });
+        return built(
+            call.whole,
+            Distribution::log_normal_mean_cv(duration::parse_positive(mean)?, number(cv)?),
+        );
     }
     if keyed("p50", "sigma") {
-        let [median, sigma] = exactly(call, ["p50", "sigma"])?;
-        let sigma_value = number(sigma)?;
-        if sigma_value < 0.0 {
-            return Err(sigma.fault("sigma must be zero or more"));
-        }
-        return Ok(Distribution::LogNormal { median: duration::parse_positive(median)?, sigma: sigma_value });
+        let [p50, sigma] = exactly(call, ["p50", "sigma"])?;
+        return built(
+            call.whole,
+            Distribution::log_normal_p50_sigma(duration::parse_positive(p50)?, number(sigma)?),
+        );
     }
-    if !keyed("p50", "p99") {
-        return Err(wrong_figures(call));
-    }
-    let (median, ratio) = percentiles(call)?;
-    Ok(Distribution::LogNormal { median, sigma: libm::log(ratio) / Z99 })
+    let [p50, p99] = exactly(call, ["p50", "p99"])?;
+    built(p99, Distribution::log_normal_p50_p99(duration::parse_positive(p50)?, duration::parse(p99)?))
 }
 
 fn weibull(call: &Call<'_>) -> Result<Distribution, Fault> {
-    let (median, ratio) = percentiles(call)?;
-    if ratio <= 1.0 {
-        return Ok(Distribution::Constant(median));
-    }
-    let shape = LN_LN100_OVER_LN2 / libm::log(ratio);
-    let scale = median.nanos() as f64 / libm::pow(std::f64::consts::LN_2, 1.0 / shape);
-    Ok(Distribution::Weibull { scale: SimDuration::from_nanos(scale.round() as u64), shape })
+    let [p50, p99] = exactly(call, ["p50", "p99"])?;
+    built(p99, Distribution::weibull_p50_p99(duration::parse_positive(p50)?, duration::parse(p99)?))
 }
 
-/// p50, and how many times as long p99 is; at least 1.
-fn percentiles(call: &Call<'_>) -> Result<(SimDuration, f64), Fault> {
-    let [p50, p99] = exactly(call, ["p50", "p99"])?;
-    let (low, high) = (duration::parse_positive(p50)?, duration::parse_positive(p99)?);
-    if high < low {
-        return Err(p99.fault(format!("p99 lies below p50 ({})", p50.text)));
-    }
-    Ok((low, high.nanos() as f64 / low.nanos() as f64))
+/// What the law's own constructor objects to, at its place.
+fn built(place: Part<'_>, law: Result<Distribution, String>) -> Result<Distribution, Fault> {
+    law.map_err(|message| place.fault(message))
 }
 
 fn mixture(call: &Call<'_>, level: usize) -> Result<Distribution, Fault> {
@@ -189,12 +169,11 @@ fn weight_of(part: Part<'_>) -> Result<f64, Fault> {
 }
 
 fn weighted(parts: Vec<(f64, Distribution)>, whole: Part<'_>) -> Result<Distribution, Fault> {
-    let sum: f64 = parts.iter().map(|(weight, _)| weight).sum();
-    if sum > 0.0 { Ok(Distribution::Mixture(parts)) } else { Err(whole.fault("the weights add up to 0")) }
+    built(whole, Distribution::mixture(parts))
 }
 
 fn quantiles(call: &Call<'_>) -> Result<Distribution, Fault> {
-    let mut points: Vec<(f64, SimDuration)> = Vec::new();
+    let mut points = Vec::new();
     for arg in call.args() {
         let Some(key) = arg.key else { return Err(wrong_figures(call)) };
         let digits = key.text.trim_start_matches('p').trim_end_matches('%');
@@ -202,18 +181,19 @@ fn quantiles(call: &Call<'_>) -> Result<Distribution, Fault> {
         if !(0.0..=100.0).contains(&percent) {
             return Err(key.fault(format!("`{}` lies outside 0 to 100", key.text)));
         }
-        let point = (percent / 100.0, duration::parse(arg.value)?);
-        if points.last().is_some_and(|last| last.0 >= point.0 || last.1 > point.1) {
-            return Err(arg.value.fault("both the percentages and their durations must rise"));
-        }
-        points.push(point);
+        points.push((percent / 100.0, duration::parse(arg.value)?));
     }
-    if points.is_empty() { Err(wrong_figures(call)) } else { Ok(Distribution::Quantiles(points)) }
+    if points.is_empty() {
+        Err(wrong_figures(call))
+    } else {
+        built(call.whole, Distribution::quantiles(points))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::SimDuration;
 
     fn read(text: &str) -> Distribution {
         parse(Part::whole(text)).unwrap()
@@ -241,7 +221,7 @@ mod tests {
         assert_eq!(read("pareto(min=1ms, alpha=2.5)"), Distribution::Pareto { min: ms(1), alpha: 2.5 });
         assert_eq!(
             read("quantiles(50=12ms, 99=80ms)"),
-            Distribution::Quantiles(vec![(0.5, ms(12)), (0.99, ms(80))])
+            Distribution::quantiles(vec![(0.5, ms(12)), (0.99, ms(80))]).unwrap()
         );
         assert_eq!(
             read("20ms:90,200ms:9,2s:1"),
@@ -262,17 +242,17 @@ mod tests {
 
     #[test]
     fn percentiles_are_turned_into_parameters() {
-        let Distribution::LogNormal { median, sigma } = read("lognormal(p50=12ms, p99=80ms)") else {
-            panic!()
-        };
-        assert_eq!(median, ms(12));
-        assert!((12.0 * libm::exp(sigma * Z99) - 80.0).abs() < 1e-9);
-        let Distribution::Weibull { scale, shape } = read("weibull(p50=10ms, p99=50ms)") else { panic!() };
-        let quantile = |p: f64| scale.millis() * libm::pow(-libm::log(1.0 - p), 1.0 / shape);
-        assert!((quantile(0.5) - 10.0).abs() < 1e-5, "{}", quantile(0.5));
-        assert!((quantile(0.99) - 50.0).abs() < 1e-4, "{}", quantile(0.99));
-        let Distribution::LogNormal { median, sigma } = read("lognormal(mean=20ms, cv=1)") else { panic!() };
-        assert!((median.millis() * libm::exp(sigma * sigma / 2.0) - 20.0).abs() < 1e-5);
+        let law = Distribution::log_normal_p50_p99(ms(12), ms(80)).unwrap();
+        assert_eq!(read("lognormal(p50=12ms, p99=80ms)"), law);
+        assert_eq!(read("lognormal(p99=80ms, p50=12ms)"), law);
+        assert_eq!(
+            read("lognormal(mean=20ms, cv=1)"),
+            Distribution::log_normal_mean_cv(ms(20), 1.0).unwrap()
+        );
+        assert_eq!(
+            read("weibull(p50=10ms, p99=50ms)"),
+            Distribution::weibull_p50_p99(ms(10), ms(50)).unwrap()
+        );
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml::Value;
 
+use super::arrivals::{self, Birth, LoadText};
 use super::diagnostic::{Diagnostic, SourceId, Span};
 use super::document::{DocId, Docs, Document, ObjectRef, RawObject};
 use super::grammar::Fault;
 use super::path::{Step, push_index};
 use super::read::{Located, Raw, inside};
 use super::render;
-use super::scenario::{self, Scenario, TimelineEntry};
+use super::scenario::{self, Load, Scenario, TimelineEntry};
 use super::set::{self, Nowhere, Order};
 use super::yaml::{self, ProblemKind};
 use crate::kernel::SimTime;
@@ -55,6 +56,8 @@ pub struct Loaded {
     /// In order of time.
     pub timeline: Vec<TimelineStep>,
     pub counts: ObjectCounts,
+    /// The recorded births of each trace that a client names, by the file as written.
+    pub traces: BTreeMap<String, Vec<Birth>>,
     /// Sorted by place.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -105,6 +108,7 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
         loader.set_object(order);
     }
     loader.timeline();
+    loader.traces();
     let mut loaded = loader.loaded;
     render::sort(&mut loaded.diagnostics);
     loaded
@@ -505,6 +509,38 @@ impl Loader<'_> {
                 let object = self.loaded.objects[index].clone();
                 if let Some(changed) = self.changed(&object, placed) {
                     self.loaded.objects[index] = changed;
+                }
+            }
+        }
+    }
+
+    fn traces(&mut self) {
+        let Some(scenario) = &self.loaded.scenario else { return };
+        let loads = scenario.value.clients.iter().flat_map(|clients| clients.iter());
+        let named: Vec<(String, Span)> = loads
+            .filter_map(|(_, client)| match client.load.as_ref()? {
+                Located { value: Load::Line(LoadText::Trace { file }), span } => Some((file.clone(), *span)),
+                _ => None,
+            })
+            .collect();
+        for (file, asked) in named {
+            if self.loaded.traces.contains_key(&file) {
+                continue;
+            }
+            let path = match (self.loaded.base.as_str(), file.starts_with('/')) {
+                ("", _) | (_, true) => file.clone(),
+                (base, false) => format!("{}/{file}", base.trim_end_matches('/')),
+            };
+            let Some(source) = self.text(&path, Some(asked)) else { continue };
+            match arrivals::read_trace(&self.loaded.docs.sources.get(source).text) {
+                Ok(births) => {
+                    self.loaded.traces.insert(file, births);
+                }
+                Err(fault) => {
+                    let span = Span { source, start: fault.range.start, end: fault.range.end };
+                    let mut finding = Diagnostic::error("MS0005", fault.message).at(span);
+                    finding.help = fault.help;
+                    self.report(finding);
                 }
             }
         }

@@ -236,10 +236,10 @@ mod tests {
         for load in
             [Load::Constant { rate: 0.0 }, Load::Poisson { rate: 0.0 }, Load::Bursty { rate: 0.0, cv: 2.0 }]
         {
-            assert_eq!(times(&load, 1), []);
+            assert_eq!(times(&load, 1), Vec::<u64>::new());
         }
-        assert_eq!(times(&points(&[], Spacing::Poisson), 1), []);
-        assert_eq!(times(&points(&[(0, 0.0)], Spacing::Constant), 1), []);
+        assert_eq!(times(&points(&[], Spacing::Poisson), 1), Vec::<u64>::new());
+        assert_eq!(times(&points(&[(0, 0.0)], Spacing::Constant), 1), Vec::<u64>::new());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod check;
 mod client;
+#[cfg(test)]
+mod tests;
 mod whole;
 mod workload;
 
