@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit() {
-        let read = with("connectionPool: {http: {http1MaxPendingRequests: 0, http2MaxRequests: 7}}", breakers);
+        let read =
+            with("connectionPool: {http: {http1MaxPendingRequests: 0, http2MaxRequests: 7}}", breakers);
         assert_eq!(read.max_pending_requests, defaults::UNLIMITED);
         assert_eq!(read.max_requests, 7);
         assert_eq!(read.max_retries, defaults::UNLIMITED);
@@ -177,7 +178,10 @@ mod tests {
         assert_eq!(read("{}").max_ejection_percent, 10);
         assert_eq!(read("{maxEjectionPercent: 0}").max_ejection_percent, 10);
         assert_eq!(read("{baseEjectionTime: 400s}").max_ejection_time, SimDuration::from_secs(400));
-        assert_eq!(read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin, NonZeroU32::new(5));
+        assert_eq!(
+            read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin,
+            NonZeroU32::new(5)
+        );
     }
 
     #[test]
@@ -193,7 +197,8 @@ mod tests {
 
     #[test]
     fn upgrades_make_http2_pools() {
-        let read = with("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", |e| connection(e, Protocol::Http1));
+        let read =
+            with("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", |e| connection(e, Protocol::Http1));
         assert_eq!((read.protocol, read.max_concurrent_streams), (Protocol::Http2, 1024));
         let read = with("connectionPool: {tcp: {idleTimeout: 0s}}", |e| connection(e, Protocol::Http1));
         assert_eq!(read.idle_timeout, None);
@@ -204,7 +209,10 @@ mod tests {
     fn warmup_needs_a_balancer_that_weighs() {
         let version = Version::parse("1.28").unwrap();
         let slow = |yaml: &str| with(yaml, |e| balancer(e, version).slow_start);
-        assert_eq!(slow("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s}}").unwrap().min_weight_percent, 10.0);
+        assert_eq!(
+            slow("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s}}").unwrap().min_weight_percent,
+            10.0
+        );
         assert_eq!(slow("loadBalancer: {simple: RANDOM, warmup: {duration: 30s}}"), None);
     }
 

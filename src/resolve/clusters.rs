@@ -214,7 +214,9 @@ fn outlier_origin<'a>(
 ) -> Option<(&'a Object<DestinationRule>, String)> {
     if let Some((rule, index, subset)) = subset
         && let Some(policy) = &subset.traffic_policy
-        && policy.port_level(port).map_or(policy.outlier_detection.is_some(), |p| p.outlier_detection.is_some())
+        && policy
+            .port_level(port)
+            .map_or(policy.outlier_detection.is_some(), |p| p.outlier_detection.is_some())
     {
         return Some((rule, format!("spec.subsets[{index}].trafficPolicy.outlierDetection")));
     }

@@ -93,6 +93,8 @@ impl Version {
 pub const SEED: u64 = 42;
 /// Source: design D4.
 pub const DURATION: SimDuration = SimDuration::from_secs(600);
+/// Of `run`. Source: design D9.24.
+pub const REPLICATIONS: NonZeroU32 = NonZeroU32::new(4).expect("4 is not 0");
 /// The warm-up is a tenth of the duration, at most this. Source: design D9.18.
 pub const WARMUP_MAX: SimDuration = SimDuration::from_secs(30);
 /// Source: design D9.18.

@@ -36,7 +36,10 @@ pub fn find<'a>(all: &'a [Object<Gateway>], name: &str, namespace: &str) -> Opti
 }
 
 /// All Gateways that the pods of this one serve: those whose selector takes the labels that this one asks for.
-pub fn served_together<'a>(all: &'a [Object<Gateway>], gateway: &Object<Gateway>) -> Vec<&'a Object<Gateway>> {
+pub fn served_together<'a>(
+    all: &'a [Object<Gateway>],
+    gateway: &Object<Gateway>,
+) -> Vec<&'a Object<Gateway>> {
     all.iter()
         .filter(|other| {
             reference(other) == reference(gateway) || selects(&other.spec.selector, &gateway.spec.selector)

@@ -117,7 +117,11 @@ mod tests {
 
     #[test]
     fn exact_names_beat_longer_wildcards() {
-        let lists = [vec!["*".to_owned()], vec!["*.b.com".to_owned()], vec!["*.com".to_owned(), "x.b.com".to_owned()]];
+        let lists = [
+            vec!["*".to_owned()],
+            vec!["*.b.com".to_owned()],
+            vec!["*.com".to_owned(), "x.b.com".to_owned()],
+        ];
         let find = |host: &str| choose(lists.iter().map(Vec::as_slice), host);
         assert_eq!(find("x.b.com"), Some(2));
         assert_eq!(find("y.b.com"), Some(1));

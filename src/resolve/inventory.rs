@@ -10,6 +10,7 @@ use super::defaults::PORT;
 use super::hosts::{full_name, kubernetes_domains, meant_service};
 use super::note::Notes;
 use super::object::{Object, selects};
+use super::scenario_calls::ScenarioCall;
 use super::services::{Inventory, KnownPort, KnownService, KnownWorkload, Origin, port_protocol};
 use super::states::Backends;
 use crate::config::diagnostic::Diagnostic;
@@ -42,10 +43,12 @@ struct Draft<'a> {
 
 type Drafts<'a> = BTreeMap<(String, String), Draft<'a>>;
 
-/// Where the scenario calls hosts: from which namespace, host and port.
-pub type Calls = Vec<(String, String, u16)>;
-
-pub fn build(backends: &Backends, scenario: &Scenario, calls: &Calls, notes: &mut Notes<'_>) -> Inventory {
+pub fn build(
+    backends: &Backends,
+    scenario: &Scenario,
+    calls: &[ScenarioCall],
+    notes: &mut Notes<'_>,
+) -> Inventory {
     let home = scenario.namespace().to_owned();
     let mut services: BTreeMap<String, KnownService> = BTreeMap::new();
     for service in &backends.services {
@@ -90,7 +93,6 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
         selector: object.spec.selector.clone(),
         export_to: exports.split(',').map(str::trim).filter(|to| !to.is_empty()).map(str::to_owned).collect(),
         origin: Origin::Kubernetes,
-        headless: object.spec.is_headless(),
         object: Some((object.title(), object.span(notes, "kind"))),
     }
 }
@@ -99,7 +101,8 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
 fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<KnownService> {
     let spec = &object.spec;
     let port = |port: &crate::config::istio::service_entry::EntryPort| {
-        let word = port.protocol.as_deref().or_else(|| port.name.as_deref()?.split('-').next()).unwrap_or("tcp");
+        let word =
+            port.protocol.as_deref().or_else(|| port.name.as_deref()?.split('-').next()).unwrap_or("tcp");
         // What is not known is TCP here, unlike in a Service. Source: fields, ServiceEntry.
         let protocol = match word.to_ascii_uppercase().as_str() {
             "HTTP" | "GRPC-WEB" => Protocol::Http1,
@@ -119,7 +122,6 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
         selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()).unwrap_or_default(),
         export_to: spec.export_to.clone(),
         origin: Origin::Entry { external },
-        headless: false,
         object: Some((object.title(), object.span(notes, "kind"))),
     };
     spec.hosts.iter().map(service).collect()
@@ -179,7 +181,7 @@ fn strings(list: Option<&[Located<String>]>) -> Vec<String> {
 fn named_services(
     drafts: &mut Drafts<'_>,
     services: &mut BTreeMap<String, KnownService>,
-    calls: &Calls,
+    calls: &[ScenarioCall],
     notes: &mut Notes<'_>,
 ) {
     for ((namespace, _), draft) in drafts.iter_mut() {
@@ -206,7 +208,8 @@ fn named_services(
                 }
                 Some(service) => {
                     if let Some(number) = port.filter(|number| service.port(*number).is_none()) {
-                        let ports: Vec<String> = service.ports.iter().map(|port| port.number.to_string()).collect();
+                        let ports: Vec<String> =
+                            service.ports.iter().map(|port| port.number.to_string()).collect();
                         notes.report(
                             Diagnostic::error("MS0013", format!("service `{name}` has no port {number}"))
                                 .at(text.span)
@@ -228,16 +231,18 @@ fn scenario_service(
     host: &str,
     namespace: &str,
     port: Option<u16>,
-    calls: &Calls,
+    calls: &[ScenarioCall],
     notes: &mut Notes<'_>,
 ) -> KnownService {
     let external = name.contains('.');
     let called: BTreeSet<u16> = calls
         .iter()
-        .filter(|(from, called, _)| {
-            called == host || (!external && kubernetes_domains(name, namespace, from).contains(called))
+        .filter(|call| call.gateway.is_none())
+        .filter(|call| {
+            call.host == host
+                || (!external && kubernetes_domains(name, namespace, &call.namespace).contains(&call.host))
         })
-        .map(|(_, _, port)| *port)
+        .map(|call| call.port)
         .collect();
     let ports: Vec<u16> = match port {
         Some(port) => vec![port],
@@ -257,7 +262,6 @@ fn scenario_service(
         selector: Labels::new(),
         export_to: Vec::new(),
         origin: if external { Origin::Entry { external: true } } else { Origin::Scenario },
-        headless: false,
         object: None,
     }
 }
@@ -271,12 +275,15 @@ fn entry_endpoints(drafts: &mut Drafts<'_>, services: &BTreeMap<String, KnownSer
         }
         for host in entry.spec.hosts.iter().map(|host| host.to_ascii_lowercase()) {
             let is_backed = drafts.values().any(|draft| draft.backs.contains(&host));
-            if is_backed || !services.get(&host).is_some_and(|service| matches!(service.origin, Origin::Entry { .. })) {
+            if is_backed
+                || !services.get(&host).is_some_and(|service| matches!(service.origin, Origin::Entry { .. }))
+            {
                 continue;
             }
             let mut groups: Vec<(Labels, Vec<(String, u32)>)> = Vec::new();
             for endpoint in &entry.spec.endpoints {
-                let weight = endpoint.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(1).max(1);
+                let weight =
+                    endpoint.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(1).max(1);
                 let address = (endpoint_address(endpoint, &services[&host]), weight);
                 match groups.iter_mut().find(|(labels, _)| *labels == endpoint.labels) {
                     Some((_, list)) => list.push(address),
@@ -301,7 +308,10 @@ fn entry_endpoints(drafts: &mut Drafts<'_>, services: &BTreeMap<String, KnownSer
     }
 }
 
-fn endpoint_address(endpoint: &crate::config::istio::service_entry::WorkloadEntry, service: &KnownService) -> String {
+fn endpoint_address(
+    endpoint: &crate::config::istio::service_entry::WorkloadEntry,
+    service: &KnownService,
+) -> String {
     let first = service.ports.first();
     let port = first.and_then(|port| endpoint.ports.get(&port.name)).map(|values::Int(number)| *number);
     let port = port.or(first.map(|port| i64::from(port.number))).unwrap_or(i64::from(PORT));
@@ -324,7 +334,8 @@ fn pods(
         let zones = if draft.zones.is_empty() { &named } else { &draft.zones };
         let port = target_port(inventory, backends, &draft, &services);
         let display = inventory.display_name(&name, &namespace);
-        let written = strings(draft.scenario.and_then(|w| w.addresses.as_ref()).map(|list| list.0.as_slice()));
+        let written =
+            strings(draft.scenario.and_then(|w| w.addresses.as_ref()).map(|list| list.0.as_slice()));
         check_addresses(&draft, written.len(), notes);
         let workload = inventory.workloads.push(KnownWorkload {
             name: name.clone(),
@@ -344,7 +355,8 @@ fn pods(
             let zone = zone(&mut inventory.zones, &zones[index % zones.len()]);
             let address = given.unwrap_or_else(|| free_address(&display, ordinal, port, &mut taken));
             let pod_name = format!("{name}-{ordinal}");
-            let pod = inventory.pods.push(Pod { name: pod_name, workload, ordinal, zone, address, proxy: None });
+            let pod =
+                inventory.pods.push(Pod { name: pod_name, workload, ordinal, zone, address, proxy: None });
             inventory.workloads[workload].pods.push(pod);
             if weight != 1 {
                 inventory.weights.insert(pod, weight);
@@ -355,7 +367,8 @@ fn pods(
 
 /// All zones that the scenario names, in order. Pods of which nothing is said are spread over them, as Kubernetes does.
 fn named_zones(scenario: &Scenario) -> Vec<String> {
-    let workloads = scenario.workloads.iter().flat_map(|entries| entries.iter()).map(|(_, w)| w.zones.as_ref());
+    let workloads =
+        scenario.workloads.iter().flat_map(|entries| entries.iter()).map(|(_, w)| w.zones.as_ref());
     let clients = scenario.clients.iter().flat_map(|entries| entries.iter()).map(|(_, c)| c.zones.as_ref());
     let all: BTreeSet<String> =
         workloads.chain(clients).flat_map(|zones| strings(zones.map(|zones| zones.0.as_slice()))).collect();
@@ -395,11 +408,15 @@ fn injects(backends: &Backends, namespace: &str) -> bool {
 fn target_port(inventory: &Inventory, backends: &Backends, draft: &Draft<'_>, services: &[ServiceId]) -> u16 {
     let Some(service) = services.first().map(|id| &inventory.services[*id]) else { return PORT };
     let number = service.ports.first().map_or(PORT, |port| port.number);
-    let object = backends.services.iter().find(|o| o.name == service.name && o.namespace == service.namespace);
-    let target = object.and_then(|object| object.spec.ports.first()).and_then(|port| port.target_port.as_ref());
+    let object =
+        backends.services.iter().find(|o| o.name == service.name && o.namespace == service.namespace);
+    let target =
+        object.and_then(|object| object.spec.ports.first()).and_then(|port| port.target_port.as_ref());
     match target {
         Some(IntOrName::Number(target)) => u16::try_from(*target).unwrap_or(number),
-        Some(IntOrName::Name(name)) => draft.controller.and_then(|c| c.spec.named_port(name)).unwrap_or(number),
+        Some(IntOrName::Name(name)) => {
+            draft.controller.and_then(|c| c.spec.named_port(name)).unwrap_or(number)
+        }
         None => number,
     }
 }
@@ -419,12 +436,12 @@ fn check_addresses(draft: &Draft<'_>, given: usize, notes: &mut Notes<'_>) {
 
 /// An address made of the workload's name, so that other workloads may come and go without moving a hash.
 fn free_address(workload: &str, ordinal: u32, port: u16, taken: &mut BTreeSet<(u64, u32)>) -> String {
-    let mut block = xxh64(workload.as_bytes(), 0) % 65_536;
-    while !taken.insert((block + u64::from(ordinal / 250), ordinal)) {
-        block += 1;
+    let last = ordinal % 250 + 1;
+    let mut block = xxh64(workload.as_bytes(), 0).wrapping_add(u64::from(ordinal / 250)) % 65_536;
+    while !taken.insert((block, last)) {
+        block = (block + 1) % 65_536;
     }
-    let block = (block + u64::from(ordinal / 250)) % 65_536;
-    format!("10.{}.{}.{}:{port}", block / 256, block % 256, ordinal % 250 + 1)
+    format!("10.{}.{}.{last}:{port}", block / 256, block % 256)
 }
 
 /// The workload of a scenario's entry.
@@ -434,7 +451,8 @@ pub fn workload_of(inventory: &Inventory, name: &str, said: &written::Workload) 
     };
     match &said.namespace {
         Some(namespace) => named(&namespace.value),
-        None => named(&inventory.namespace)
-            .or_else(|| inventory.workloads.iter().find(|(_, workload)| workload.name == name).map(|(id, _)| id)),
+        None => named(&inventory.namespace).or_else(|| {
+            inventory.workloads.iter().find(|(_, workload)| workload.name == name).map(|(id, _)| id)
+        }),
     }
 }

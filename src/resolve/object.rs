@@ -11,7 +11,6 @@ use crate::config::document::{DocId, RawObject, decode};
 use crate::config::istio::finding::Finding;
 use crate::config::istio::values::{Labels, or_default};
 use crate::config::istio::{self, Unmodelled};
-use crate::mesh::Place;
 use crate::mesh::routing::Rule;
 
 /// A decoded object.
@@ -20,7 +19,6 @@ pub struct Object<T> {
     pub kind: &'static str,
     pub name: String,
     pub namespace: String,
-    pub labels: Labels,
     pub annotations: Labels,
     /// Which state of the timeline first had it, and its `creationTimestamp`: files mostly have none, and what the
     /// timeline brings is younger than all that was there.
@@ -45,8 +43,7 @@ struct Envelope<T: Default + DeserializeOwned> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
-    #[serde(deserialize_with = "or_default")]
-    labels: Labels,
+    labels: Option<IgnoredAny>,
     #[serde(deserialize_with = "or_default")]
     annotations: Labels,
     creation_timestamp: Option<String>,
@@ -75,7 +72,13 @@ pub struct Reading<T> {
 
 impl<T: Default + DeserializeOwned> Reading<T> {
     /// Decodes and checks one object; `None` if it is too broken to use, which an error says.
-    pub fn read(&self, raw: &RawObject, default_namespace: &str, state: usize, notes: &mut Notes<'_>) -> Option<Object<T>> {
+    pub fn read(
+        &self,
+        raw: &RawObject,
+        default_namespace: &str,
+        state: usize,
+        notes: &mut Notes<'_>,
+    ) -> Option<Object<T>> {
         let mut found = Vec::new();
         let envelope: Option<Envelope<T>> = decode(raw, notes.docs, &mut found);
         if self.open {
@@ -89,7 +92,6 @@ impl<T: Default + DeserializeOwned> Reading<T> {
             kind: self.kind,
             name: raw.name.clone(),
             namespace: raw.namespace.clone().unwrap_or_else(|| default_namespace.to_owned()),
-            labels: envelope.metadata.labels,
             annotations: envelope.metadata.annotations,
             created: (state, envelope.metadata.creation_timestamp.unwrap_or_default()),
             doc: raw.doc,
@@ -115,7 +117,8 @@ impl<T: Default + DeserializeOwned> Reading<T> {
     fn check_version(&self, raw: &RawObject, notes: &mut Notes<'_>) {
         let Some(row) = istio::kind(&raw.api_version, &raw.kind) else { return };
         if !row.has_version(&raw.api_version) {
-            let known: Vec<String> = row.versions.iter().map(|version| group_version(row.group, version)).collect();
+            let known: Vec<String> =
+                row.versions.iter().map(|version| group_version(row.group, version)).collect();
             notes.report(
                 Diagnostic::error("MS0004", format!("{} has no version `{}`", row.kind, raw.api_version))
                     .at(notes.docs.span(raw.doc, "apiVersion"))
@@ -139,13 +142,10 @@ impl<T> Object<T> {
         notes.docs.span(self.doc, path)
     }
 
-    pub fn place(&self, notes: &Notes<'_>, path: &str) -> Place {
-        notes.place(self.span(notes, path))
-    }
-
     /// The older object first; equal ages by name, then namespace. Source: semantics S2.2.
     pub fn by_age(&self, other: &Object<T>) -> Ordering {
-        let key = |object: &Object<T>| (object.created.clone(), object.name.clone(), object.namespace.clone());
+        let key =
+            |object: &Object<T>| (object.created.clone(), object.name.clone(), object.namespace.clone());
         key(self).cmp(&key(other))
     }
 

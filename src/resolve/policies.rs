@@ -36,7 +36,8 @@ pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> P
         rules.iter().filter(|rule| rule.namespace == namespace).filter(takes_service).collect()
     };
     let most_specific = |candidates: Vec<&'a Rule>| -> Vec<&'a Rule> {
-        let Some(best) = candidates.iter().map(|rule| host_of(rule)).min_by(|a, b| by_specificity(a, b)) else {
+        let Some(best) = candidates.iter().map(|rule| host_of(rule)).min_by(|a, b| by_specificity(a, b))
+        else {
             return Vec::new();
         };
         candidates.into_iter().filter(|rule| host_of(rule) == best).collect()
@@ -67,7 +68,8 @@ pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> P
 }
 
 fn is_private(rule: &Rule) -> bool {
-    !rule.spec.export_to.is_empty() && rule.spec.export_to.iter().all(|to| *to == "." || *to == rule.namespace)
+    !rule.spec.export_to.is_empty()
+        && rule.spec.export_to.iter().all(|to| *to == "." || *to == rule.namespace)
 }
 
 /// Rules for one host: those with a selector that fits beat the others; equal export lists are merged, of unequal ones
@@ -85,6 +87,7 @@ fn together(mut level: Vec<&Rule>) -> Policies<'_> {
 }
 
 impl<'a> Policies<'a> {
+    #[cfg(test)]
     pub fn rules(&self) -> &[&'a Rule] {
         &self.rules
     }
@@ -99,7 +102,9 @@ impl<'a> Policies<'a> {
 
     pub fn subset_names(&self) -> Vec<&'a str> {
         let mut names = Vec::new();
-        for name in self.rules.iter().flat_map(|rule| &rule.spec.subsets).filter_map(|subset| subset.name.as_deref()) {
+        for name in
+            self.rules.iter().flat_map(|rule| &rule.spec.subsets).filter_map(|subset| subset.name.as_deref())
+        {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -117,7 +122,8 @@ impl<'a> Policies<'a> {
         let mut effective = Effective::default();
         if let Some((_, top)) = self.top() {
             // A port's settings replace all four blocks; what they leave out is default again, not inherited.
-            effective.blocks = top.port_level(port).map_or_else(|| top.blocks(), |settings| settings.blocks());
+            effective.blocks =
+                top.port_level(port).map_or_else(|| top.blocks(), |settings| settings.blocks());
             effective.retry_budget = top.retry_budget.as_ref();
         }
         let Some(policy) = subset.and_then(|subset| subset.traffic_policy.as_ref()) else { return effective };
@@ -153,7 +159,6 @@ mod tests {
             selector: Labels::new(),
             export_to: Vec::new(),
             origin: Origin::Kubernetes,
-            headless: false,
             object: None,
         }
     }
@@ -179,7 +184,9 @@ mod tests {
     #[test]
     fn the_callers_namespace_comes_first() {
         let host = "host: a.shop.svc.cluster.local";
-        let yaml = rule("theirs", "shop", "host: a") + &rule("mine", "web", host) + &rule("roots", "istio-system", host);
+        let yaml = rule("theirs", "shop", "host: a")
+            + &rule("mine", "web", host)
+            + &rule("roots", "istio-system", host);
         assert_eq!(names(&yaml, "web", &[]), ["mine"]);
         assert_eq!(names(&yaml, "other", &[]), ["theirs"]);
     }
@@ -195,7 +202,8 @@ mod tests {
 
     #[test]
     fn rules_of_one_host_merge_only_with_equal_exports() {
-        let yaml = rule("b", "shop", "host: a, subsets: [{name: v2}]") + &rule("a", "shop", "host: a, subsets: [{name: v1}]");
+        let yaml = rule("b", "shop", "host: a, subsets: [{name: v2}]")
+            + &rule("a", "shop", "host: a, subsets: [{name: v1}]");
         assert_eq!(names(&yaml, "shop", &[]), ["a", "b"]);
         let yaml = rule("b", "shop", "host: a, exportTo: ['*']") + &rule("a", "shop", "host: a");
         assert_eq!(names(&yaml, "shop", &[]), ["b"]);
@@ -204,7 +212,11 @@ mod tests {
     #[test]
     fn a_selector_that_fits_beats_the_rest() {
         let yaml = rule("all", "web", "host: a.shop.svc.cluster.local")
-            + &rule("some", "web", "host: a.shop.svc.cluster.local, workloadSelector: {matchLabels: {app: w}}");
+            + &rule(
+                "some",
+                "web",
+                "host: a.shop.svc.cluster.local, workloadSelector: {matchLabels: {app: w}}",
+            );
         assert_eq!(names(&yaml, "web", &[("app", "w")]), ["some"]);
         assert_eq!(names(&yaml, "web", &[]), ["all"]);
     }

@@ -6,13 +6,18 @@ use crate::config::istio::VirtualService;
 
 /// Visible from this namespace, in order of precedence: private ones, those exported here by name, public ones; inside
 /// each class the oldest first. Delegates have no hosts of their own and are left out.
-pub fn in_order<'a>(all: &'a [Object<VirtualService>], client_namespace: &str) -> Vec<&'a Object<VirtualService>> {
+pub fn in_order<'a>(
+    all: &'a [Object<VirtualService>],
+    client_namespace: &str,
+) -> Vec<&'a Object<VirtualService>> {
     let mut visible: Vec<&Object<VirtualService>> = all
         .iter()
         .filter(|object| !object.spec.is_delegate())
         .filter(|object| is_exported(&object.spec.export_to, &object.namespace, client_namespace))
         .collect();
-    visible.sort_by(|a, b| class(a, client_namespace).cmp(&class(b, client_namespace)).then_with(|| a.by_age(b)));
+    visible.sort_by(|a, b| {
+        class(a, client_namespace).cmp(&class(b, client_namespace)).then_with(|| a.by_age(b))
+    });
     visible
 }
 
@@ -77,7 +82,8 @@ mod tests {
 
     #[test]
     fn an_exact_host_beats_an_older_wildcard() {
-        let specs = [("a", "hosts: ['*.local']"), ("b", "hosts: ['*.shop.svc.cluster.local']"), ("c", "hosts: [x]")];
+        let specs =
+            [("a", "hosts: ['*.local']"), ("b", "hosts: ['*.shop.svc.cluster.local']"), ("c", "hosts: [x]")];
         assert_eq!(winners(&specs, "x.shop.svc.cluster.local"), ["c", "b", "a"]);
     }
 }

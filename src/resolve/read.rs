@@ -21,8 +21,12 @@ pub const DESTINATION_RULES: Reading<DestinationRule> = Reading {
     open: false,
 };
 
-pub const GATEWAYS: Reading<Gateway> =
-    Reading { kind: "Gateway", validate: gateway::validate, not_modelled: gateway::not_modelled, open: false };
+pub const GATEWAYS: Reading<Gateway> = Reading {
+    kind: "Gateway",
+    validate: gateway::validate,
+    not_modelled: gateway::not_modelled,
+    open: false,
+};
 
 pub const SERVICE_ENTRIES: Reading<ServiceEntry> = Reading {
     kind: "ServiceEntry",
@@ -40,5 +44,10 @@ pub const SERVICES: Reading<Service> = Reading {
 
 /// Deployments, StatefulSets and ReplicaSets alike; the object keeps the name of its own kind.
 pub const fn pod_controllers(kind: &'static str) -> Reading<PodController> {
-    Reading { kind, validate: kubernetes::validate_controller, not_modelled: kubernetes::controller_not_modelled, open: true }
+    Reading {
+        kind,
+        validate: kubernetes::validate_controller,
+        not_modelled: kubernetes::controller_not_modelled,
+        open: true,
+    }
 }

@@ -25,7 +25,8 @@ pub fn translate(retries: Option<&Retries>, version: Version) -> Option<RetrySpe
     // Missing attempts are 0 attempts, not the default.
     let attempts = retries.attempts.and_then(|attempts| u32::try_from(attempts.0).ok()).unwrap_or(0);
     let (on, status_codes) = conditions(retries.retry_on.as_deref().filter(|on| !on.is_empty()), version);
-    let base_interval = retries.backoff.as_ref().and_then(|backoff| backoff.parse().ok()).unwrap_or(defaults::BACKOFF);
+    let base_interval =
+        retries.backoff.as_ref().and_then(|backoff| backoff.parse().ok()).unwrap_or(defaults::BACKOFF);
     Some(RetrySpec {
         attempts: NonZeroU32::new(attempts)?,
         on,
@@ -87,7 +88,8 @@ mod tests {
 
     #[test]
     fn numbers_are_status_codes() {
-        let spec = policy("{attempts: 3, retryOn: '5xx,429,503', perTryTimeout: 2s, backoff: 10ms}", "1.20").unwrap();
+        let spec = policy("{attempts: 3, retryOn: '5xx,429,503', perTryTimeout: 2s, backoff: 10ms}", "1.20")
+            .unwrap();
         assert!(spec.on.has(RetryOn::FIVE_XX));
         assert!(spec.on.has(RetryOn::RETRIABLE_STATUS_CODES));
         assert_eq!(spec.status_codes, [429, 503]);

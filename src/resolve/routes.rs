@@ -68,7 +68,8 @@ impl Translator<'_, '_, '_> {
         let http = self.clusters.inventory.services[service]
             .port(listener.port)
             .is_none_or(|port| super::clusters::is_http(port.protocol));
-        let cluster = self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
+        let cluster =
+            self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
         let destination = Destination {
             weight: 1,
             cluster: cluster.ok(),
@@ -102,7 +103,11 @@ impl Translator<'_, '_, '_> {
         };
         let forwards = matches!(action, Action::Forward(_));
         let mut route = plain(action);
-        route.rule = Some(object.rule(self.notes, path, rule.name.clone().unwrap_or_else(|| path.replace("spec.", ""))));
+        route.rule = Some(object.rule(
+            self.notes,
+            path,
+            rule.name.clone().unwrap_or_else(|| path.replace("spec.", "")),
+        ));
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
             route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
@@ -234,7 +239,8 @@ impl Translator<'_, '_, '_> {
         let names = inventory.services.rows().iter().map(|service| service.name.as_str());
         match crate::config::path::did_you_mean(name, names) {
             Some(close) => warning.help(format!("did you mean `{close}`?")),
-            None => warning.help("declare it by a Service, a ServiceEntry, or `service:` of a workload in the scenario"),
+            None => warning
+                .help("declare it by a Service, a ServiceEntry, or `service:` of a workload in the scenario"),
         }
     }
 
@@ -260,12 +266,13 @@ impl Translator<'_, '_, '_> {
                     .label("requests that are routed here get 503 NC")
                     .help(help)
             }
-            Missing::Port if several_ports && written.port.is_none() => {
-                Diagnostic::warning("IST0112", format!("`{name}` has several ports, and the destination names none"))
-                    .at(object.span(self.notes, path))
-                    .label(format!("the listener's port {port} is taken, which it does not have: 503 NC"))
-                    .help("add `port: {number: ...}`")
-            }
+            Missing::Port if several_ports && written.port.is_none() => Diagnostic::warning(
+                "IST0112",
+                format!("`{name}` has several ports, and the destination names none"),
+            )
+            .at(object.span(self.notes, path))
+            .label(format!("the listener's port {port} is taken, which it does not have: 503 NC"))
+            .help("add `port: {number: ...}`"),
             Missing::Port => Diagnostic::warning("IST0101", format!("`{name}` has no port {port}"))
                 .at(object.span(self.notes, path))
                 .label("requests that are routed here get 503 NC"),
@@ -304,7 +311,10 @@ fn is_for(condition: &HttpMatch, object: &Object<VirtualService>, listener: &Lis
         return false;
     }
     if !condition.gateways.is_empty() {
-        return condition.gateways.iter().any(|gateway| names_gateway(gateway, &object.namespace, listener.gateway));
+        return condition
+            .gateways
+            .iter()
+            .any(|gateway| names_gateway(gateway, &object.namespace, listener.gateway));
     }
     let namespace = condition.source_namespace.as_deref().filter(|namespace| !namespace.is_empty());
     selects(&condition.source_labels, &listener.caller.labels)
@@ -331,7 +341,8 @@ pub fn names_gateway(written: &str, namespace: &str, gateway: Option<&str>) -> b
 fn condition(written: &HttpMatch) -> RouteMatch {
     let one = |value: &Option<istio::StringMatch>| value.as_ref().and_then(string_match);
     // A presence test of what every request has is no condition.
-    let always = |value: &Option<istio::StringMatch>| one(value).filter(|value| *value != StringMatch::Present);
+    let always =
+        |value: &Option<istio::StringMatch>| one(value).filter(|value| *value != StringMatch::Present);
     let named = |map: &std::collections::BTreeMap<String, istio::StringMatch>| -> Vec<(String, StringMatch)> {
         map.iter()
             .filter(|(name, _)| !matches!(name.as_str(), "uri" | "scheme" | "method" | "authority"))
@@ -424,7 +435,8 @@ fn header_ops(written: Option<&HeaderOperations>) -> (HeaderOps, Option<String>)
         map.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
     };
     let (set, add) = (lower(&written.set), lower(&written.add));
-    let authority = set.iter().chain(&add).find(|(name, _)| is_authority(name)).map(|(_, value)| value.clone());
+    let authority =
+        set.iter().chain(&add).find(|(name, _)| is_authority(name)).map(|(_, value)| value.clone());
     // Other pseudo headers are left alone.
     let plain = |list: Vec<(String, String)>| -> Vec<(String, String)> {
         list.into_iter().filter(|(name, _)| !is_authority(name) && !name.starts_with(':')).collect()
@@ -443,7 +455,9 @@ mod tests {
 
     #[test]
     fn presence_comes_in_three_forms() {
-        let read = matched("{headers: {X-A: {}, uri: {exact: /}}, withoutHeaders: {b: {regex: '*'}}, queryParams: {q: {exact: ''}}}");
+        let read = matched(
+            "{headers: {X-A: {}, uri: {exact: /}}, withoutHeaders: {b: {regex: '*'}}, queryParams: {q: {exact: ''}}}",
+        );
         assert_eq!(read.headers, [("x-a".to_owned(), StringMatch::Present)]);
         assert_eq!(read.without_headers, [("b".to_owned(), StringMatch::Present)]);
         assert_eq!(read.query_params, [("q".to_owned(), StringMatch::Present)]);
@@ -478,7 +492,8 @@ mod tests {
 
     #[test]
     fn setting_the_host_is_a_rewrite() {
-        let written: HeaderOperations = serde_yaml::from_str("{set: {Host: a.b, X: y}, remove: [Z]}").unwrap();
+        let written: HeaderOperations =
+            serde_yaml::from_str("{set: {Host: a.b, X: y}, remove: [Z]}").unwrap();
         let (ops, authority) = header_ops(Some(&written));
         assert_eq!(authority.as_deref(), Some("a.b"));
         assert_eq!(ops.set, [("x".to_owned(), "y".to_owned())]);

@@ -22,7 +22,6 @@ pub struct KnownService {
     pub selector: Labels,
     pub export_to: Vec<String>,
     pub origin: Origin,
-    pub headless: bool,
     /// `Service default/reviews` and its place; `None` for one that only the scenario names.
     pub object: Option<(String, Span)>,
 }
@@ -88,7 +87,10 @@ impl Inventory {
 
     /// The workload of this name, as the scenario writes it: short, or `name.namespace`.
     pub fn workload(&self, name: &str) -> Option<WorkloadId> {
-        self.workloads.iter().find(|(_, w)| self.display_name(&w.name, &w.namespace) == name).map(|(id, _)| id)
+        self.workloads
+            .iter()
+            .find(|(_, w)| self.display_name(&w.name, &w.namespace) == name)
+            .map(|(id, _)| id)
     }
 
     /// The pods behind a service that have these labels, in the order of the pods.

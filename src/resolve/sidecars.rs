@@ -16,14 +16,19 @@ use crate::mesh::policy_spec::Protocol;
 use crate::mesh::routing::{Action, Destination, HeaderOps, Route, RouteTable, ServiceRef, VirtualHost};
 
 /// The table of the sidecars that `caller` describes.
-pub fn table(translator: &mut Translator<'_, '_, '_>, all: &[Object<VirtualService>], caller: &Caller) -> RouteTable {
+pub fn table(
+    translator: &mut Translator<'_, '_, '_>,
+    all: &[Object<VirtualService>],
+    caller: &Caller,
+) -> RouteTable {
     let ordered: Vec<&Object<VirtualService>> =
         in_order(all, &caller.namespace).into_iter().filter(|object| object.spec.binds_mesh()).collect();
     let inventory = translator.clusters.inventory;
     let visible: Vec<(ServiceId, &KnownService)> =
         inventory.services.iter().filter(|(_, service)| service.is_visible(&caller.namespace)).collect();
     let foreign = foreign_hosts(&ordered, &visible);
-    let mut ports: BTreeSet<u16> = visible.iter().flat_map(|(_, service)| &service.ports).map(|p| p.number).collect();
+    let mut ports: BTreeSet<u16> =
+        visible.iter().flat_map(|(_, service)| &service.ports).map(|p| p.number).collect();
     ports.extend(foreign.iter().flat_map(|host| &host.ports));
 
     let mut table = RouteTable { view: format!("sidecars in {}", caller.namespace), ..RouteTable::default() };
@@ -83,7 +88,8 @@ fn foreign_hosts<'a>(
         let ports: BTreeSet<u16> = if own.is_empty() {
             BTreeSet::from([PORT])
         } else {
-            let http = own.iter().flat_map(|service| &service.ports).filter(|port| port.protocol != Protocol::Tcp);
+            let http =
+                own.iter().flat_map(|service| &service.ports).filter(|port| port.protocol != Protocol::Tcp);
             http.map(|port| port.number).collect()
         };
         for domain in hosts.into_iter().filter(|host| taken(host).is_empty()) {
@@ -106,7 +112,8 @@ impl Domains {
     }
 
     fn add(&mut self, host: &str, port: u16, domains: Vec<String>, routes: Vec<Route>) {
-        let free: Vec<String> = domains.into_iter().filter(|domain| self.taken.insert(domain.clone())).collect();
+        let free: Vec<String> =
+            domains.into_iter().filter(|domain| self.taken.insert(domain.clone())).collect();
         if !free.is_empty() {
             self.list.push(VirtualHost { name: format!("{host}:{port}"), domains: free, routes });
         }

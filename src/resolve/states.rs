@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::note::Notes;
 use super::object::{Object, Reading};
-use super::read::{DESTINATION_RULES, GATEWAYS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES, pod_controllers};
+use super::read::{
+    DESTINATION_RULES, GATEWAYS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES, pod_controllers,
+};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
 use crate::config::istio::kubernetes::{PodController, Service};

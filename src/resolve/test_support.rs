@@ -33,13 +33,18 @@ pub fn loaded(files: &[(&str, &str)]) -> Loaded {
 /// The objects of one text.
 pub fn text_docs(yaml: &str) -> (Docs, Vec<RawObject>) {
     let names = ["objects.yaml".to_owned()];
-    let loaded = load(&Request { scenario: None, manifests: &names, sets: &[] }, &Texts(&[("objects.yaml", yaml)]));
+    let loaded =
+        load(&Request { scenario: None, manifests: &names, sets: &[] }, &Texts(&[("objects.yaml", yaml)]));
     assert_eq!(loaded.diagnostics, [], "the test's own text is sound");
     (loaded.docs, loaded.objects)
 }
 
 /// All of one kind.
-pub fn objects<T: Default + DeserializeOwned>(docs: &Docs, raw: &[RawObject], reading: &Reading<T>) -> Vec<Object<T>> {
+pub fn objects<T: Default + DeserializeOwned>(
+    docs: &Docs,
+    raw: &[RawObject],
+    reading: &Reading<T>,
+) -> Vec<Object<T>> {
     let mut notes = Notes::new(docs);
     raw.iter().filter_map(|raw| reading.read(raw, "default", 0, &mut notes)).collect()
 }

@@ -181,10 +181,16 @@ pub fn service_not_modelled(spec: &Service) -> Vec<Unmodelled> {
     let mut list = Vec::new();
     let mut add = |path: &str, what: &str| list.push(Unmodelled { path: path.into(), what: what.into() });
     if spec.kind.as_deref() == Some("ExternalName") {
-        add("spec.type", "the alias of an ExternalName: the service has no pods but those that the scenario gives it");
+        add(
+            "spec.type",
+            "the alias of an ExternalName: the service has no pods but those that the scenario gives it",
+        );
     }
     if spec.is_headless() {
-        add("spec.clusterIP", "a headless service's pod, chosen by the caller's lookup: it is balanced as any other");
+        add(
+            "spec.clusterIP",
+            "a headless service's pod, chosen by the caller's lookup: it is balanced as any other",
+        );
     }
     if spec.traffic_distribution.is_some() {
         add("spec.trafficDistribution", "the preference for near pods: all zones are treated alike");
