@@ -10,3 +10,4 @@ pub mod report;
 pub mod resolve;
 pub mod sim;
 pub mod study;
+pub mod resolve;

@@ -7,6 +7,7 @@ pub mod distribution;
 pub mod document;
 pub mod duration;
 pub mod grammar;
+pub mod istio;
 pub mod load;
 pub mod path;
 pub mod quantity;

@@ -1,16 +1,100 @@
 //! What holds where the files are silent: a constant or function each, with its source.
 
-// --- the scenario ---
-
 use std::num::NonZeroU32;
 
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
+// --- Istio's objects ---
+
+/// Circuit breakers: 2^32-1, which no run reaches. Source: semantics S7.2.
+pub const UNLIMITED: u32 = u32::MAX;
+/// Mesh setting `connectTimeout`. Source: semantics S7.2.
+pub const CONNECT_TIMEOUT: SimDuration = SimDuration::from_secs(10);
+/// Source: semantics S7.2.
+pub const IDLE_TIMEOUT: SimDuration = SimDuration::from_secs(3600);
+/// Streams of one HTTP/2 connection, by recent Envoys. Source: semantics S0.5, S7.2.
+pub const CONCURRENT_STREAMS: u32 = 1024;
+/// Inside a present `retryBudget`. Source: semantics S9.7.
+pub const BUDGET_PERCENT: f64 = 20.0;
+/// Inside a present `retryBudget`. Source: semantics S9.7.
+pub const BUDGET_MIN_RETRIES: u32 = 3;
+
+/// Inside a present `outlierDetection`. Source: semantics S8.1.
+pub const CONSECUTIVE_5XX: u32 = 5;
+/// In split mode. Source: semantics S8.1.
+pub const CONSECUTIVE_LOCAL_ORIGIN: u32 = 5;
+/// Source: semantics S8.1.
+pub const OUTLIER_INTERVAL: SimDuration = SimDuration::from_secs(10);
+/// Source: semantics S8.1.
+pub const BASE_EJECTION_TIME: SimDuration = SimDuration::from_secs(30);
+/// Raised to the base where that is longer. Source: semantics S8.1.
+pub const MAX_EJECTION_TIME: SimDuration = SimDuration::from_secs(300);
+/// Envoy's; Istio writes only values above 0. Source: semantics S8.1.
+pub const MAX_EJECTION_PERCENT: u32 = 10;
+
+/// `simple` unset. Source: semantics S5.1.
+pub const BALANCER: &str = "LEAST_REQUEST";
+/// Source: semantics S5.3.
+pub const CHOICE_COUNT: u32 = 2;
+/// Source: semantics S6.7.
+pub const WARMUP_MINIMUM_PERCENT: f64 = 10.0;
+/// Source: semantics S6.7.
+pub const WARMUP_AGGRESSION: f64 = 1.0;
+/// Envoy's own threshold, before Istio sent unready endpoints. Source: semantics S6.2.
+pub const PANIC_BEFORE_1_31: u32 = 50;
+
+/// Retries of a route that says nothing. Source: semantics S9.1.
+pub const RETRIES: u32 = 2;
+/// Source: semantics S9.1.
+pub const RETRY_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+/// Status codes of the default policy before 1.24. Source: semantics S0.5, S9.1.
+pub const RETRY_CODES_BEFORE_1_24: &[u16] = &[503];
+/// Source: semantics S9.1.
+pub const BACKOFF: SimDuration = SimDuration::from_millis(25);
+/// The longest back-off is this many times the base. Source: semantics S9.1.
+pub const BACKOFF_FACTOR: u64 = 10;
+/// Re-selections of a host that was tried before. Source: semantics S9.1.
+pub const HOST_SELECTION_ATTEMPTS: u32 = 5;
+
+/// `redirectCode` unset. Source: semantics S2.6.
+pub const REDIRECT_CODE: u16 = 301;
+/// Where `istioVersion` is silent.
+pub const ISTIO_VERSION: Version = Version { major: 1, minor: 28 };
+/// Istio's root namespace.
+pub const ROOT_NAMESPACE: &str = "istio-system";
+/// A port that nobody names. Source: design D9.15.
+pub const PORT: u16 = 80;
+
+/// Istio's version, which picks defaults. Source: semantics S0.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl Version {
+    /// `1.28`, also `1.28.3` and `v1.28`.
+    pub fn parse(text: &str) -> Option<Version> {
+        let mut parts = text.trim().trim_start_matches('v').split('.');
+        let major = parts.next()?.parse().ok()?;
+        let minor = parts.next()?.parse().ok()?;
+        Some(Version { major, minor })
+    }
+
+    pub fn at_least(self, major: u32, minor: u32) -> bool {
+        self >= Version { major, minor }
+    }
+}
+
+// --- the scenario ---
+
 /// Source: design D4.
 pub const SEED: u64 = 42;
 /// Source: design D4.
 pub const DURATION: SimDuration = SimDuration::from_secs(600);
+/// Of `run`. Source: design D9.24.
+pub const REPLICATIONS: NonZeroU32 = NonZeroU32::new(4).expect("4 is not 0");
 /// The warm-up is a tenth of the duration, at most this. Source: design D9.18.
 pub const WARMUP_MAX: SimDuration = SimDuration::from_secs(30);
 /// Source: design D9.18.
@@ -63,4 +147,16 @@ pub fn propagation() -> Distribution {
 pub fn service_time() -> Distribution {
     let (p50, p99) = (SimDuration::from_millis(10), SimDuration::from_millis(50));
     Distribution::log_normal_p50_p99(p50, p99).expect("p50 is above zero and below p99")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_versions_are_numbers() {
+        assert!(Version::parse("1.9").unwrap() < Version::parse("1.24").unwrap());
+        assert_eq!(Version::parse("v1.28.3"), Some(ISTIO_VERSION));
+        assert_eq!(Version::parse("latest"), None);
+    }
 }

@@ -1,0 +1,259 @@
+//! The Kubernetes kinds that say who serves: Services, the kinds that start pods, and Namespaces. They hold far more
+//! than traffic needs, so fields that are not here are of no interest and give no warning.
+//! Source: fields, Kubernetes core.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::finding::{self, Finding, Findings, Unmodelled};
+use super::values::{Int, Labels, or_default};
+
+/// `spec` of a Service. A closed list: unknown keys are worth a warning here.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Service {
+    #[serde(deserialize_with = "or_default")]
+    pub selector: Labels,
+    #[serde(deserialize_with = "or_default")]
+    pub ports: Vec<ServicePort>,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `None` (the text): headless.
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: Option<String>,
+    #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
+    pub cluster_ips: Vec<String>,
+    pub external_name: Option<String>,
+    pub session_affinity: Option<String>,
+    pub session_affinity_config: Option<IgnoredAny>,
+    pub publish_not_ready_addresses: Option<bool>,
+    pub traffic_distribution: Option<String>,
+    pub internal_traffic_policy: Option<String>,
+    pub external_traffic_policy: Option<String>,
+    pub ip_family_policy: Option<String>,
+    pub ip_families: Option<IgnoredAny>,
+    #[serde(rename = "externalIPs")]
+    pub external_ips: Option<IgnoredAny>,
+    #[serde(rename = "loadBalancerIP")]
+    pub load_balancer_ip: Option<IgnoredAny>,
+    pub load_balancer_class: Option<IgnoredAny>,
+    pub load_balancer_source_ranges: Option<IgnoredAny>,
+    pub allocate_load_balancer_node_ports: Option<IgnoredAny>,
+    pub health_check_node_port: Option<IgnoredAny>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServicePort {
+    pub name: Option<String>,
+    pub port: Option<Int>,
+    pub target_port: Option<IntOrName>,
+    pub node_port: Option<Int>,
+    /// TCP (default), UDP, SCTP.
+    pub protocol: Option<String>,
+    pub app_protocol: Option<String>,
+}
+
+/// A port by number, or by the name that the pod gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum IntOrName {
+    Number(i64),
+    Name(String),
+}
+
+impl Service {
+    pub fn is_headless(&self) -> bool {
+        self.cluster_ip.as_deref() == Some("None")
+    }
+}
+
+/// `spec` of a Deployment, StatefulSet, ReplicaSet, DaemonSet or Argo Rollout: what starts alike pods.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodController {
+    pub replicas: Option<Int>,
+    pub selector: Option<LabelSelector>,
+    pub template: Option<PodTemplate>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LabelSelector {
+    #[serde(deserialize_with = "or_default")]
+    pub match_labels: Labels,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodTemplate {
+    pub metadata: Option<PodMetadata>,
+    pub spec: Option<PodSpec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodMetadata {
+    #[serde(deserialize_with = "or_default")]
+    pub labels: Labels,
+    #[serde(deserialize_with = "or_default")]
+    pub annotations: Labels,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    #[serde(deserialize_with = "or_default")]
+    pub containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    pub name: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    pub name: Option<String>,
+    pub container_port: Option<Int>,
+}
+
+impl PodController {
+    pub fn pod_labels(&self) -> Labels {
+        self.pod_metadata().map(|metadata| metadata.labels.clone()).unwrap_or_default()
+    }
+
+    fn pod_metadata(&self) -> Option<&PodMetadata> {
+        self.template.as_ref()?.metadata.as_ref()
+    }
+
+    /// What `sidecar.istio.io/inject` says, as a label or as the older annotation; `None`: nothing.
+    pub fn wants_sidecar(&self) -> Option<bool> {
+        let metadata = self.pod_metadata()?;
+        let written = metadata
+            .labels
+            .get("sidecar.istio.io/inject")
+            .or_else(|| metadata.annotations.get("sidecar.istio.io/inject"))?;
+        match written.as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The number behind a container port's name.
+    pub fn named_port(&self, name: &str) -> Option<u16> {
+        let containers = &self.template.as_ref()?.spec.as_ref()?.containers;
+        let port =
+            containers.iter().flat_map(|c| &c.ports).find(|port| port.name.as_deref() == Some(name))?;
+        port.container_port.and_then(|number| u16::try_from(number.0).ok())
+    }
+}
+
+/// What the API server refuses in a Service.
+pub fn validate_service(spec: &Service) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let external = spec.kind.as_deref() == Some("ExternalName");
+    if spec.ports.is_empty() && !external && !spec.is_headless() {
+        findings.refused("spec", "the Service has no ports");
+    }
+    for (index, port) in spec.ports.iter().enumerate() {
+        let path = format!("spec.ports[{index}]");
+        match port.port {
+            None => {
+                findings.refused(&path, "the port has no number");
+            }
+            number => findings.port(&format!("{path}.port"), number),
+        }
+        if spec.ports.len() > 1 && port.name.as_deref().unwrap_or("").is_empty() {
+            findings.refused(&path, "a Service with several ports must name each");
+        }
+    }
+    findings.0
+}
+
+/// What one Service asks for and the engine does not do.
+pub fn service_not_modelled(spec: &Service) -> Vec<Unmodelled> {
+    let mut list = Vec::new();
+    let mut add = |path: &str, what: &str| list.push(Unmodelled { path: path.into(), what: what.into() });
+    if spec.kind.as_deref() == Some("ExternalName") {
+        add(
+            "spec.type",
+            "the alias of an ExternalName: the service has no pods but those that the scenario gives it",
+        );
+    }
+    if spec.is_headless() {
+        add(
+            "spec.clusterIP",
+            "a headless service's pod, chosen by the caller's lookup: it is balanced as any other",
+        );
+    }
+    if spec.traffic_distribution.is_some() {
+        add("spec.trafficDistribution", "the preference for near pods: all zones are treated alike");
+    }
+    if spec.internal_traffic_policy.as_deref() == Some("Local") {
+        add("spec.internalTrafficPolicy", "the restriction to pods of the caller's node");
+    }
+    for (index, port) in spec.ports.iter().enumerate() {
+        if port.protocol.as_deref() == Some("UDP") {
+            add(&format!("spec.ports[{index}].protocol"), "UDP, which Istio does not touch");
+        }
+    }
+    list
+}
+
+/// What a kind that starts pods asks for and the engine does not do.
+pub fn controller_not_modelled(spec: &PodController) -> Vec<Unmodelled> {
+    let annotation = "proxy.istio.io/config";
+    let written = spec.pod_metadata().is_some_and(|metadata| metadata.annotations.contains_key(annotation));
+    let path = finding::key("spec.template.metadata.annotations", annotation);
+    let what = "settings of its own proxies: `proxy:` of the scenario holds for all".to_owned();
+    if written { vec![Unmodelled { path, what }] } else { Vec::new() }
+}
+
+/// What the API server refuses in a kind that starts pods.
+pub fn validate_controller(spec: &PodController) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    findings.count("spec.replicas", spec.replicas);
+    if let (Some(selector), Some(template)) = (&spec.selector, &spec.template) {
+        let labels = template.metadata.as_ref().map(|metadata| &metadata.labels);
+        for (key, value) in &selector.match_labels {
+            if labels.and_then(|labels| labels.get(key)) != Some(value) {
+                findings.refused(
+                    finding::key("spec.selector.matchLabels", key),
+                    format!("the selector asks for `{key}: {value}`, which the pod template does not have"),
+                );
+            }
+        }
+    }
+    findings.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_tells_labels_ports_and_sidecar() {
+        let yaml = "{replicas: 2, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a, version: v1}, \
+                    annotations: {sidecar.istio.io/inject: 'false'}}, spec: {containers: [{name: a, ports: \
+                    [{name: http, containerPort: 9080}]}]}}}";
+        let spec: PodController = serde_yaml::from_str(yaml).unwrap();
+        assert_eq!(spec.wants_sidecar(), Some(false));
+        assert_eq!(spec.named_port("http"), Some(9080));
+        assert!(validate_controller(&spec).is_empty());
+    }
+
+    #[test]
+    fn a_selector_must_select_its_own_pods() {
+        let spec: PodController = serde_yaml::from_str(
+            "{selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: b}}}}",
+        )
+        .unwrap();
+        assert_eq!(validate_controller(&spec).len(), 1);
+    }
+}

@@ -1,0 +1,277 @@
+//! The shape of a VirtualService's `spec`, as written. What is legal stands in `virtual_service_rules`, what it means
+//! in `resolve`. Source: fields, VirtualService.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::string_match::StringMatch;
+use super::values::{Destination, Duration, Int, Labels, Percent, or_default};
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualService {
+    /// Empty only in a delegate.
+    #[serde(deserialize_with = "or_default")]
+    pub hosts: Vec<String>,
+    /// Absent or empty: `mesh`.
+    #[serde(deserialize_with = "or_default")]
+    pub gateways: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub export_to: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub http: Vec<HttpRoute>,
+    #[serde(deserialize_with = "or_default")]
+    pub tls: Vec<TlsRoute>,
+    #[serde(deserialize_with = "or_default")]
+    pub tcp: Vec<TcpRoute>,
+}
+
+impl VirtualService {
+    /// Bound to sidecars: `mesh` is listed, or no gateway at all.
+    pub fn binds_mesh(&self) -> bool {
+        self.gateways.is_empty() || self.gateways.iter().any(|gateway| gateway == "mesh")
+    }
+
+    /// A rule set that only others refer to.
+    pub fn is_delegate(&self) -> bool {
+        self.hosts.is_empty()
+    }
+}
+
+/// One entry of `http`: a rule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpRoute {
+    pub name: Option<String>,
+    /// Or-ed; empty: every request.
+    #[serde(rename = "match", deserialize_with = "or_default")]
+    pub matches: Vec<HttpMatch>,
+    #[serde(deserialize_with = "or_default")]
+    pub route: Vec<HttpDestination>,
+    pub redirect: Option<Redirect>,
+    pub direct_response: Option<DirectResponse>,
+    pub delegate: Option<Delegate>,
+    pub rewrite: Option<Rewrite>,
+    pub timeout: Option<Duration>,
+    pub retries: Option<Retries>,
+    pub fault: Option<Fault>,
+    pub mirror: Option<Destination>,
+    #[serde(deserialize_with = "or_default")]
+    pub mirrors: Vec<MirrorPolicy>,
+    pub mirror_percentage: Option<Percent>,
+    pub mirror_percent: Option<Int>,
+    /// An older spelling that the CRD still knows.
+    #[serde(rename = "mirror_percent")]
+    pub mirror_percent_snake: Option<Int>,
+    pub cors_policy: Option<CorsPolicy>,
+    pub headers: Option<Headers>,
+}
+
+/// All conditions of one entry must hold.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpMatch {
+    pub name: Option<String>,
+    pub uri: Option<StringMatch>,
+    pub ignore_uri_case: Option<bool>,
+    pub scheme: Option<StringMatch>,
+    pub method: Option<StringMatch>,
+    pub authority: Option<StringMatch>,
+    #[serde(deserialize_with = "or_default")]
+    pub headers: BTreeMap<String, StringMatch>,
+    #[serde(deserialize_with = "or_default")]
+    pub without_headers: BTreeMap<String, StringMatch>,
+    #[serde(deserialize_with = "or_default")]
+    pub query_params: BTreeMap<String, StringMatch>,
+    /// Of the listener, not of the caller.
+    pub port: Option<Int>,
+    #[serde(deserialize_with = "or_default")]
+    pub source_labels: Labels,
+    pub source_namespace: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub gateways: Vec<String>,
+    pub stat_prefix: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpDestination {
+    pub destination: Option<Destination>,
+    pub weight: Option<Int>,
+    pub headers: Option<Headers>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Redirect {
+    pub uri: Option<String>,
+    pub prefix_rewrite: Option<String>,
+    pub authority: Option<String>,
+    pub port: Option<Int>,
+    pub derive_port: Option<String>,
+    pub scheme: Option<String>,
+    /// Default 301.
+    pub redirect_code: Option<Int>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DirectResponse {
+    pub status: Option<Int>,
+    pub body: Option<Body>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Body {
+    pub string: Option<String>,
+    pub bytes: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Delegate {
+    pub name: Option<String>,
+    pub namespace: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rewrite {
+    pub uri: Option<String>,
+    pub authority: Option<String>,
+    pub uri_regex_rewrite: Option<RegexRewrite>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RegexRewrite {
+    #[serde(rename = "match")]
+    pub pattern: Option<String>,
+    pub rewrite: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Retries {
+    /// Retries, not tries.
+    pub attempts: Option<Int>,
+    pub per_try_timeout: Option<Duration>,
+    pub retry_on: Option<String>,
+    pub retry_remote_localities: Option<bool>,
+    pub retry_ignore_previous_hosts: Option<bool>,
+    pub backoff: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Fault {
+    pub delay: Option<Delay>,
+    pub abort: Option<Abort>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Delay {
+    pub percentage: Option<Percent>,
+    /// Deprecated whole number.
+    pub percent: Option<Int>,
+    pub fixed_delay: Option<Duration>,
+    pub exponential_delay: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Abort {
+    pub percentage: Option<Percent>,
+    pub http_status: Option<Int>,
+    pub grpc_status: Option<String>,
+    pub http2_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MirrorPolicy {
+    pub destination: Option<Destination>,
+    pub percentage: Option<Percent>,
+}
+
+/// Answers to browsers; nothing in it changes a figure.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CorsPolicy {
+    #[serde(deserialize_with = "or_default")]
+    pub allow_origins: Vec<StringMatch>,
+    #[serde(deserialize_with = "or_default")]
+    pub allow_origin: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub allow_methods: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub allow_headers: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub expose_headers: Vec<String>,
+    pub max_age: Option<Duration>,
+    pub allow_credentials: Option<bool>,
+    pub unmatched_preflights: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Headers {
+    pub request: Option<HeaderOperations>,
+    pub response: Option<HeaderOperations>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HeaderOperations {
+    #[serde(deserialize_with = "or_default")]
+    pub set: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub add: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub remove: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsRoute {
+    #[serde(rename = "match", deserialize_with = "or_default")]
+    pub matches: Vec<L4Match>,
+    #[serde(deserialize_with = "or_default")]
+    pub route: Vec<L4Destination>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TcpRoute {
+    #[serde(rename = "match", deserialize_with = "or_default")]
+    pub matches: Vec<L4Match>,
+    #[serde(deserialize_with = "or_default")]
+    pub route: Vec<L4Destination>,
+}
+
+/// Conditions on a connection; `sniHosts` in `tls` alone.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4Match {
+    #[serde(deserialize_with = "or_default")]
+    pub sni_hosts: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub destination_subnets: Vec<String>,
+    pub source_subnet: Option<String>,
+    pub port: Option<Int>,
+    #[serde(deserialize_with = "or_default")]
+    pub source_labels: Labels,
+    pub source_namespace: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub gateways: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4Destination {
+    pub destination: Option<Destination>,
+    pub weight: Option<Int>,
+}

@@ -1,0 +1,596 @@
+//! What Istio's webhook or Envoy refuses in a VirtualService, what is legal but does nothing, and what is not
+//! simulated. Source: lint, WH-VS; fields, VirtualService; semantics S2.6, S3.2, S9.1, S11.
+
+use super::finding::{DEPRECATED, Finding, Findings, SCHEMA_WARNING, Unmodelled, is_dns_label, key};
+use super::string_match::{StringMatch, check_regex};
+use super::values::Destination;
+use super::virtual_service::{
+    DirectResponse, Fault, HttpMatch, HttpRoute, L4Destination, Redirect, Retries, Rewrite, VirtualService,
+};
+
+/// What Envoy and Istio know as `retryOn` words, HTTP and gRPC alike.
+const RETRY_WORDS: &[&str] = &[
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "retriable-headers",
+    "envoy-ratelimited",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+];
+
+/// Everything wrong or without effect in one VirtualService. Paths begin with `spec`.
+pub fn validate(spec: &VirtualService) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let out = &mut findings;
+    if spec.http.is_empty() && spec.tls.is_empty() && spec.tcp.is_empty() {
+        out.refused("spec", "it has no http, tls or tcp rules");
+    }
+    check_hosts(spec, out);
+    check_gateways(spec, out);
+    out.export_to("spec.exportTo", &spec.export_to);
+    for (index, rule) in spec.http.iter().enumerate() {
+        check_rule(spec, rule, &format!("spec.http[{index}]"), out);
+    }
+    check_reachable(spec, out);
+    for (index, rule) in spec.tls.iter().enumerate() {
+        let path = format!("spec.tls[{index}]");
+        if rule.matches.is_empty() {
+            out.refused(&path, "a tls rule needs a match with sniHosts");
+        }
+        for (number, condition) in rule.matches.iter().enumerate() {
+            if condition.sni_hosts.is_empty() {
+                out.refused(format!("{path}.match[{number}]"), "a tls match needs sniHosts");
+            }
+        }
+        check_l4_route(&path, &rule.route, out);
+    }
+    for (index, rule) in spec.tcp.iter().enumerate() {
+        check_l4_route(&format!("spec.tcp[{index}]"), &rule.route, out);
+    }
+    findings.0
+}
+
+/// What one VirtualService asks for and the engine does not do.
+pub fn not_modelled(spec: &VirtualService) -> Vec<Unmodelled> {
+    let mut list = Vec::new();
+    let mut add = |path: String, what: &str| list.push(Unmodelled { path, what: what.to_owned() });
+    for index in 0..spec.tls.len() {
+        add(
+            format!("spec.tls[{index}]"),
+            "TLS routing by SNI: such connections take the service's default route",
+        );
+    }
+    for index in 0..spec.tcp.len() {
+        add(format!("spec.tcp[{index}]"), "TCP routing: connections that are not HTTP are not simulated");
+    }
+    for (index, rule) in spec.http.iter().enumerate() {
+        let path = format!("spec.http[{index}]");
+        if rule.delegate.is_some() {
+            add(
+                format!("{path}.delegate"),
+                "the delegate's rules: requests that they would take fall through",
+            );
+        }
+        for (number, condition) in rule.matches.iter().enumerate() {
+            for name in condition.headers.keys().chain(condition.without_headers.keys()) {
+                if is_claim(name) {
+                    add(
+                        format!("{path}.match[{number}].headers"),
+                        "routing by JWT claims: the condition never holds",
+                    );
+                }
+            }
+        }
+        if rule
+            .fault
+            .as_ref()
+            .and_then(|fault| fault.abort.as_ref())
+            .is_some_and(|abort| abort.grpc_status.is_some())
+        {
+            add(
+                format!("{path}.fault.abort.grpcStatus"),
+                "the gRPC status of an aborted call: it counts as HTTP 200, which is what plain HTTP callers get",
+            );
+        }
+    }
+    list
+}
+
+/// `@request.auth.claims.group` and its like.
+pub fn is_claim(header: &str) -> bool {
+    header.starts_with("@request.auth.claims")
+}
+
+fn check_hosts(spec: &VirtualService, out: &mut Findings) {
+    if spec.hosts.is_empty() {
+        if !spec.gateways.is_empty() || !spec.tls.is_empty() || !spec.tcp.is_empty() {
+            out.refused(
+                "spec.hosts",
+                "a VirtualService without hosts is a delegate and takes http rules alone",
+            )
+            .help("name the hosts that it routes");
+        }
+        return;
+    }
+    let mesh_only = spec.gateways.is_empty() || spec.gateways.iter().all(|gateway| gateway == "mesh");
+    for (index, host) in spec.hosts.iter().enumerate() {
+        let path = format!("spec.hosts[{index}]");
+        if host == "*" && mesh_only {
+            out.refused(&path, "the host `*` is refused for sidecars (gateway `mesh`)")
+                .help("name the services, or bind it to a gateway by `gateways:`");
+        }
+        out.host(&path, host);
+        if let Some(other) =
+            spec.hosts.iter().take(index).find(|other| covers(other, host) || covers(host, other))
+        {
+            out.refused(&path, format!("`{host}` and `{other}` overlap; Istio refuses both in one list"));
+        }
+    }
+}
+
+/// `*.com` covers `*.foo.com` and `a.foo.com`; everything covers itself.
+fn covers(pattern: &str, host: &str) -> bool {
+    pattern == host
+        || pattern.strip_prefix('*').is_some_and(|suffix| host.len() > suffix.len() && host.ends_with(suffix))
+}
+
+fn check_gateways(spec: &VirtualService, out: &mut Findings) {
+    for (index, gateway) in spec.gateways.iter().enumerate() {
+        let path = format!("spec.gateways[{index}]");
+        match gateway.split_once('/') {
+            Some((namespace, name)) if is_dns_label(namespace) && !name.is_empty() && !name.contains('/') => {
+            }
+            Some(_) => {
+                out.refused(&path, format!("`{gateway}` names no gateway"))
+                    .help("write `name` or `namespace/name`");
+            }
+            None if gateway.contains('.') => {
+                out.warn(SCHEMA_WARNING, &path, format!("`{gateway}` names a gateway in the old way"))
+                    .help("write `namespace/name`");
+            }
+            None => {}
+        }
+    }
+}
+
+fn check_rule(spec: &VirtualService, rule: &HttpRoute, path: &str, out: &mut Findings) {
+    check_action(spec, rule, path, out);
+    for (index, condition) in rule.matches.iter().enumerate() {
+        check_match(spec, condition, &format!("{path}.match[{index}]"), out);
+    }
+    check_destinations(rule, path, out);
+    if let Some(redirect) = &rule.redirect {
+        check_redirect(rule, redirect, &format!("{path}.redirect"), out);
+    }
+    if let Some(response) = &rule.direct_response {
+        check_response(response, &format!("{path}.directResponse"), out);
+    }
+    if let Some(rewrite) = &rule.rewrite {
+        check_rewrite(rewrite, &format!("{path}.rewrite"), out);
+    }
+    out.duration(&format!("{path}.timeout"), rule.timeout.as_ref());
+    if let Some(retries) = &rule.retries {
+        check_retries(rule, retries, &format!("{path}.retries"), out);
+    }
+    if let Some(fault) = &rule.fault {
+        check_fault(fault, &format!("{path}.fault"), out);
+    }
+    check_mirrors(rule, path, out);
+}
+
+/// Exactly one of route, redirect, directResponse and delegate.
+fn check_action(spec: &VirtualService, rule: &HttpRoute, path: &str, out: &mut Findings) {
+    let actions = [
+        ("route", !rule.route.is_empty()),
+        ("redirect", rule.redirect.is_some()),
+        ("directResponse", rule.direct_response.is_some()),
+        ("delegate", rule.delegate.is_some()),
+    ];
+    let given: Vec<&str> = actions.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    match given.as_slice() {
+        [] => {
+            out.refused(path, "the rule has none of route, redirect, directResponse and delegate")
+                .help("if it was meant to belong to the rule above, take away the `-` before its first key");
+        }
+        [_] => {
+            for (name, present) in [("fault", rule.fault.is_some()), ("rewrite", rule.rewrite.is_some())] {
+                if present && (rule.redirect.is_some() || rule.direct_response.is_some()) {
+                    out.refused(format!("{path}.{name}"), format!("{name} does not go with {}", given[0]));
+                }
+            }
+            if rule.delegate.is_some() && spec.is_delegate() {
+                out.refused(format!("{path}.delegate"), "a delegate cannot delegate again");
+            }
+        }
+        several => {
+            out.refused(path, format!("the rule has {}; it takes one of them", several.join(" and ")));
+        }
+    }
+}
+
+fn check_match(spec: &VirtualService, condition: &HttpMatch, path: &str, out: &mut Findings) {
+    let mut one = |name: &str, value: &Option<StringMatch>, empty_prefix: bool| {
+        if let Some(value) = value {
+            value.validate(&format!("{path}.{name}"), empty_prefix, false, out);
+        }
+    };
+    one("uri", &condition.uri, true);
+    one("scheme", &condition.scheme, false);
+    one("method", &condition.method, false);
+    one("authority", &condition.authority, false);
+    for (name, value) in &condition.headers {
+        let here = key(&format!("{path}.headers"), name);
+        value.validate(&here, false, true, out);
+        match name.as_str() {
+            "uri" | "scheme" | "method" | "authority" => {
+                out.warn("MS1011", &here, format!("Istio ignores the header name `{name}`"))
+                    .help(format!("use `{name}:` of the match itself"));
+            }
+            _ if is_claim(name) && spec.gateways.is_empty() => {
+                out.refused(&here, "JWT claims can be matched at a gateway alone");
+            }
+            _ => {}
+        }
+    }
+    for (name, value) in &condition.without_headers {
+        value.validate(&key(&format!("{path}.withoutHeaders"), name), false, true, out);
+    }
+    for (name, value) in &condition.query_params {
+        value.validate(&key(&format!("{path}.queryParams"), name), false, false, out);
+    }
+    out.port(&format!("{path}.port"), condition.port);
+    if let Some(namespace) = &condition.source_namespace {
+        out.dns_label(&format!("{path}.sourceNamespace"), namespace);
+    }
+}
+
+fn check_destinations(rule: &HttpRoute, path: &str, out: &mut Findings) {
+    for (index, destination) in rule.route.iter().enumerate() {
+        let here = format!("{path}.route[{index}]");
+        check_destination(&here, destination.destination.as_ref(), out);
+        out.count(&format!("{here}.weight"), destination.weight);
+    }
+    let total: i64 = rule.route.iter().filter_map(|d| d.weight).map(|weight| weight.0.max(0)).sum();
+    if rule.route.len() > 1 && total == 0 {
+        out.refused(format!("{path}.route"), "the weights of its destinations add up to 0")
+            .help("a destination without weight counts as 0 beside others: give each its weight");
+    } else if total > i64::from(u32::MAX) {
+        out.refused(
+            format!("{path}.route"),
+            "the weights of its destinations add up to more than Envoy can hold",
+        );
+    }
+}
+
+fn check_destination(path: &str, destination: Option<&Destination>, out: &mut Findings) {
+    let Some(destination) = destination else {
+        out.refused(path, "it names no destination").help("write `destination: {host: ...}`");
+        return;
+    };
+    let path = format!("{path}.destination");
+    match destination.host.as_deref() {
+        None | Some("") => {
+            out.refused(&path, "the destination names no host");
+        }
+        Some("*") => {
+            out.refused(format!("{path}.host"), "a destination is one service; `*` is none");
+        }
+        Some(host) => out.host(&format!("{path}.host"), host),
+    }
+    if let Some(subset) = destination.subset.as_deref().filter(|subset| !subset.is_empty()) {
+        out.dns_label(&format!("{path}.subset"), subset);
+    }
+    if let Some(port) = &destination.port {
+        out.port(&format!("{path}.port.number"), port.number);
+    }
+}
+
+fn check_redirect(rule: &HttpRoute, redirect: &Redirect, path: &str, out: &mut Findings) {
+    if redirect.uri.is_some() && redirect.prefix_rewrite.is_some() {
+        out.refused(path, "redirect takes uri or prefixRewrite, not both");
+    }
+    if redirect.prefix_rewrite.is_some()
+        && !rule.matches.iter().all(|m| m.uri.as_ref().is_some_and(|uri| uri.prefix.is_some()))
+    {
+        out.refused(
+            format!("{path}.prefixRewrite"),
+            "prefixRewrite needs a uri prefix in every match of the rule",
+        );
+    }
+    if redirect.uri.is_none()
+        && redirect.prefix_rewrite.is_none()
+        && redirect.authority.is_none()
+        && redirect.port.is_none()
+        && redirect.scheme.is_none()
+    {
+        out.refused(path, "the redirect changes nothing: give uri, prefixRewrite, authority, port or scheme");
+    }
+    if let Some(code) = redirect.redirect_code
+        && ![301, 302, 303, 307, 308].contains(&code.0)
+    {
+        out.refused(format!("{path}.redirectCode"), format!("{} is no redirect that Envoy writes", code.0))
+            .help("use 301, 302, 303, 307 or 308");
+    }
+    if let Some(scheme) = &redirect.scheme
+        && scheme != "http"
+        && scheme != "https"
+    {
+        out.refused(format!("{path}.scheme"), format!("`{scheme}` is neither http nor https"));
+    }
+}
+
+fn check_response(response: &DirectResponse, path: &str, out: &mut Findings) {
+    match response.status {
+        None => {
+            out.refused(path, "directResponse needs a status");
+        }
+        status => out.range(&format!("{path}.status"), status, 200, 599),
+    }
+}
+
+fn check_rewrite(rewrite: &Rewrite, path: &str, out: &mut Findings) {
+    match (&rewrite.uri, &rewrite.uri_regex_rewrite, &rewrite.authority) {
+        (None, None, None) => {
+            out.refused(path, "the rewrite changes nothing: give uri, uriRegexRewrite or authority");
+        }
+        (Some(_), Some(_), _) => {
+            out.refused(path, "rewrite takes uri or uriRegexRewrite, not both");
+        }
+        _ => {}
+    }
+    if let Some(regex) = &rewrite.uri_regex_rewrite {
+        match &regex.pattern {
+            None => {
+                out.refused(format!("{path}.uriRegexRewrite"), "uriRegexRewrite needs a match");
+            }
+            Some(pattern) => {
+                if let Err(reason) = check_regex(pattern) {
+                    out.refused(
+                        format!("{path}.uriRegexRewrite.match"),
+                        format!("`{pattern}` is no RE2 regex: {reason}"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn check_retries(rule: &HttpRoute, retries: &Retries, path: &str, out: &mut Findings) {
+    out.count(&format!("{path}.attempts"), retries.attempts);
+    let per_try = out.duration(&format!("{path}.perTryTimeout"), retries.per_try_timeout.as_ref());
+    out.duration(&format!("{path}.backoff"), retries.backoff.as_ref());
+    let attempts = retries.attempts.map_or(0, |attempts| attempts.0);
+    if attempts <= 0 {
+        let extra = [
+            ("perTryTimeout", retries.per_try_timeout.is_some()),
+            ("retryOn", retries.retry_on.as_ref().is_some_and(|on| !on.is_empty())),
+            ("retryRemoteLocalities", retries.retry_remote_localities.is_some()),
+        ];
+        if let Some((name, _)) = extra.iter().find(|(_, given)| *given) {
+            out.refused(format!("{path}.{name}"), format!("{name} needs attempts of at least 1"))
+                .help("add `attempts: 2`, or take the field out");
+        } else if retries.attempts.is_none() {
+            out.warn("MS2001", path, "retries without attempts turns retries off")
+                .help("write `attempts: 0` if that is meant; without the block Istio retries twice");
+        }
+    }
+    if let Some(words) = &retries.retry_on {
+        // The webhook does not trim blanks, so `5xx, reset` holds the unknown word ` reset`.
+        for word in words.split(',').filter(|_| !words.is_empty()) {
+            let status = word.parse::<u16>().is_ok_and(|code| (100..=599).contains(&code));
+            if !status && !RETRY_WORDS.contains(&word) {
+                let finding =
+                    out.refused(format!("{path}.retryOn"), format!("`{word}` is no retry condition"));
+                if RETRY_WORDS.contains(&word.trim()) {
+                    finding.help("take out the blank beside the comma");
+                }
+            }
+        }
+    }
+    if let (Some(per_try), Some(timeout)) = (per_try, rule.timeout.as_ref().and_then(|t| t.parse().ok()))
+        && attempts > 0
+    {
+        if per_try >= timeout {
+            out.warn(
+                "MS-04",
+                format!("{path}.perTryTimeout"),
+                "perTryTimeout is not below the rule's timeout, so it never fires",
+            );
+        } else if per_try * (attempts as u64 + 1) > timeout {
+            out.warn(
+                "MS-04",
+                format!("{path}.perTryTimeout"),
+                format!("{} tries of {per_try} do not fit into the timeout of {timeout}", attempts + 1),
+            )
+            .help("the last tries are cut off; raise the timeout or lower perTryTimeout or attempts");
+        }
+    }
+}
+
+fn check_fault(fault: &Fault, path: &str, out: &mut Findings) {
+    if fault.delay.is_none() && fault.abort.is_none() {
+        out.refused(path, "fault has neither delay nor abort");
+    }
+    if let Some(delay) = &fault.delay {
+        let path = format!("{path}.delay");
+        out.percent(&format!("{path}.percentage.value"), delay.percentage.as_ref().and_then(|p| p.value));
+        out.range(&format!("{path}.percent"), delay.percent, 0, 100);
+        if delay.exponential_delay.is_some() {
+            out.refused(format!("{path}.exponentialDelay"), "exponentialDelay is not supported by Istio")
+                .help("use fixedDelay");
+        } else if delay.fixed_delay.is_none() {
+            out.refused(&path, "delay needs fixedDelay");
+        }
+        out.duration(&format!("{path}.fixedDelay"), delay.fixed_delay.as_ref());
+        if delay.percent.is_some() {
+            out.warn(DEPRECATED, format!("{path}.percent"), "percent is deprecated")
+                .help("use `percentage: {value: ...}`");
+        } else if delay.percentage.as_ref().and_then(|p| p.value).is_none() {
+            out.warn("MS-02", &path, "a delay without percentage delays no request")
+                .help("add `percentage: {value: 100}` to delay all");
+        }
+    }
+    if let Some(abort) = &fault.abort {
+        let path = format!("{path}.abort");
+        out.percent(&format!("{path}.percentage.value"), abort.percentage.as_ref().and_then(|p| p.value));
+        out.range(&format!("{path}.httpStatus"), abort.http_status, 200, 599);
+        if abort.http2_error.is_some() {
+            out.refused(format!("{path}.http2Error"), "http2Error is not supported by Istio")
+                .help("use httpStatus");
+        } else if abort.http_status.is_none() && abort.grpc_status.is_none() {
+            out.warn(SCHEMA_WARNING, &path, "an abort without httpStatus aborts no request");
+        } else if abort.percentage.as_ref().and_then(|p| p.value).is_none() {
+            out.warn("MS-02", &path, "an abort without percentage aborts no request")
+                .help("add `percentage: {value: 100}` to abort all");
+        }
+    }
+}
+
+fn check_mirrors(rule: &HttpRoute, path: &str, out: &mut Findings) {
+    if rule.mirror.is_some() && !rule.mirrors.is_empty() {
+        out.refused(format!("{path}.mirrors"), "a rule takes mirror or mirrors, not both");
+    }
+    let percent = rule.mirror_percentage.as_ref().and_then(|p| p.value);
+    out.percent(&format!("{path}.mirrorPercentage.value"), percent);
+    out.range(&format!("{path}.mirrorPercent"), rule.mirror_percent, 0, 100);
+    out.range(&format!("{path}.mirror_percent"), rule.mirror_percent_snake, 0, 100);
+    if rule.mirror_percent.is_some() {
+        out.warn(SCHEMA_WARNING, format!("{path}.mirrorPercent"), "mirrorPercent is deprecated")
+            .help("use `mirrorPercentage: {value: ...}`");
+    }
+    if let Some(mirror) = &rule.mirror {
+        let here = format!("{path}.mirror");
+        match mirror.host.as_deref() {
+            None | Some("") => {
+                out.refused(&here, "the mirror names no host");
+            }
+            Some(host) => out.host(&format!("{here}.host"), host),
+        }
+    } else if percent.is_some() || rule.mirror_percent.is_some() {
+        out.warn(
+            "MS1012",
+            format!("{path}.mirrorPercentage"),
+            "a mirror percentage without mirror does nothing",
+        );
+    }
+    for (index, mirror) in rule.mirrors.iter().enumerate() {
+        let here = format!("{path}.mirrors[{index}]");
+        check_destination(&here, mirror.destination.as_ref(), out);
+        out.percent(&format!("{here}.percentage.value"), mirror.percentage.as_ref().and_then(|p| p.value));
+    }
+}
+
+/// Rules behind one that takes every request. Source: semantics S2.3; lint IST0130.
+fn check_reachable(spec: &VirtualService, out: &mut Findings) {
+    let Some(first) = spec.http.iter().position(|rule| rule.matches.is_empty()) else { return };
+    for index in first + 1..spec.http.len() {
+        out.warn(
+            "IST0130",
+            format!("spec.http[{index}]"),
+            format!("no request reaches this rule: http[{first}] before it has no match and takes all"),
+        )
+        .help("move the rule without match to the end");
+    }
+}
+
+fn check_l4_route(path: &str, route: &[L4Destination], out: &mut Findings) {
+    if route.is_empty() {
+        out.refused(path, "the rule has no route");
+    }
+    for (index, destination) in route.iter().enumerate() {
+        let here = format!("{path}.route[{index}]");
+        check_destination(&here, destination.destination.as_ref(), out);
+        out.count(&format!("{here}.weight"), destination.weight);
+    }
+    if route.len() > 1
+        && route.iter().all(|destination| destination.weight.is_none_or(|weight| weight.0 == 0))
+    {
+        out.refused(format!("{path}.route"), "the weights of its destinations add up to 0");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::diagnostic::Severity;
+
+    /// `path: severity` of each finding on the rules under `http:`.
+    fn findings(http: &str) -> Vec<String> {
+        let spec: VirtualService = serde_yaml::from_str(&format!("{{hosts: [a], http: {http}}}")).unwrap();
+        validate(&spec)
+            .iter()
+            .map(|f| format!("{}: {}", f.path.replace("spec.http", "http"), f.severity))
+            .collect()
+    }
+
+    #[test]
+    fn a_plain_route_is_fine() {
+        assert!(findings("[{route: [{destination: {host: a}}]}]").is_empty());
+        assert!(findings("[{match: null, route: [{destination: {host: a}, weight: 0}]}]").is_empty());
+    }
+
+    #[test]
+    fn weights_that_sum_to_zero_are_refused() {
+        let two = "[{route: [{destination: {host: a}}, {destination: {host: b}, weight: 0}]}]";
+        assert_eq!(findings(two), ["http[0].route: error"]);
+    }
+
+    #[test]
+    fn a_rule_takes_exactly_one_action() {
+        assert_eq!(findings("[{timeout: 3s}]"), ["http[0]: error"]);
+        assert_eq!(
+            findings("[{redirect: {uri: /x}, route: [{destination: {host: a}}]}]"),
+            ["http[0]: error"]
+        );
+        assert_eq!(
+            findings(
+                "[{directResponse: {status: 503}, fault: {abort: {httpStatus: 500, percentage: {value: 1}}}}]"
+            ),
+            ["http[0].fault: error"]
+        );
+    }
+
+    #[test]
+    fn retries_say_what_they_need() {
+        let with = |retries: &str| {
+            findings(&format!("[{{route: [{{destination: {{host: a}}}}], retries: {retries}}}]"))
+        };
+        assert_eq!(with("{attempts: -1}"), ["http[0].retries.attempts: error"]);
+        assert_eq!(with("{attempts: 0, perTryTimeout: 2s}"), ["http[0].retries.perTryTimeout: error"]);
+        assert_eq!(with("{}"), ["http[0].retries: warning"]);
+        assert_eq!(with("{attempts: 2, retryOn: '5xx, reset'}"), ["http[0].retries.retryOn: error"]);
+        assert!(with("{attempts: 2, retryOn: '5xx,503'}").is_empty());
+        assert!(with("{attempts: 0}").is_empty());
+    }
+
+    #[test]
+    fn faults_without_percentage_do_nothing() {
+        let with =
+            |fault: &str| findings(&format!("[{{route: [{{destination: {{host: a}}}}], fault: {fault}}}]"));
+        assert_eq!(with("{abort: {httpStatus: 500}}"), ["http[0].fault.abort: warning"]);
+        assert_eq!(with("{delay: {fixedDelay: 5s}}"), ["http[0].fault.delay: warning"]);
+        assert_eq!(
+            with("{delay: {fixedDelay: 5s, percentage: {value: 101}}}"),
+            ["http[0].fault.delay.percentage.value: error"]
+        );
+    }
+
+    #[test]
+    fn unknown_claims_and_delegates_are_told_not_simulated() {
+        let spec: VirtualService =
+            serde_yaml::from_str("{hosts: [a], http: [{delegate: {name: d}}], tcp: [{route: []}]}").unwrap();
+        let paths: Vec<String> = not_modelled(&spec).into_iter().map(|entry| entry.path).collect();
+        assert_eq!(paths, ["spec.tcp[0]", "spec.http[0].delegate"]);
+        assert!(validate(&spec).iter().any(|finding| finding.severity == Severity::Error));
+    }
+}

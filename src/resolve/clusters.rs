@@ -1,0 +1,230 @@
+//! Clusters: one (service, port, subset) with one policy each. They are kept by value, so that a cluster that a change
+//! of the configuration does not touch keeps its id, and with it its pools and detectors.
+
+use std::collections::BTreeMap;
+
+use super::cluster_specs::{balancer, breakers, connection, encrypts, outlier};
+use super::defaults::{self, Version};
+use super::note::Notes;
+use super::object::Object;
+use super::policies::{self, Effective, Policies};
+use super::services::{Caller, Inventory, KnownService};
+use crate::config::istio::DestinationRule;
+use crate::config::istio::destination_rule::Subset;
+use crate::config::istio::values::Labels;
+use crate::kernel::Table;
+use crate::mesh::model::{Cluster, Host};
+use crate::mesh::policy_spec::{BalancerSpec, Protocol};
+use crate::mesh::{ClusterId, ServiceId};
+
+/// Makes clusters and remembers which rules shaped them.
+#[derive(Debug)]
+pub struct Clusters<'a> {
+    pub inventory: &'a Inventory,
+    pub version: Version,
+    pub table: Table<ClusterId, Cluster>,
+    by_name: BTreeMap<String, Vec<ClusterId>>,
+    /// Titles of the DestinationRules that had a say in a cluster, and the subset of theirs that it is.
+    pub shaped_by: BTreeMap<ClusterId, Vec<(String, String)>>,
+}
+
+/// Why a cluster does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The service has no such port.
+    Port,
+    /// No rule that this caller sees defines the subset; these are defined.
+    Subset(Vec<String>),
+}
+
+impl<'a> Clusters<'a> {
+    pub fn new(inventory: &'a Inventory, version: Version) -> Clusters<'a> {
+        let (table, by_name, shaped_by) = (Table::new(), BTreeMap::new(), BTreeMap::new());
+        Clusters { inventory, version, table, by_name, shaped_by }
+    }
+
+    /// The cluster as a sidecar or gateway sees it. `subset` is empty for the base cluster.
+    pub fn managed(
+        &mut self,
+        rules: &[Object<DestinationRule>],
+        caller: &Caller,
+        target: (ServiceId, u16, &str),
+        notes: &mut Notes<'_>,
+    ) -> Result<ClusterId, Missing> {
+        let (service_id, port, subset_name) = target;
+        let service = &self.inventory.services[service_id];
+        let known_port = service.port(port).ok_or(Missing::Port)?;
+        let policies = policies::find(rules, service, caller);
+        let mut subset = None;
+        if !subset_name.is_empty() {
+            let Some(found) = policies.subset(subset_name) else {
+                let names = policies.subset_names().into_iter().map(str::to_owned).collect();
+                return Err(Missing::Subset(names));
+            };
+            subset = Some(found);
+        }
+        let effective = policies.effective(subset.map(|(_, _, subset)| subset), port);
+        let no_labels = Labels::new();
+        let labels = subset.map_or(&no_labels, |(_, _, subset)| &subset.labels);
+        let hosts = self.hosts(service_id, labels, encrypts(&effective, service.is_external()));
+        let cluster = Cluster {
+            name: cluster_name(service, port, subset_name),
+            service: service_id,
+            port,
+            subset: subset_name.to_owned(),
+            connection: connection(&effective, known_port.protocol),
+            breakers: breakers(&effective),
+            balancer: balancer(&effective, self.version),
+            outlier: effective.blocks.outlier_detection.map(outlier),
+            hosts,
+        };
+        self.tell(&cluster, &policies, subset, &effective, notes);
+        let id = self.intern(cluster);
+        let shaped = self.shaped_by.entry(id).or_default();
+        let policy_of = policies.top().map(|(rule, _)| (rule.title(), String::new()));
+        let subset_of = subset.map(|(rule, _, _)| (rule.title(), subset_name.to_owned()));
+        for entry in policy_of.into_iter().chain(subset_of) {
+            if !shaped.contains(&entry) {
+                shaped.push(entry);
+            }
+        }
+        Ok(id)
+    }
+
+    /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.
+    /// Source: design D9.2.
+    pub fn bare(&mut self, service_id: ServiceId, port: u16) -> Result<ClusterId, Missing> {
+        let service = &self.inventory.services[service_id];
+        let known_port = service.port(port).ok_or(Missing::Port)?;
+        let none = Effective::default();
+        let cluster = Cluster {
+            name: cluster_name(service, port, ""),
+            service: service_id,
+            port,
+            subset: String::new(),
+            connection: connection(&none, known_port.protocol),
+            breakers: breakers(&none),
+            balancer: BalancerSpec {
+                name: "RANDOM",
+                choice_count: defaults::CHOICE_COUNT,
+                slow_start: None,
+                panic_threshold_percent: 0,
+            },
+            outlier: None,
+            hosts: self.hosts(service_id, &Labels::new(), (false, false)),
+        };
+        Ok(self.intern(cluster))
+    }
+
+    fn hosts(&self, service: ServiceId, labels: &Labels, encrypts: (bool, bool)) -> Vec<Host> {
+        let host = |pod| {
+            let tls = if self.inventory.has_sidecar(pod) { encrypts.0 } else { encrypts.1 };
+            Host { pod, weight: self.inventory.weights.get(&pod).copied().unwrap_or(1), tls }
+        };
+        self.inventory.endpoints(service, labels).into_iter().map(host).collect()
+    }
+
+    fn intern(&mut self, cluster: Cluster) -> ClusterId {
+        let same_name = self.by_name.entry(cluster.name.clone()).or_default();
+        if let Some(id) = same_name.iter().find(|id| self.table[**id] == cluster) {
+            return *id;
+        }
+        let id = self.table.push(cluster);
+        same_name.push(id);
+        id
+    }
+
+    /// What a careful reader would want to hear about this cluster.
+    fn tell(
+        &self,
+        cluster: &Cluster,
+        policies: &Policies<'_>,
+        subset: Option<(&Object<DestinationRule>, usize, &Subset)>,
+        effective: &Effective<'_>,
+        notes: &mut Notes<'_>,
+    ) {
+        if let Some((rule, index, _)) = subset
+            && cluster.hosts.is_empty()
+        {
+            notes.report(no_pods(rule, index, cluster, notes));
+        }
+        let Some((rule, path)) = outlier_origin(policies, subset, cluster.port) else { return };
+        let span = rule.span(notes, &path);
+        if let Some(outlier) = &cluster.outlier {
+            let (hosts, percent) = (cluster.hosts.len(), outlier.max_ejection_percent);
+            if hosts > 0 && percent as usize * hosts < 100 {
+                notes.without_effect(
+                    &format!("{} outlierDetection", rule.title()),
+                    span,
+                    format!(
+                        "{} has {hosts} hosts, and maxEjectionPercent {percent} lets none of them be ejected: one of \
+                         {hosts} is already {:.0} %",
+                        cluster.name,
+                        100.0 / hosts as f64
+                    ),
+                );
+            }
+            if self.spans_zones(cluster) && !locality_is_off(effective) {
+                notes.not_modelled(
+                    &rule.title(),
+                    span,
+                    "locality failover, which outlierDetection turns on for a service in several zones: all zones are \
+                     treated alike",
+                );
+            }
+        }
+    }
+
+    fn spans_zones(&self, cluster: &Cluster) -> bool {
+        let zone = |host: &Host| self.inventory.pods[host.pod].zone;
+        cluster.hosts.iter().any(|host| zone(host) != zone(&cluster.hosts[0]))
+    }
+}
+
+fn locality_is_off(effective: &Effective<'_>) -> bool {
+    let setting = effective.blocks.load_balancer.and_then(|lb| lb.locality_lb_setting.as_ref());
+    setting.is_some_and(|setting| setting.enabled == Some(false))
+}
+
+/// `outbound|9080|v2|reviews.default.svc.cluster.local`. Source: semantics S0.3.
+pub fn cluster_name(service: &KnownService, port: u16, subset: &str) -> String {
+    format!("outbound|{port}|{subset}|{}", service.host)
+}
+
+fn no_pods(
+    rule: &Object<DestinationRule>,
+    index: usize,
+    cluster: &Cluster,
+    notes: &Notes<'_>,
+) -> crate::config::diagnostic::Diagnostic {
+    crate::config::diagnostic::Diagnostic::warning(
+        "IST0173",
+        format!("no pod of the service has the labels of subset `{}`", cluster.subset),
+    )
+    .at(rule.span(notes, &format!("spec.subsets[{index}].labels")))
+    .label("requests that are routed here get 503 UH")
+    .help("compare them with the labels of the Deployment's pod template, or of the scenario's workload")
+}
+
+/// The rule and path of the `outlierDetection` that holds for a cluster.
+fn outlier_origin<'a>(
+    policies: &Policies<'a>,
+    subset: Option<(&'a Object<DestinationRule>, usize, &'a Subset)>,
+    port: u16,
+) -> Option<(&'a Object<DestinationRule>, String)> {
+    if let Some((rule, index, subset)) = subset
+        && let Some(policy) = &subset.traffic_policy
+        && policy
+            .port_level(port)
+            .map_or(policy.outlier_detection.is_some(), |p| p.outlier_detection.is_some())
+    {
+        return Some((rule, format!("spec.subsets[{index}].trafficPolicy.outlierDetection")));
+    }
+    let (rule, _) = policies.top()?;
+    Some((rule, "spec.trafficPolicy.outlierDetection".to_owned()))
+}
+
+/// Whether HTTP rules apply to a port.
+pub fn is_http(protocol: Protocol) -> bool {
+    protocol != Protocol::Tcp
+}

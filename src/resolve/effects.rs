@@ -1,0 +1,259 @@
+//! Which objects the scenario's traffic meets, and why the others have no effect. Source: design D3.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::clusters::Clusters;
+use super::gateways::{self, served_together};
+use super::hosts::{choose, full_name, takes};
+use super::note::Notes;
+use super::object::Object;
+use super::precedence::full_hosts;
+use super::proxies::View;
+use super::routes::names_gateway;
+use super::states::Snapshot;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::istio::{DestinationRule, VirtualService};
+use crate::mesh::ClusterId;
+use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
+
+/// A host and port that the callers of a view address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Called {
+    /// As sent.
+    pub host: String,
+    /// In full, where a service has it.
+    pub service_host: Option<String>,
+    pub port: u16,
+}
+
+/// What the callers of one view address, and the table that they have in one state.
+pub struct Seen<'a> {
+    pub view: &'a View,
+    pub called: &'a BTreeSet<Called>,
+    pub table: &'a RouteTable,
+}
+
+/// What traffic meets, over all states.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Titles of objects.
+    objects: BTreeSet<String>,
+    /// Titles of DestinationRules and their subsets that routes name.
+    subsets: BTreeSet<(String, String)>,
+    /// Which VirtualServices rule each service host or host.
+    rulers: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Effects {
+    /// Notes what one view meets in one state.
+    pub fn meet(
+        &mut self,
+        seen: &Seen<'_>,
+        snapshot: &Snapshot,
+        clusters: &Clusters<'_>,
+        notes: &mut Notes<'_>,
+    ) {
+        if let View::Gateway(name, _) = seen.view
+            && let Some(object) = gateways::find(&snapshot.gateways, name, &clusters.inventory.namespace)
+        {
+            self.objects.extend(served_together(&snapshot.gateways, object).into_iter().map(Object::title));
+        }
+        for called in seen.called {
+            self.tell_delegates(seen.view, called, snapshot, notes);
+            let Some(virtual_host) = find(seen.table, called) else { continue };
+            for route in &virtual_host.routes {
+                if let Some(rule) = &route.rule {
+                    self.objects.insert(rule.object.clone());
+                    let host = called.service_host.clone().unwrap_or_else(|| called.host.clone());
+                    self.rulers.entry(host).or_default().insert(rule.object.clone());
+                }
+                for cluster in clusters_of(route) {
+                    for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
+                        self.objects.insert(title.clone());
+                        self.subsets.insert((title.clone(), subset.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delegation is not simulated, and where it rules a call, nothing else would be right.
+    fn tell_delegates(&self, view: &View, called: &Called, snapshot: &Snapshot, notes: &mut Notes<'_>) {
+        for object in &snapshot.virtual_services {
+            let Some(index) = object.spec.http.iter().position(|rule| rule.delegate.is_some()) else {
+                continue;
+            };
+            if binds(object, view, snapshot) && names(object, called) {
+                notes.report(
+                    Diagnostic::error("MS4002", "delegation to another VirtualService is not simulated")
+                        .at(object.span(notes, &format!("spec.http[{index}].delegate")))
+                        .label(format!("requests to `{}` are routed by it", called.host))
+                        .help("write the delegate's rules here"),
+                );
+            }
+        }
+    }
+
+    /// Tells all objects that no traffic met.
+    pub fn tell(
+        &self,
+        snapshots: &[Snapshot],
+        seen: &[(View, BTreeSet<Called>)],
+        clusters: &Clusters<'_>,
+        notes: &mut Notes<'_>,
+    ) {
+        for snapshot in snapshots {
+            for object in
+                snapshot.virtual_services.iter().filter(|object| !self.objects.contains(&object.title()))
+            {
+                let why = self.why_no_rule(object, snapshot, seen);
+                notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
+            }
+            for object in &snapshot.destination_rules {
+                self.tell_rule(object, clusters, notes);
+            }
+            for object in snapshot.gateways.iter().filter(|object| !self.objects.contains(&object.title())) {
+                let why = "no client of the scenario stands at this gateway";
+                notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
+            }
+        }
+    }
+
+    fn why_no_rule(
+        &self,
+        object: &Object<VirtualService>,
+        snapshot: &Snapshot,
+        seen: &[(View, BTreeSet<Called>)],
+    ) -> String {
+        if object.spec.is_delegate() {
+            return "it is a delegate, and delegation is not simulated".to_owned();
+        }
+        if object.spec.http.is_empty() {
+            return "it has no http rules, and only HTTP is simulated".to_owned();
+        }
+        let hosts = object.spec.hosts.join(", ");
+        let bound: Vec<&(View, BTreeSet<Called>)> =
+            seen.iter().filter(|(view, _)| binds(object, view, snapshot)).collect();
+        if bound.is_empty() {
+            let inside = seen.iter().any(|(view, called)| {
+                matches!(view, View::Sidecar(_)) && called.iter().any(|called| names(object, called))
+            });
+            return match (object.spec.binds_mesh(), inside) {
+                (true, _) => "no client or workload of the scenario makes calls through a sidecar".to_owned(),
+                (false, true) => format!(
+                    "it is bound to {} alone, so calls inside the mesh to {hosts} do not follow it; add `mesh` to its \
+                     gateways",
+                    object.spec.gateways.join(", ")
+                ),
+                (false, false) => {
+                    format!("it is bound to {}, where no client stands", object.spec.gateways.join(", "))
+                }
+            };
+        }
+        let called =
+            |(_, called): &&(View, BTreeSet<Called>)| called.iter().any(|called| names(object, called));
+        if !bound.iter().any(called) {
+            return format!("nobody in the scenario calls {hosts} where it is bound");
+        }
+        let rulers: BTreeSet<&str> = self
+            .rulers
+            .iter()
+            .filter(|(host, _)| full_hosts(object).iter().any(|own| own == *host || takes(own, host)))
+            .flat_map(|(_, rulers)| rulers.iter().map(String::as_str))
+            .collect();
+        match rulers.iter().next() {
+            Some(ruler) => format!(
+                "calls to {hosts} follow {ruler}, which comes before it: sidecars do not merge rules for one host"
+            ),
+            None => "none of its rules is meant for these callers (sourceLabels, sourceNamespace, port, gateways, exportTo)"
+                .to_owned(),
+        }
+    }
+
+    fn tell_rule(&self, object: &Object<DestinationRule>, clusters: &Clusters<'_>, notes: &mut Notes<'_>) {
+        let title = object.title();
+        let named = |index: usize| {
+            let name = object.spec.subsets[index].name.clone().unwrap_or_default();
+            self.subsets.contains(&(title.clone(), name))
+        };
+        if !self.objects.contains(&title) {
+            let written = object.spec.host.as_deref().unwrap_or("");
+            let host = full_name(written, &object.namespace);
+            let known = clusters.inventory.by_host.keys().any(|known| *known == host || takes(&host, known));
+            let why = if !known {
+                format!("no service has the host `{written}`")
+            } else if object.spec.traffic_policy.is_none() && !object.spec.subsets.is_empty() {
+                "it defines subsets alone, and no route that traffic takes names one of them".to_owned()
+            } else if object.spec.traffic_policy.is_none() {
+                "it defines neither a policy nor subsets".to_owned()
+            } else {
+                format!(
+                    "nobody in the scenario calls `{written}`, or another rule comes first for those who do"
+                )
+            };
+            notes.without_effect(&title, object.span(notes, "metadata.name"), why);
+            return;
+        }
+        for (index, subset) in object.spec.subsets.iter().enumerate() {
+            if subset.traffic_policy.is_some() && !named(index) {
+                let name = subset.name.as_deref().unwrap_or("");
+                notes.without_effect(
+                    &format!("{title} subset {name}"),
+                    object.span(notes, &format!("spec.subsets[{index}].trafficPolicy")),
+                    "its policy holds only for routes that name the subset, and none does",
+                );
+            }
+        }
+    }
+}
+
+/// The virtual host that takes a call.
+fn find<'a>(table: &'a RouteTable, called: &Called) -> Option<&'a VirtualHost> {
+    let hosts = table.listeners.get(&called.port)?;
+    choose(hosts.iter().map(|host| host.domains.as_slice()), &called.host).map(|index| &hosts[index])
+}
+
+/// The routes by which a call may go.
+pub fn routes_of<'a>(table: &'a RouteTable, host: &str, port: u16) -> Option<&'a [Route]> {
+    let called = Called { host: host.to_owned(), service_host: None, port };
+    find(table, &called).map(|host| host.routes.as_slice())
+}
+
+/// All clusters that a route can send to, copies included.
+pub fn clusters_of(route: &Route) -> Vec<ClusterId> {
+    let mirrors = route.mirrors.iter().filter_map(|mirror| mirror.cluster);
+    match &route.action {
+        Action::Forward(destinations) => {
+            destinations.iter().filter_map(|d| d.cluster).chain(mirrors).collect()
+        }
+        Action::Respond(_) => Vec::new(),
+    }
+}
+
+/// Whether a VirtualService is bound where the callers of a view are.
+fn binds(object: &Object<VirtualService>, view: &View, snapshot: &Snapshot) -> bool {
+    match view {
+        View::Sidecar(_) => object.spec.binds_mesh(),
+        View::Bare(_) => false,
+        View::Gateway(name, caller) => {
+            let Some(gateway) = gateways::find(&snapshot.gateways, name, &caller.namespace)
+                .or_else(|| snapshot.gateways.iter().find(|gateway| gateway.name == *name))
+            else {
+                return false;
+            };
+            let served = served_together(&snapshot.gateways, gateway);
+            served.iter().any(|gateway| {
+                let reference = gateways::reference(gateway);
+                object.spec.gateways.iter().any(|w| names_gateway(w, &object.namespace, Some(&reference)))
+            })
+        }
+    }
+}
+
+/// Whether its hosts take a call.
+fn names(object: &Object<VirtualService>, called: &Called) -> bool {
+    let host = called.service_host.as_deref().unwrap_or(&called.host);
+    full_hosts(object).iter().any(|own| {
+        *own == called.host || own == host || takes(own, host) || (own == "*") || takes(own, &called.host)
+    })
+}

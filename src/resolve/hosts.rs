@@ -1,0 +1,137 @@
+//! Names of hosts: from short ones to full ones, by which names a client knows a service, and which pattern takes
+//! which host. Source: semantics S2.1, S2.2.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+/// What ends every Kubernetes host.
+pub const CLUSTER_DOMAIN: &str = "svc.cluster.local";
+
+/// A host without any dot belongs to the namespace of the object that names it; all else is taken literally, so
+/// `reviews.prod` means no Kubernetes service. Lower case. Source: semantics S2.2.
+pub fn full_name(host: &str, namespace: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    if host == "*" || host.contains('.') || host.parse::<IpAddr>().is_ok() {
+        host.trim_end_matches('.').to_owned()
+    } else {
+        format!("{host}.{namespace}.{CLUSTER_DOMAIN}")
+    }
+}
+
+/// `reviews` in `prod` for `reviews.prod` and `reviews.prod.svc`: what people mean by a dotted short name.
+pub fn meant_service(host: &str) -> Option<String> {
+    let parts: Vec<&str> = host.split('.').collect();
+    match parts.as_slice() {
+        [name, namespace] | [name, namespace, "svc"] => Some(format!("{name}.{namespace}.{CLUSTER_DOMAIN}")),
+        _ => None,
+    }
+}
+
+/// Whether a pattern (`*`, `*.suffix`, or an exact name) takes a host. A wildcard takes at least one character.
+pub fn takes(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix('*') {
+        Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+        None => pattern == host,
+    }
+}
+
+/// What two patterns have in common: the narrower of them, if one takes the other.
+pub fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
+    if one == other || covers(one, other) {
+        Some(other)
+    } else if covers(other, one) {
+        Some(one)
+    } else {
+        None
+    }
+}
+
+fn covers(wide: &str, narrow: &str) -> bool {
+    match (wide.strip_prefix('*'), narrow.strip_prefix('*')) {
+        (Some(suffix), Some(inner)) => inner.ends_with(suffix),
+        (Some(_), None) => takes(wide, narrow),
+        (None, _) => false,
+    }
+}
+
+/// The more specific pattern first: exact names, then the longest wildcard, then by name. Source: semantics S2.2, S4.1.
+pub fn by_specificity(one: &str, other: &str) -> Ordering {
+    let rank = |pattern: &str| (pattern.starts_with('*'), usize::MAX - pattern.len());
+    rank(one).cmp(&rank(other)).then_with(|| one.cmp(other))
+}
+
+/// The names by which a client in `client_namespace` may call a Kubernetes service. Source: semantics S2.2.
+pub fn kubernetes_domains(name: &str, namespace: &str, client_namespace: &str) -> Vec<String> {
+    let host = format!("{name}.{namespace}.{CLUSTER_DOMAIN}");
+    let mut domains = vec![host];
+    if namespace == client_namespace {
+        domains.push(name.to_owned());
+    }
+    domains.push(format!("{name}.{namespace}"));
+    domains.push(format!("{name}.{namespace}.svc"));
+    domains
+}
+
+/// Which of several lists of domains takes a host: exact names, then the longest suffix wildcard, then the longest
+/// prefix wildcard, then `*`. Source: semantics S2.1.
+pub fn choose<'a>(lists: impl Iterator<Item = &'a [String]>, host: &str) -> Option<usize> {
+    let rank = |domain: &str| -> Option<(u8, usize)> {
+        if domain == host {
+            Some((0, 0))
+        } else if domain == "*" {
+            Some((3, 0))
+        } else if domain.starts_with('*') {
+            takes(domain, host).then_some((1, usize::MAX - domain.len()))
+        } else {
+            let prefix = domain.strip_suffix('*')?;
+            (host.len() > prefix.len() && host.starts_with(prefix)).then_some((2, usize::MAX - domain.len()))
+        }
+    };
+    let ranked = lists.enumerate().flat_map(|(index, domains)| {
+        domains.iter().filter_map(move |domain| rank(domain).map(|rank| (rank, index)))
+    });
+    ranked.min().map(|(_, index)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_without_a_dot_are_expanded() {
+        assert_eq!(full_name("Reviews", "prod"), "reviews.prod.svc.cluster.local");
+        assert_eq!(full_name("reviews.prod", "x"), "reviews.prod");
+        assert_eq!(full_name("*", "x"), "*");
+        assert_eq!(meant_service("reviews.prod").as_deref(), Some("reviews.prod.svc.cluster.local"));
+        assert_eq!(meant_service("www.example.com"), None);
+    }
+
+    #[test]
+    fn patterns_meet_in_the_narrower_one() {
+        assert_eq!(common("*", "a.com"), Some("a.com"));
+        assert_eq!(common("*.com", "*.a.com"), Some("*.a.com"));
+        assert_eq!(common("b.com", "*.com"), Some("b.com"));
+        assert_eq!(common("a.com", "b.com"), None);
+        assert!(!takes("*.foo.com", "foo.com"));
+    }
+
+    #[test]
+    fn exact_names_beat_longer_wildcards() {
+        let lists = [
+            vec!["*".to_owned()],
+            vec!["*.b.com".to_owned()],
+            vec!["*.com".to_owned(), "x.b.com".to_owned()],
+        ];
+        let find = |host: &str| choose(lists.iter().map(Vec::as_slice), host);
+        assert_eq!(find("x.b.com"), Some(2));
+        assert_eq!(find("y.b.com"), Some(1));
+        assert_eq!(find("y.com"), Some(2));
+        assert_eq!(find("y.org"), Some(0));
+    }
+
+    #[test]
+    fn a_client_elsewhere_needs_the_namespace() {
+        assert!(kubernetes_domains("a", "n", "n").contains(&"a".to_owned()));
+        assert!(!kubernetes_domains("a", "n", "m").contains(&"a".to_owned()));
+    }
+}

@@ -1,0 +1,458 @@
+//! Who serves: services, workloads and pods, out of the manifests and the scenario together. The scenario's values beat
+//! the manifests'. Everything is ordered by name, so that the order of files changes nothing.
+//! Source: design D4, D9.2, D9.5, D9.15; semantics S4.8.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::defaults::PORT;
+use super::hosts::{full_name, kubernetes_domains, meant_service};
+use super::note::Notes;
+use super::object::{Object, selects};
+use super::scenario_calls::ScenarioCall;
+use super::services::{Inventory, KnownPort, KnownService, KnownWorkload, Origin, port_protocol};
+use super::states::Backends;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::istio::kubernetes::{IntOrName, PodController, Service};
+use crate::config::istio::values::Labels;
+use crate::config::istio::{ServiceEntry, values};
+use crate::config::read::Located;
+use crate::config::scenario::{self as written, Scenario};
+use crate::kernel::Table;
+use crate::mesh::policy_spec::Protocol;
+use crate::mesh::{Pod, ServiceId, WorkloadId, Zone, ZoneId};
+
+/// The zone of pods where nobody names zones.
+const ZONE: &str = "default";
+
+/// A workload on its way.
+#[derive(Default)]
+struct Draft<'a> {
+    labels: Labels,
+    replicas: u32,
+    sidecar: Option<bool>,
+    controller: Option<&'a Object<PodController>>,
+    scenario: Option<&'a written::Workload>,
+    /// Endpoints of a ServiceEntry: their addresses and weights.
+    endpoints: Vec<(String, u32)>,
+    /// Hosts that it backs by name.
+    backs: BTreeSet<String>,
+    zones: Vec<String>,
+}
+
+type Drafts<'a> = BTreeMap<(String, String), Draft<'a>>;
+
+pub fn build(
+    backends: &Backends,
+    scenario: &Scenario,
+    calls: &[ScenarioCall],
+    notes: &mut Notes<'_>,
+) -> Inventory {
+    let home = scenario.namespace().to_owned();
+    let mut services: BTreeMap<String, KnownService> = BTreeMap::new();
+    for service in &backends.services {
+        let known = kubernetes_service(service, notes);
+        services.entry(known.host.clone()).or_insert(known);
+    }
+    for entry in &backends.entries {
+        for known in entry_services(entry, notes) {
+            services.entry(known.host.clone()).or_insert(known);
+        }
+    }
+    let mut drafts = controllers(backends);
+    overlay(&mut drafts, scenario, &home);
+    named_services(&mut drafts, &mut services, calls, notes);
+    entry_endpoints(&mut drafts, &services, backends);
+    let mut inventory = Inventory { namespace: home, ..Inventory::default() };
+    for (host, service) in services {
+        let id = inventory.services.push(service);
+        inventory.by_host.insert(host, id);
+    }
+    pods(&mut inventory, drafts, backends, scenario, notes);
+    inventory
+}
+
+fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownService {
+    let port = |port: &crate::config::istio::kubernetes::ServicePort| {
+        let protocol = if port.protocol.as_deref() == Some("UDP") {
+            Protocol::Tcp
+        } else {
+            port_protocol(port.app_protocol.as_deref(), port.name.as_deref())
+        };
+        let number = u16::try_from(port.port?.0).ok()?;
+        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol })
+    };
+    let host = full_name(&object.name, &object.namespace);
+    let exports = object.annotations.get("networking.istio.io/exportTo").map(String::as_str).unwrap_or("");
+    KnownService {
+        name: object.name.clone(),
+        namespace: object.namespace.clone(),
+        host,
+        ports: object.spec.ports.iter().filter_map(port).collect(),
+        selector: object.spec.selector.clone(),
+        export_to: exports.split(',').map(str::trim).filter(|to| !to.is_empty()).map(str::to_owned).collect(),
+        origin: Origin::Kubernetes,
+        object: Some((object.title(), object.span(notes, "kind"))),
+    }
+}
+
+/// A ServiceEntry is as many services as it has hosts.
+fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<KnownService> {
+    let spec = &object.spec;
+    let port = |port: &crate::config::istio::service_entry::EntryPort| {
+        let word =
+            port.protocol.as_deref().or_else(|| port.name.as_deref()?.split('-').next()).unwrap_or("tcp");
+        // What is not known is TCP here, unlike in a Service. Source: fields, ServiceEntry.
+        let protocol = match word.to_ascii_uppercase().as_str() {
+            "HTTP" | "GRPC-WEB" => Protocol::Http1,
+            "HTTP2" | "GRPC" => Protocol::Http2,
+            _ => Protocol::Tcp,
+        };
+        let number = u16::try_from(port.number?.0).ok()?;
+        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol })
+    };
+    let ports: Vec<KnownPort> = spec.ports.iter().filter_map(port).collect();
+    let external = spec.location.as_deref() != Some("MESH_INTERNAL");
+    let service = |host: &String| KnownService {
+        name: host.to_ascii_lowercase(),
+        namespace: object.namespace.clone(),
+        host: host.to_ascii_lowercase(),
+        ports: ports.clone(),
+        selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()).unwrap_or_default(),
+        export_to: spec.export_to.clone(),
+        origin: Origin::Entry { external },
+        object: Some((object.title(), object.span(notes, "kind"))),
+    };
+    spec.hosts.iter().map(service).collect()
+}
+
+fn controllers(backends: &Backends) -> Drafts<'_> {
+    let mut drafts = Drafts::new();
+    for object in &backends.controllers {
+        drafts.entry((object.namespace.clone(), object.name.clone())).or_insert_with(|| Draft {
+            labels: object.spec.pod_labels(),
+            replicas: object.spec.replicas.and_then(|count| u32::try_from(count.0).ok()).unwrap_or(1),
+            sidecar: object.spec.wants_sidecar(),
+            controller: Some(object),
+            ..Draft::default()
+        });
+    }
+    drafts
+}
+
+/// Lays the scenario's workloads over the Deployments of their names, and adds those that no manifest declares.
+fn overlay<'a>(drafts: &mut Drafts<'a>, scenario: &'a Scenario, home: &str) {
+    for (name, workload) in scenario.workloads.iter().flat_map(|entries| entries.iter()) {
+        let key = draft_key(drafts, &name.value, workload, home);
+        let draft = drafts.entry(key).or_insert_with(|| Draft { replicas: 1, ..Draft::default() });
+        draft.scenario = Some(workload);
+        for (key, value) in workload.labels.iter().flat_map(|labels| labels.iter()) {
+            draft.labels.insert(key.value.clone(), value.value.clone());
+        }
+        if let Some(replicas) = &workload.replicas {
+            draft.replicas = replicas.value.get();
+        }
+        if let Some(sidecar) = &workload.sidecar {
+            draft.sidecar = Some(sidecar.value);
+        }
+        draft.zones = strings(workload.zones.as_ref().map(|zones| zones.0.as_slice()));
+    }
+}
+
+/// `(namespace, name)`: the Deployment in the namespace written, else in the scenario's, else the only one of that name.
+fn draft_key(drafts: &Drafts<'_>, name: &str, workload: &written::Workload, home: &str) -> (String, String) {
+    if let Some(namespace) = &workload.namespace {
+        return (namespace.value.clone(), name.to_owned());
+    }
+    let at_home = (home.to_owned(), name.to_owned());
+    let mut elsewhere = drafts.keys().filter(|(_, known)| known == name);
+    match (drafts.contains_key(&at_home), elsewhere.next(), elsewhere.next()) {
+        (false, Some(only), None) => only.clone(),
+        _ => at_home,
+    }
+}
+
+fn strings(list: Option<&[Located<String>]>) -> Vec<String> {
+    list.unwrap_or_default().iter().map(|text| text.value.clone()).collect()
+}
+
+/// Services that `service:` names; those that no manifest has are made. Source: design D9.15.
+fn named_services(
+    drafts: &mut Drafts<'_>,
+    services: &mut BTreeMap<String, KnownService>,
+    calls: &[ScenarioCall],
+    notes: &mut Notes<'_>,
+) {
+    for ((namespace, _), draft) in drafts.iter_mut() {
+        let Some(list) = draft.scenario.and_then(|workload| workload.service.as_ref()) else { continue };
+        for text in &list.0 {
+            let (name, port) = match text.value.rsplit_once(':') {
+                Some((name, digits)) => (name, digits.parse::<u16>().ok().filter(|port| *port > 0)),
+                None => (text.value.as_str(), None),
+            };
+            let mut host = full_name(name, namespace);
+            if let Some(meant) = meant_service(&host).filter(|meant| services.contains_key(meant)) {
+                host = meant;
+            }
+            draft.backs.insert(host.clone());
+            match services.get_mut(&host) {
+                None => {
+                    let service = scenario_service(name, &host, namespace, port, calls, notes);
+                    services.insert(host, service);
+                }
+                Some(service) if service.origin == Origin::Scenario => {
+                    if let Some(number) = port.filter(|number| service.port(*number).is_none()) {
+                        service.ports.push(http_port(number));
+                    }
+                }
+                Some(service) => {
+                    if let Some(number) = port.filter(|number| service.port(*number).is_none()) {
+                        let ports: Vec<String> =
+                            service.ports.iter().map(|port| port.number.to_string()).collect();
+                        notes.report(
+                            Diagnostic::error("MS0013", format!("service `{name}` has no port {number}"))
+                                .at(text.span)
+                                .help(format!("its ports are {}", ports.join(", "))),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn http_port(number: u16) -> KnownPort {
+    KnownPort { number, name: "http".into(), protocol: Protocol::Http1 }
+}
+
+fn scenario_service(
+    name: &str,
+    host: &str,
+    namespace: &str,
+    port: Option<u16>,
+    calls: &[ScenarioCall],
+    notes: &mut Notes<'_>,
+) -> KnownService {
+    let external = name.contains('.');
+    let called: BTreeSet<u16> = calls
+        .iter()
+        .filter(|call| call.gateway.is_none())
+        .filter(|call| {
+            call.host == host
+                || (!external && kubernetes_domains(name, namespace, &call.namespace).contains(&call.host))
+        })
+        .map(|call| call.port)
+        .collect();
+    let ports: Vec<u16> = match port {
+        Some(port) => vec![port],
+        None if called.is_empty() => vec![PORT],
+        None => called.into_iter().collect(),
+    };
+    let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+    notes.guess(
+        format!("service {name}"),
+        format!("no manifest declares it: HTTP/1.1 on port {}", list.join(", ")),
+    );
+    KnownService {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        host: host.to_owned(),
+        ports: ports.into_iter().map(http_port).collect(),
+        selector: Labels::new(),
+        export_to: Vec::new(),
+        origin: if external { Origin::Entry { external: true } } else { Origin::Scenario },
+        object: None,
+    }
+}
+
+/// Servers for the endpoints of ServiceEntries that no workload of the scenario stands for: one workload for each set
+/// of labels, without sidecar. Source: design D9.2.
+fn entry_endpoints(drafts: &mut Drafts<'_>, services: &BTreeMap<String, KnownService>, backends: &Backends) {
+    for entry in &backends.entries {
+        if entry.spec.workload_selector.is_some() {
+            continue;
+        }
+        for host in entry.spec.hosts.iter().map(|host| host.to_ascii_lowercase()) {
+            let is_backed = drafts.values().any(|draft| draft.backs.contains(&host));
+            if is_backed
+                || !services.get(&host).is_some_and(|service| matches!(service.origin, Origin::Entry { .. }))
+            {
+                continue;
+            }
+            let mut groups: Vec<(Labels, Vec<(String, u32)>)> = Vec::new();
+            for endpoint in &entry.spec.endpoints {
+                let weight =
+                    endpoint.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(1).max(1);
+                let address = (endpoint_address(endpoint, &services[&host]), weight);
+                match groups.iter_mut().find(|(labels, _)| *labels == endpoint.labels) {
+                    Some((_, list)) => list.push(address),
+                    None => groups.push((endpoint.labels.clone(), vec![address])),
+                }
+            }
+            if groups.is_empty() {
+                groups.push((Labels::new(), Vec::new()));
+            }
+            for (number, (labels, endpoints)) in groups.into_iter().enumerate() {
+                let name = if number == 0 { host.clone() } else { format!("{host}-{}", number + 1) };
+                drafts.entry((entry.namespace.clone(), name)).or_insert_with(|| Draft {
+                    labels,
+                    replicas: u32::try_from(endpoints.len()).unwrap_or(1).max(1),
+                    sidecar: Some(false),
+                    endpoints,
+                    backs: BTreeSet::from([host.clone()]),
+                    ..Draft::default()
+                });
+            }
+        }
+    }
+}
+
+fn endpoint_address(
+    endpoint: &crate::config::istio::service_entry::WorkloadEntry,
+    service: &KnownService,
+) -> String {
+    let first = service.ports.first();
+    let port = first.and_then(|port| endpoint.ports.get(&port.name)).map(|values::Int(number)| *number);
+    let port = port.or(first.map(|port| i64::from(port.number))).unwrap_or(i64::from(PORT));
+    format!("{}:{port}", endpoint.address.as_deref().unwrap_or(&service.host))
+}
+
+/// Deals the pods out to zones and gives them addresses.
+fn pods(
+    inventory: &mut Inventory,
+    drafts: Drafts<'_>,
+    backends: &Backends,
+    scenario: &Scenario,
+    notes: &mut Notes<'_>,
+) {
+    let named = named_zones(scenario);
+    let mut taken = BTreeSet::new();
+    for ((namespace, name), draft) in drafts {
+        let services = backed(inventory, &draft, &namespace);
+        let sidecar = draft.sidecar.unwrap_or_else(|| injects(backends, &namespace));
+        let zones = if draft.zones.is_empty() { &named } else { &draft.zones };
+        let port = target_port(inventory, backends, &draft, &services);
+        let display = inventory.display_name(&name, &namespace);
+        let written =
+            strings(draft.scenario.and_then(|w| w.addresses.as_ref()).map(|list| list.0.as_slice()));
+        check_addresses(&draft, written.len(), notes);
+        let workload = inventory.workloads.push(KnownWorkload {
+            name: name.clone(),
+            namespace: namespace.clone(),
+            labels: draft.labels.clone(),
+            sidecar,
+            services,
+            pods: Vec::new(),
+        });
+        for ordinal in 0..draft.replicas {
+            let index = ordinal as usize;
+            let (given, weight) = match (written.get(index), draft.endpoints.get(index)) {
+                (Some(address), _) => (Some(address.clone()), 1),
+                (None, Some((address, weight))) => (Some(address.clone()), *weight),
+                (None, None) => (None, 1),
+            };
+            let zone = zone(&mut inventory.zones, &zones[index % zones.len()]);
+            let address = given.unwrap_or_else(|| free_address(&display, ordinal, port, &mut taken));
+            let pod_name = format!("{name}-{ordinal}");
+            let pod =
+                inventory.pods.push(Pod { name: pod_name, workload, ordinal, zone, address, proxy: None });
+            inventory.workloads[workload].pods.push(pod);
+            if weight != 1 {
+                inventory.weights.insert(pod, weight);
+            }
+        }
+    }
+}
+
+/// All zones that the scenario names, in order. Pods of which nothing is said are spread over them, as Kubernetes does.
+fn named_zones(scenario: &Scenario) -> Vec<String> {
+    let workloads =
+        scenario.workloads.iter().flat_map(|entries| entries.iter()).map(|(_, w)| w.zones.as_ref());
+    let clients = scenario.clients.iter().flat_map(|entries| entries.iter()).map(|(_, c)| c.zones.as_ref());
+    let all: BTreeSet<String> =
+        workloads.chain(clients).flat_map(|zones| strings(zones.map(|zones| zones.0.as_slice()))).collect();
+    if all.is_empty() { vec![ZONE.to_owned()] } else { all.into_iter().collect() }
+}
+
+/// `region/zone`, or a bare zone of the one region that needs no name. Source: design D9.5.
+pub fn zone(zones: &mut Table<ZoneId, Zone>, text: &str) -> ZoneId {
+    let (region, name) = text.split_once('/').unwrap_or(("", text));
+    let zone = Zone { region: region.to_owned(), name: name.to_owned() };
+    let known = zones.iter().find(|(_, known)| **known == zone).map(|(id, _)| id);
+    known.unwrap_or_else(|| zones.push(zone))
+}
+
+/// The zones that pods without zones of their own are dealt out to.
+pub fn zones_or_all(own: &[String], scenario: &Scenario) -> Vec<String> {
+    if own.is_empty() { named_zones(scenario) } else { own.to_vec() }
+}
+
+fn backed(inventory: &Inventory, draft: &Draft<'_>, namespace: &str) -> Vec<ServiceId> {
+    let backs = |service: &KnownService| {
+        draft.backs.contains(&service.host)
+            || (!service.selector.is_empty()
+                && service.namespace == namespace
+                && selects(&service.selector, &draft.labels))
+    };
+    inventory.services.iter().filter(|(_, service)| backs(service)).map(|(id, _)| id).collect()
+}
+
+/// Namespaces that say nothing are in the mesh: whoever asks for a forecast of a mesh means so.
+fn injects(backends: &Backends, namespace: &str) -> bool {
+    let label = backends.namespaces.get(namespace).and_then(|labels| labels.get("istio-injection"));
+    label.is_none_or(|label| label != "disabled")
+}
+
+/// The port on which the pods listen: the target of their first service's first port.
+fn target_port(inventory: &Inventory, backends: &Backends, draft: &Draft<'_>, services: &[ServiceId]) -> u16 {
+    let Some(service) = services.first().map(|id| &inventory.services[*id]) else { return PORT };
+    let number = service.ports.first().map_or(PORT, |port| port.number);
+    let object =
+        backends.services.iter().find(|o| o.name == service.name && o.namespace == service.namespace);
+    let target =
+        object.and_then(|object| object.spec.ports.first()).and_then(|port| port.target_port.as_ref());
+    match target {
+        Some(IntOrName::Number(target)) => u16::try_from(*target).unwrap_or(number),
+        Some(IntOrName::Name(name)) => {
+            draft.controller.and_then(|c| c.spec.named_port(name)).unwrap_or(number)
+        }
+        None => number,
+    }
+}
+
+fn check_addresses(draft: &Draft<'_>, given: usize, notes: &mut Notes<'_>) {
+    let Some(list) = draft.scenario.and_then(|workload| workload.addresses.as_ref()) else { return };
+    if given != draft.replicas as usize
+        && let Some(first) = list.0.first()
+    {
+        notes.report(
+            Diagnostic::error("MS0013", format!("{given} addresses for {} pods", draft.replicas))
+                .at(first.span)
+                .help("give each pod its address, or leave them all out"),
+        );
+    }
+}
+
+/// An address made of the workload's name, so that other workloads may come and go without moving a hash.
+fn free_address(workload: &str, ordinal: u32, port: u16, taken: &mut BTreeSet<(u64, u32)>) -> String {
+    let last = ordinal % 250 + 1;
+    let mut block = xxh64(workload.as_bytes(), 0).wrapping_add(u64::from(ordinal / 250)) % 65_536;
+    while !taken.insert((block, last)) {
+        block = (block + 1) % 65_536;
+    }
+    format!("10.{}.{}.{last}:{port}", block / 256, block % 256)
+}
+
+/// The workload of a scenario's entry.
+pub fn workload_of(inventory: &Inventory, name: &str, said: &written::Workload) -> Option<WorkloadId> {
+    let named = |namespace: &str| {
+        inventory.workloads.iter().find(|(_, w)| w.name == name && w.namespace == namespace).map(|(id, _)| id)
+    };
+    match &said.namespace {
+        Some(namespace) => named(&namespace.value),
+        None => named(&inventory.namespace).or_else(|| {
+            inventory.workloads.iter().find(|(_, workload)| workload.name == name).map(|(id, _)| id)
+        }),
+    }
+}

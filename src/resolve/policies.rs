@@ -1,0 +1,244 @@
+//! Which DestinationRule holds for a caller, and what it says of one port and subset. Source: semantics S4.1 to S4.4.
+
+use std::collections::BTreeSet;
+
+use super::defaults::ROOT_NAMESPACE;
+use super::hosts::{by_specificity, full_name, takes};
+use super::object::{Object, is_exported, selects};
+use super::services::{Caller, KnownService};
+use crate::config::istio::DestinationRule;
+use crate::config::istio::destination_rule::{Blocks, RetryBudget, Subset, TrafficPolicy};
+
+type Rule = Object<DestinationRule>;
+
+/// The rules that hold together for one service and caller, in the order in which they count. Empty: no rule.
+#[derive(Clone, Debug, Default)]
+pub struct Policies<'a> {
+    rules: Vec<&'a Rule>,
+}
+
+/// What holds for one cluster.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Effective<'a> {
+    pub blocks: Blocks<'a>,
+    pub retry_budget: Option<&'a RetryBudget>,
+}
+
+/// The first of three levels with any match wins: the caller's namespace, the service's, the root namespace.
+/// Inside a level the most specific host wins. Source: semantics S4.1.
+pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> Policies<'a> {
+    let host_of = |rule: &Rule| full_name(rule.spec.host.as_deref().unwrap_or(""), &rule.namespace);
+    let matching = |namespace: &str| -> Vec<&'a Rule> {
+        let takes_service = |rule: &&Rule| {
+            let host = host_of(rule);
+            host == service.host || (host.starts_with('*') && takes(&host, &service.host))
+        };
+        rules.iter().filter(|rule| rule.namespace == namespace).filter(takes_service).collect()
+    };
+    let most_specific = |candidates: Vec<&'a Rule>| -> Vec<&'a Rule> {
+        let Some(best) = candidates.iter().map(|rule| host_of(rule)).min_by(|a, b| by_specificity(a, b))
+        else {
+            return Vec::new();
+        };
+        candidates.into_iter().filter(|rule| host_of(rule) == best).collect()
+    };
+    let seen = |rule: &&Rule| is_exported(&rule.spec.export_to, &rule.namespace, &caller.namespace);
+
+    let at_home = caller.namespace != ROOT_NAMESPACE;
+    let own = matching(&caller.namespace).into_iter().filter(|rule| match &rule.spec.workload_selector {
+        Some(selector) => selects(&selector.match_labels, &caller.labels),
+        None => seen(rule) && (at_home || is_private(rule)),
+    });
+    let level = most_specific(own.collect());
+    if !level.is_empty() {
+        return together(level);
+    }
+    for namespace in [service.namespace.as_str(), ROOT_NAMESPACE] {
+        // Which host is the most specific is settled before it is asked whether it is exported to this caller.
+        let candidates = matching(namespace)
+            .into_iter()
+            .filter(|rule| rule.spec.workload_selector.is_none() && !is_private(rule))
+            .collect();
+        let level: Vec<&Rule> = most_specific(candidates).into_iter().filter(seen).collect();
+        if !level.is_empty() {
+            return together(level);
+        }
+    }
+    Policies::default()
+}
+
+fn is_private(rule: &Rule) -> bool {
+    !rule.spec.export_to.is_empty()
+        && rule.spec.export_to.iter().all(|to| *to == "." || *to == rule.namespace)
+}
+
+/// Rules for one host: those with a selector that fits beat the others; equal export lists are merged, of unequal ones
+/// the newest stands alone. Source: semantics S4.2.
+fn together(mut level: Vec<&Rule>) -> Policies<'_> {
+    if level.iter().any(|rule| rule.spec.workload_selector.is_some()) {
+        level.retain(|rule| rule.spec.workload_selector.is_some());
+    }
+    level.sort_by(|a, b| a.by_age(b));
+    let exports = |rule: &Rule| rule.spec.export_to.iter().cloned().collect::<BTreeSet<String>>();
+    if let Some(newest) = level.last().map(|rule| exports(rule)) {
+        level.retain(|rule| exports(rule) == newest);
+    }
+    Policies { rules: level }
+}
+
+impl<'a> Policies<'a> {
+    #[cfg(test)]
+    pub fn rules(&self) -> &[&'a Rule] {
+        &self.rules
+    }
+
+    /// The first definition of a name counts.
+    pub fn subset(&self, name: &str) -> Option<(&'a Rule, usize, &'a Subset)> {
+        self.rules.iter().find_map(|rule| {
+            let index = rule.spec.subsets.iter().position(|subset| subset.name.as_deref() == Some(name))?;
+            Some((*rule, index, &rule.spec.subsets[index]))
+        })
+    }
+
+    pub fn subset_names(&self) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        for name in
+            self.rules.iter().flat_map(|rule| &rule.spec.subsets).filter_map(|subset| subset.name.as_deref())
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The first rule with a policy provides it; fields are not merged.
+    pub fn top(&self) -> Option<(&'a Rule, &'a TrafficPolicy)> {
+        self.rules.iter().find_map(|rule| rule.spec.traffic_policy.as_ref().map(|policy| (*rule, policy)))
+    }
+
+    /// What holds for one port, and for one subset of it. Source: semantics S4.3, S4.4.
+    pub fn effective(&self, subset: Option<&'a Subset>, port: u16) -> Effective<'a> {
+        let mut effective = Effective::default();
+        if let Some((_, top)) = self.top() {
+            // A port's settings replace all four blocks; what they leave out is default again, not inherited.
+            effective.blocks =
+                top.port_level(port).map_or_else(|| top.blocks(), |settings| settings.blocks());
+            effective.retry_budget = top.retry_budget.as_ref();
+        }
+        let Some(policy) = subset.and_then(|subset| subset.traffic_policy.as_ref()) else { return effective };
+        if let Some(settings) = policy.port_level(port) {
+            effective.blocks = settings.blocks();
+        } else {
+            let (base, over) = (effective.blocks, policy.blocks());
+            effective.blocks = Blocks {
+                load_balancer: over.load_balancer.or(base.load_balancer),
+                connection_pool: over.connection_pool.or(base.connection_pool),
+                outlier_detection: over.outlier_detection.or(base.outlier_detection),
+                tls: over.tls.or(base.tls),
+            };
+        }
+        effective.retry_budget = policy.retry_budget.as_ref().or(effective.retry_budget);
+        effective
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::istio::values::{Int, Labels};
+    use crate::resolve::services::Origin;
+    use crate::resolve::test_support::{objects, text_docs};
+
+    fn service() -> KnownService {
+        KnownService {
+            name: "a".into(),
+            namespace: "shop".into(),
+            host: "a.shop.svc.cluster.local".into(),
+            ports: Vec::new(),
+            selector: Labels::new(),
+            export_to: Vec::new(),
+            origin: Origin::Kubernetes,
+            object: None,
+        }
+    }
+
+    fn rules(yaml: &str) -> Vec<Rule> {
+        let (docs, raw) = text_docs(yaml);
+        objects(&docs, &raw, &crate::resolve::read::DESTINATION_RULES)
+    }
+
+    fn names(yaml: &str, namespace: &str, labels: &[(&str, &str)]) -> Vec<String> {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let caller = Caller { namespace: namespace.into(), labels };
+        find(&rules(yaml), &service(), &caller).rules().iter().map(|rule| rule.name.clone()).collect()
+    }
+
+    fn rule(name: &str, namespace: &str, rest: &str) -> String {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{rest}}}\n"
+        )
+    }
+
+    #[test]
+    fn the_callers_namespace_comes_first() {
+        let host = "host: a.shop.svc.cluster.local";
+        let yaml = rule("theirs", "shop", "host: a")
+            + &rule("mine", "web", host)
+            + &rule("roots", "istio-system", host);
+        assert_eq!(names(&yaml, "web", &[]), ["mine"]);
+        assert_eq!(names(&yaml, "other", &[]), ["theirs"]);
+    }
+
+    #[test]
+    fn a_specific_host_that_is_not_exported_hides_a_wider_one() {
+        let yaml = rule("narrow", "shop", "host: a, exportTo: [web]")
+            + &rule("wide", "shop", "host: '*.shop.svc.cluster.local'")
+            + &rule("root", "istio-system", "host: '*'");
+        assert_eq!(names(&yaml, "web", &[]), ["narrow"]);
+        assert_eq!(names(&yaml, "other", &[]), ["root"]);
+    }
+
+    #[test]
+    fn rules_of_one_host_merge_only_with_equal_exports() {
+        let yaml = rule("b", "shop", "host: a, subsets: [{name: v2}]")
+            + &rule("a", "shop", "host: a, subsets: [{name: v1}]");
+        assert_eq!(names(&yaml, "shop", &[]), ["a", "b"]);
+        let yaml = rule("b", "shop", "host: a, exportTo: ['*']") + &rule("a", "shop", "host: a");
+        assert_eq!(names(&yaml, "shop", &[]), ["b"]);
+    }
+
+    #[test]
+    fn a_selector_that_fits_beats_the_rest() {
+        let yaml = rule("all", "web", "host: a.shop.svc.cluster.local")
+            + &rule(
+                "some",
+                "web",
+                "host: a.shop.svc.cluster.local, workloadSelector: {matchLabels: {app: w}}",
+            );
+        assert_eq!(names(&yaml, "web", &[("app", "w")]), ["some"]);
+        assert_eq!(names(&yaml, "web", &[]), ["all"]);
+    }
+
+    #[test]
+    fn ports_replace_and_subsets_overlay_whole_blocks() {
+        let yaml = rule(
+            "r",
+            "shop",
+            "host: a, trafficPolicy: {outlierDetection: {}, connectionPool: {tcp: {maxConnections: 5}}, \
+             portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]}, \
+             subsets: [{name: v1, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}]",
+        );
+        let rules = rules(&yaml);
+        let policies = find(&rules, &service(), &Caller { namespace: "shop".into(), labels: Labels::new() });
+        let (_, _, v1) = policies.subset("v1").unwrap();
+        let pool = |effective: Effective<'_>| effective.blocks.connection_pool.cloned();
+        assert!(pool(policies.effective(None, 80)).unwrap().tcp.is_some());
+        let overlaid = pool(policies.effective(Some(v1), 80)).unwrap();
+        assert_eq!(overlaid.http.unwrap().max_retries, Some(Int(3)));
+        assert_eq!(overlaid.tcp, None);
+        assert!(policies.effective(Some(v1), 80).blocks.outlier_detection.is_some());
+        assert!(policies.effective(None, 81).blocks.outlier_detection.is_none());
+    }
+}

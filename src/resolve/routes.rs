@@ -1,0 +1,502 @@
+//! From the rules of a VirtualService to routes, as one caller at one listener gets them.
+//! Source: semantics S2.3, S2.4, S2.6, S3, S11, S12.1.
+
+use super::clusters::{Clusters, Missing};
+use super::defaults;
+use super::hosts::{full_name, meant_service};
+use super::note::Notes;
+use super::object::{Object, selects};
+use super::retries;
+use super::services::Caller;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, HttpMatch, HttpRoute};
+use crate::config::istio::virtual_service_rules::is_claim;
+use crate::config::istio::{self, DestinationRule, VirtualService, values};
+use crate::kernel::SimDuration;
+use crate::mesh::ServiceId;
+use crate::mesh::policy_spec::{FaultSpec, Fraction};
+use crate::mesh::routing::{
+    Action, Destination, HeaderOps, Mirror, Rewrite, Route, RouteMatch, ServiceRef, StringMatch,
+};
+
+/// Where requests come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener<'a> {
+    pub caller: &'a Caller,
+    pub port: u16,
+    /// `namespace/name` of the Gateway; `None` for sidecars.
+    pub gateway: Option<&'a str>,
+}
+
+/// What translating needs beside the rule.
+pub struct Translator<'a, 'n, 'd> {
+    pub clusters: &'a mut Clusters<'d>,
+    pub rules: &'a [Object<DestinationRule>],
+    pub notes: &'a mut Notes<'n>,
+}
+
+impl Translator<'_, '_, '_> {
+    /// The routes of one VirtualService, in order; generation stops behind the first that takes everything.
+    /// Empty: it has nothing to say here. Source: semantics S2.3.
+    pub fn routes(&mut self, object: &Object<VirtualService>, listener: &Listener<'_>) -> Vec<Route> {
+        let mut routes = Vec::new();
+        for (index, rule) in object.spec.http.iter().enumerate() {
+            let path = format!("spec.http[{index}]");
+            let conditions: Vec<RouteMatch> = if rule.matches.is_empty() {
+                vec![RouteMatch::default()]
+            } else {
+                let holds = |condition: &&HttpMatch| is_for(condition, object, listener);
+                rule.matches.iter().filter(holds).map(condition).collect()
+            };
+            if conditions.is_empty() {
+                continue;
+            }
+            let Some(route) = self.route(object, rule, &path, listener) else { continue };
+            for condition in conditions {
+                let takes_all = is_catch_all(&condition);
+                routes.push(Route { condition, ..route.clone() });
+                if takes_all {
+                    return routes;
+                }
+            }
+        }
+        routes
+    }
+
+    /// A service's own route, where no VirtualService applies. Source: semantics S2.2.
+    pub fn default_route(&mut self, service: ServiceId, listener: &Listener<'_>) -> Route {
+        let http = self.clusters.inventory.services[service]
+            .port(listener.port)
+            .is_none_or(|port| super::clusters::is_http(port.protocol));
+        let cluster =
+            self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
+        let destination = Destination {
+            weight: 1,
+            cluster: cluster.ok(),
+            service: ServiceRef::Known(service),
+            port: listener.port,
+            subset: String::new(),
+            request_headers: HeaderOps::default(),
+        };
+        let mut route = plain(Action::Forward(vec![destination]));
+        route.retry = if http { retries::translate(None, self.clusters.version) } else { None };
+        route
+    }
+
+    fn route(
+        &mut self,
+        object: &Object<VirtualService>,
+        rule: &HttpRoute,
+        path: &str,
+        listener: &Listener<'_>,
+    ) -> Option<Route> {
+        let action = if let Some(redirect) = &rule.redirect {
+            let code = redirect.redirect_code.and_then(|code| u16::try_from(code.0).ok());
+            Action::Respond(code.unwrap_or(defaults::REDIRECT_CODE))
+        } else if let Some(response) = &rule.direct_response {
+            Action::Respond(u16::try_from(response.status?.0).ok()?)
+        } else if rule.route.is_empty() {
+            // A delegate, which is told as not modelled, or a rule that was refused.
+            return None;
+        } else {
+            Action::Forward(self.destinations(object, rule, path, listener))
+        };
+        let forwards = matches!(action, Action::Forward(_));
+        let mut route = plain(action);
+        route.rule = Some(object.rule(
+            self.notes,
+            path,
+            rule.name.clone().unwrap_or_else(|| path.replace("spec.", "")),
+        ));
+        if forwards {
+            route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
+            route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
+            route.mirrors = self.mirrors(object, rule, path, listener);
+        }
+        route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
+            delay: fault.delay.as_ref().and_then(delay),
+            abort: fault.abort.as_ref().and_then(abort),
+        });
+        route.fault = route.fault.filter(|fault| fault.delay.is_some() || fault.abort.is_some());
+        let request = rule.headers.as_ref().and_then(|headers| headers.request.as_ref());
+        (route.request_headers, route.rewrite.authority) = header_ops(request);
+        if let Some(rewrite) = &rule.rewrite {
+            route.rewrite.uri.clone_from(&rewrite.uri);
+            route.rewrite.uri_regex = rewrite
+                .uri_regex_rewrite
+                .as_ref()
+                .and_then(|regex| Some((regex.pattern.clone()?, regex.rewrite.clone().unwrap_or_default())));
+            if rewrite.authority.is_some() {
+                route.rewrite.authority.clone_from(&rewrite.authority);
+            }
+        }
+        Some(route)
+    }
+
+    fn destinations(
+        &mut self,
+        object: &Object<VirtualService>,
+        rule: &HttpRoute,
+        path: &str,
+        listener: &Listener<'_>,
+    ) -> Vec<Destination> {
+        let mut destinations = Vec::new();
+        for (index, entry) in rule.route.iter().enumerate() {
+            let Some(written) = &entry.destination else { continue };
+            let here = format!("{path}.route[{index}].destination");
+            let target = self.target(object, written, &here, listener);
+            let request = entry.headers.as_ref().and_then(|headers| headers.request.as_ref());
+            destinations.push(Destination {
+                weight: entry.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(0),
+                cluster: target.cluster,
+                service: target.service,
+                port: target.port,
+                subset: target.subset,
+                request_headers: header_ops(request).0,
+            });
+        }
+        destinations
+    }
+
+    fn mirrors(
+        &mut self,
+        object: &Object<VirtualService>,
+        rule: &HttpRoute,
+        path: &str,
+        listener: &Listener<'_>,
+    ) -> Vec<Mirror> {
+        let mut written: Vec<(&values::Destination, String, Fraction)> = Vec::new();
+        if let Some(mirror) = &rule.mirror {
+            let whole = rule.mirror_percent.or(rule.mirror_percent_snake);
+            let share = match (rule.mirror_percentage.as_ref().map(values::Percent::value), whole) {
+                (Some(percent), _) => Fraction::of_percent(percent),
+                (None, Some(percent)) => of_whole_percent(percent.0),
+                (None, None) => Fraction::of_percent(100.0),
+            };
+            written.push((mirror, format!("{path}.mirror"), share));
+        }
+        for (index, mirror) in rule.mirrors.iter().enumerate() {
+            let Some(destination) = &mirror.destination else { continue };
+            let percent = mirror.percentage.as_ref().map_or(100.0, values::Percent::value);
+            let here = format!("{path}.mirrors[{index}].destination");
+            written.push((destination, here, Fraction::of_percent(percent)));
+        }
+        let mut mirrors = Vec::new();
+        for (destination, here, share) in written {
+            if share.numerator == 0 {
+                continue;
+            }
+            let target = self.target(object, destination, &here, listener);
+            mirrors.push(Mirror {
+                share,
+                cluster: target.cluster,
+                service: target.service,
+                port: target.port,
+                subset: target.subset,
+            });
+        }
+        mirrors
+    }
+
+    /// Looks up one destination. A cluster that does not exist is a warning, not an error: 503 NC is what real callers
+    /// get, and seeing it coming is what a forecast is for. Source: semantics S3.4.
+    fn target(
+        &mut self,
+        object: &Object<VirtualService>,
+        written: &values::Destination,
+        path: &str,
+        listener: &Listener<'_>,
+    ) -> Target {
+        let name = written.host.as_deref().unwrap_or("");
+        let host = full_name(name, &object.namespace);
+        let subset = written.subset.clone().unwrap_or_default();
+        let Some(service) = self.clusters.inventory.service(&host) else {
+            let warning = self.unknown_host(object, name, path);
+            self.notes.report(warning);
+            let port = written.port_number().unwrap_or(listener.port);
+            return Target { cluster: None, service: ServiceRef::Unknown(host), port, subset };
+        };
+        let known = &self.clusters.inventory.services[service];
+        let only = (known.ports.len() == 1).then(|| known.ports[0].number);
+        let port = written.port_number().or(only).unwrap_or(listener.port);
+        let found = self.clusters.managed(self.rules, listener.caller, (service, port, &subset), self.notes);
+        if let Err(missing) = &found {
+            let warning = self.missing(object, written, path, (known.ports.len() > 1, port), missing);
+            self.notes.report(warning);
+        }
+        Target { cluster: found.ok(), service: ServiceRef::Known(service), port, subset }
+    }
+
+    fn unknown_host(&self, object: &Object<VirtualService>, name: &str, path: &str) -> Diagnostic {
+        let span = object.span(self.notes, &format!("{path}.host"));
+        let warning = Diagnostic::warning("IST0101", format!("no service has the host `{name}`"))
+            .at(span)
+            .label("requests that are routed here get 503 NC");
+        let inventory = self.clusters.inventory;
+        if let Some(meant) = meant_service(name).filter(|meant| inventory.by_host.contains_key(meant)) {
+            return warning.help(format!("a name with a dot is taken literally; write `{meant}`"));
+        }
+        let names = inventory.services.rows().iter().map(|service| service.name.as_str());
+        match crate::config::path::did_you_mean(name, names) {
+            Some(close) => warning.help(format!("did you mean `{close}`?")),
+            None => warning
+                .help("declare it by a Service, a ServiceEntry, or `service:` of a workload in the scenario"),
+        }
+    }
+
+    fn missing(
+        &self,
+        object: &Object<VirtualService>,
+        written: &values::Destination,
+        path: &str,
+        (several_ports, port): (bool, u16),
+        missing: &Missing,
+    ) -> Diagnostic {
+        let name = written.host.as_deref().unwrap_or("");
+        match missing {
+            Missing::Subset(defined) => {
+                let subset = written.subset.as_deref().unwrap_or("");
+                let help = if defined.is_empty() {
+                    format!("no DestinationRule that this caller sees defines subsets for `{name}`")
+                } else {
+                    format!("its DestinationRule defines: {}", defined.join(", "))
+                };
+                Diagnostic::warning("IST0101", format!("subset `{subset}` of `{name}` is defined nowhere"))
+                    .at(object.span(self.notes, &format!("{path}.subset")))
+                    .label("requests that are routed here get 503 NC")
+                    .help(help)
+            }
+            Missing::Port if several_ports && written.port.is_none() => Diagnostic::warning(
+                "IST0112",
+                format!("`{name}` has several ports, and the destination names none"),
+            )
+            .at(object.span(self.notes, path))
+            .label(format!("the listener's port {port} is taken, which it does not have: 503 NC"))
+            .help("add `port: {number: ...}`"),
+            Missing::Port => Diagnostic::warning("IST0101", format!("`{name}` has no port {port}"))
+                .at(object.span(self.notes, path))
+                .label("requests that are routed here get 503 NC"),
+        }
+    }
+}
+
+struct Target {
+    cluster: Option<crate::mesh::ClusterId>,
+    service: ServiceRef,
+    port: u16,
+    subset: String,
+}
+
+/// A route that takes everything and does nothing beside its action.
+pub fn plain(action: Action) -> Route {
+    Route {
+        rule: None,
+        condition: RouteMatch::default(),
+        action,
+        fault: None,
+        timeout: None,
+        retry: None,
+        mirrors: Vec::new(),
+        rewrite: Rewrite::default(),
+        request_headers: HeaderOps::default(),
+    }
+}
+
+/// Whether a match is written for this listener at all. Source: semantics S2.3.
+fn is_for(condition: &HttpMatch, object: &Object<VirtualService>, listener: &Listener<'_>) -> bool {
+    if condition.port.is_some_and(|port| port.0 != i64::from(listener.port)) {
+        return false;
+    }
+    if condition.headers.keys().any(|name| is_claim(name)) {
+        return false;
+    }
+    if !condition.gateways.is_empty() {
+        return condition
+            .gateways
+            .iter()
+            .any(|gateway| names_gateway(gateway, &object.namespace, listener.gateway));
+    }
+    let namespace = condition.source_namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    selects(&condition.source_labels, &listener.caller.labels)
+        && namespace.is_none_or(|namespace| namespace == listener.caller.namespace)
+}
+
+/// Whether an entry of `gateways` names this gateway (`None`: the sidecars' `mesh`).
+pub fn names_gateway(written: &str, namespace: &str, gateway: Option<&str>) -> bool {
+    let Some(gateway) = gateway else { return written == "mesh" };
+    if written == "mesh" {
+        return false;
+    }
+    if written.contains('/') {
+        return written == gateway;
+    }
+    // The old form: `name.namespace.svc.cluster.local`.
+    let mut parts = written.split('.');
+    let name = parts.next().unwrap_or(written);
+    let namespace = parts.next().unwrap_or(namespace);
+    gateway.split_once('/') == Some((namespace, name))
+}
+
+/// Source: semantics S2.4.
+fn condition(written: &HttpMatch) -> RouteMatch {
+    let one = |value: &Option<istio::StringMatch>| value.as_ref().and_then(string_match);
+    // A presence test of what every request has is no condition.
+    let always =
+        |value: &Option<istio::StringMatch>| one(value).filter(|value| *value != StringMatch::Present);
+    let named = |map: &std::collections::BTreeMap<String, istio::StringMatch>| -> Vec<(String, StringMatch)> {
+        map.iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "uri" | "scheme" | "method" | "authority"))
+            .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), string_match(value)?)))
+            .collect()
+    };
+    let query = |value: &istio::StringMatch| match string_match(value) {
+        Some(StringMatch::Exact(text)) if text.is_empty() => Some(StringMatch::Present),
+        other => other,
+    };
+    RouteMatch {
+        path: always(&written.uri),
+        ignore_path_case: written.ignore_uri_case == Some(true),
+        path_segments: false,
+        method: always(&written.method),
+        authority: always(&written.authority),
+        scheme: always(&written.scheme),
+        headers: named(&written.headers),
+        without_headers: named(&written.without_headers),
+        query_params: written
+            .query_params
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), query(value)?)))
+            .collect(),
+    }
+}
+
+fn string_match(value: &istio::StringMatch) -> Option<StringMatch> {
+    if value.is_presence() {
+        Some(StringMatch::Present)
+    } else if let Some(exact) = &value.exact {
+        Some(StringMatch::Exact(exact.clone()))
+    } else if let Some(prefix) = &value.prefix {
+        Some(StringMatch::Prefix(prefix.clone()))
+    } else {
+        value.regex.clone().map(StringMatch::Regex)
+    }
+}
+
+/// Prefix `/` or regex `.*` and nothing else. Source: semantics S2.3.
+pub fn is_catch_all(condition: &RouteMatch) -> bool {
+    let any_path = match &condition.path {
+        None => true,
+        Some(StringMatch::Prefix(prefix)) => prefix == "/",
+        Some(StringMatch::Regex(regex)) => regex == ".*",
+        Some(_) => false,
+    };
+    any_path
+        && condition.method.is_none()
+        && condition.authority.is_none()
+        && condition.scheme.is_none()
+        && condition.headers.is_empty()
+        && condition.without_headers.is_empty()
+        && condition.query_params.is_empty()
+}
+
+fn length(duration: Option<&values::Duration>) -> Option<SimDuration> {
+    duration.and_then(|duration| duration.parse().ok())
+}
+
+fn of_whole_percent(percent: i64) -> Fraction {
+    Fraction { numerator: u32::try_from(percent).unwrap_or(0), denominator: 100 }
+}
+
+fn delay(delay: &Delay) -> Option<(Fraction, SimDuration)> {
+    let share = match (&delay.percentage, delay.percent) {
+        (Some(percent), _) => Fraction::of_percent(percent.value()),
+        (None, Some(percent)) => of_whole_percent(percent.0),
+        (None, None) => return None,
+    };
+    let length = length(delay.fixed_delay.as_ref())?;
+    (share.numerator > 0).then_some((share, length))
+}
+
+fn abort(abort: &Abort) -> Option<(Fraction, u16)> {
+    let share = Fraction::of_percent(abort.percentage.as_ref()?.value());
+    // A gRPC status comes to callers that do not speak gRPC as 200. Source: semantics S11.5.
+    let status = match abort.http_status {
+        Some(status) => u16::try_from(status.0).ok()?,
+        None => abort.grpc_status.as_ref().map(|_| 200)?,
+    };
+    (share.numerator > 0).then_some((share, status))
+}
+
+/// Header operations, and the authority that they set: `host` is no header to Envoy. Source: semantics S2.6.
+fn header_ops(written: Option<&HeaderOperations>) -> (HeaderOps, Option<String>) {
+    let Some(written) = written else { return (HeaderOps::default(), None) };
+    let is_authority = |name: &str| name == ":authority" || name == "host";
+    let lower = |map: &std::collections::BTreeMap<String, String>| -> Vec<(String, String)> {
+        map.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+    };
+    let (set, add) = (lower(&written.set), lower(&written.add));
+    let authority =
+        set.iter().chain(&add).find(|(name, _)| is_authority(name)).map(|(_, value)| value.clone());
+    // Other pseudo headers are left alone.
+    let plain = |list: Vec<(String, String)>| -> Vec<(String, String)> {
+        list.into_iter().filter(|(name, _)| !is_authority(name) && !name.starts_with(':')).collect()
+    };
+    let remove = written.remove.iter().map(|name| name.to_ascii_lowercase()).collect();
+    (HeaderOps { remove, set: plain(set), add: plain(add) }, authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matched(yaml: &str) -> RouteMatch {
+        condition(&serde_yaml::from_str(yaml).unwrap())
+    }
+
+    #[test]
+    fn presence_comes_in_three_forms() {
+        let read = matched(
+            "{headers: {X-A: {}, uri: {exact: /}}, withoutHeaders: {b: {regex: '*'}}, queryParams: {q: {exact: ''}}}",
+        );
+        assert_eq!(read.headers, [("x-a".to_owned(), StringMatch::Present)]);
+        assert_eq!(read.without_headers, [("b".to_owned(), StringMatch::Present)]);
+        assert_eq!(read.query_params, [("q".to_owned(), StringMatch::Present)]);
+    }
+
+    #[test]
+    fn only_a_bare_slash_takes_everything() {
+        assert!(is_catch_all(&matched("{uri: {prefix: /}}")));
+        assert!(is_catch_all(&matched("{uri: {regex: '.*'}}")));
+        assert!(!is_catch_all(&matched("{uri: {prefix: /}, headers: {a: {exact: b}}}")));
+        assert!(!is_catch_all(&matched("{uri: {prefix: /a}}")));
+    }
+
+    #[test]
+    fn gateways_are_named_in_three_ways() {
+        assert!(names_gateway("gw", "ns", Some("ns/gw")));
+        assert!(names_gateway("ns/gw", "other", Some("ns/gw")));
+        assert!(names_gateway("gw.ns.svc.cluster.local", "other", Some("ns/gw")));
+        assert!(!names_gateway("gw", "other", Some("ns/gw")));
+        assert!(names_gateway("mesh", "ns", None));
+        assert!(!names_gateway("gw", "ns", None));
+    }
+
+    #[test]
+    fn faults_without_share_never_fire() {
+        assert_eq!(abort(&serde_yaml::from_str("{httpStatus: 500}").unwrap()), None);
+        assert_eq!(
+            delay(&serde_yaml::from_str("{percent: 10, fixedDelay: 2s}").unwrap()),
+            Some((Fraction { numerator: 10, denominator: 100 }, SimDuration::from_secs(2)))
+        );
+    }
+
+    #[test]
+    fn setting_the_host_is_a_rewrite() {
+        let written: HeaderOperations =
+            serde_yaml::from_str("{set: {Host: a.b, X: y}, remove: [Z]}").unwrap();
+        let (ops, authority) = header_ops(Some(&written));
+        assert_eq!(authority.as_deref(), Some("a.b"));
+        assert_eq!(ops.set, [("x".to_owned(), "y".to_owned())]);
+        assert_eq!(ops.remove, ["z"]);
+    }
+}

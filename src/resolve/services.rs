@@ -1,0 +1,174 @@
+//! Who there is: services with their ports, workloads and pods, as all later steps look them up. `inventory` fills it.
+
+use std::collections::BTreeMap;
+
+use super::hosts::kubernetes_domains;
+use super::object::is_exported;
+use crate::config::diagnostic::Span;
+use crate::config::istio::values::Labels;
+use crate::kernel::Table;
+use crate::mesh::policy_spec::Protocol;
+use crate::mesh::{Pod, PodId, ServiceId, WorkloadId, Zone, ZoneId};
+
+/// A service and what callers can know of it.
+#[derive(Clone, Debug)]
+pub struct KnownService {
+    /// `reviews`; for a ServiceEntry its host.
+    pub name: String,
+    pub namespace: String,
+    pub host: String,
+    pub ports: Vec<KnownPort>,
+    /// Labels of its pods; empty: it selects none.
+    pub selector: Labels,
+    pub export_to: Vec<String>,
+    pub origin: Origin,
+    /// `Service default/reviews` and its place; `None` for one that only the scenario names.
+    pub object: Option<(String, Span)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Kubernetes,
+    /// A ServiceEntry; external ones have no mTLS. Source: semantics S13.1.
+    Entry {
+        external: bool,
+    },
+    /// Only the scenario names it. Source: design D9.15.
+    Scenario,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPort {
+    pub number: u16,
+    pub name: String,
+    pub protocol: Protocol,
+}
+
+#[derive(Clone, Debug)]
+pub struct KnownWorkload {
+    pub name: String,
+    pub namespace: String,
+    pub labels: Labels,
+    pub sidecar: bool,
+    /// Ascending.
+    pub services: Vec<ServiceId>,
+    pub pods: Vec<PodId>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// The scenario's.
+    pub namespace: String,
+    pub zones: Table<ZoneId, Zone>,
+    pub services: Table<ServiceId, KnownService>,
+    pub workloads: Table<WorkloadId, KnownWorkload>,
+    pub pods: Table<PodId, Pod>,
+    pub by_host: BTreeMap<String, ServiceId>,
+    /// Load-balancing weights that are not 1.
+    pub weights: BTreeMap<PodId, u32>,
+}
+
+/// Whoever looks at the configuration: what decides which objects it sees.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    pub namespace: String,
+    pub labels: Labels,
+}
+
+impl Inventory {
+    pub fn service(&self, host: &str) -> Option<ServiceId> {
+        self.by_host.get(host).copied()
+    }
+
+    /// Short in the scenario's namespace, else `name.namespace`. Source: design D9.19.
+    pub fn display_name(&self, name: &str, namespace: &str) -> String {
+        if namespace == self.namespace { name.to_owned() } else { format!("{name}.{namespace}") }
+    }
+
+    /// The workload of this name, as the scenario writes it: short, or `name.namespace`.
+    pub fn workload(&self, name: &str) -> Option<WorkloadId> {
+        self.workloads
+            .iter()
+            .find(|(_, w)| self.display_name(&w.name, &w.namespace) == name)
+            .map(|(id, _)| id)
+    }
+
+    /// The pods behind a service that have these labels, in the order of the pods.
+    pub fn endpoints(&self, service: ServiceId, labels: &Labels) -> Vec<PodId> {
+        let backs = |workload: WorkloadId| {
+            let workload = &self.workloads[workload];
+            workload.services.contains(&service) && super::object::selects(labels, &workload.labels)
+        };
+        self.pods.iter().filter(|(_, pod)| backs(pod.workload)).map(|(id, _)| id).collect()
+    }
+
+    pub fn has_sidecar(&self, pod: PodId) -> bool {
+        self.workloads[self.pods[pod].workload].sidecar
+    }
+}
+
+impl KnownService {
+    pub fn port(&self, number: u16) -> Option<&KnownPort> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+
+    /// The names by which callers of a namespace may call it.
+    pub fn domains(&self, client_namespace: &str) -> Vec<String> {
+        match self.origin {
+            Origin::Entry { .. } => vec![self.host.clone()],
+            _ => kubernetes_domains(&self.name, &self.namespace, client_namespace),
+        }
+    }
+
+    pub fn is_visible(&self, client_namespace: &str) -> bool {
+        is_exported(&self.export_to, &self.namespace, client_namespace)
+    }
+
+    pub fn is_external(&self) -> bool {
+        self.origin == Origin::Entry { external: true }
+    }
+}
+
+/// The protocol of a port. `appProtocol` wins over the name's prefix; a port that names none is sniffed, and what
+/// callers send here is HTTP/1.1. Source: semantics S7.3; fields, Service.
+pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol {
+    if let Some(word) = app_protocol {
+        // Kubernetes' own words for protocols have a domain before them.
+        let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
+        return match word.as_str() {
+            "grpc" | "http2" | "h2c" => Protocol::Http2,
+            "http" | "grpc-web" | "ws" => Protocol::Http1,
+            _ => known_word(&word).unwrap_or(Protocol::Http1),
+        };
+    }
+    let name = name.unwrap_or("").to_ascii_lowercase();
+    if name == "grpc-web" || name.starts_with("grpc-web-") {
+        return Protocol::Http1;
+    }
+    known_word(name.split('-').next().unwrap_or("")).unwrap_or(Protocol::Http1)
+}
+
+fn known_word(word: &str) -> Option<Protocol> {
+    match word {
+        "http" => Some(Protocol::Http1),
+        "http2" | "grpc" => Some(Protocol::Http2),
+        "tcp" | "tls" | "https" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_the_protocol_unless_another_field_does() {
+        assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Http2);
+        assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Http1);
+        assert_eq!(port_protocol(None, Some("tcp")), Protocol::Tcp);
+        assert_eq!(port_protocol(None, Some("https")), Protocol::Tcp);
+        assert_eq!(port_protocol(None, Some("web")), Protocol::Http1);
+        assert_eq!(port_protocol(None, None), Protocol::Http1);
+        assert_eq!(port_protocol(Some("kubernetes.io/h2c"), Some("http")), Protocol::Http2);
+    }
+}

@@ -1,0 +1,146 @@
+//! The route table of a sidecar: a virtual host for each service of each port, and for hosts that only a
+//! VirtualService names. Source: semantics S2.2. Callers without sidecar get a table of their own kind (design D9.2).
+
+use std::collections::BTreeSet;
+
+use super::clusters::is_http;
+use super::defaults::PORT;
+use super::hosts::takes;
+use super::object::Object;
+use super::precedence::{for_host, full_hosts, in_order};
+use super::routes::{Listener, Translator};
+use super::services::{Caller, KnownService};
+use crate::config::istio::VirtualService;
+use crate::mesh::ServiceId;
+use crate::mesh::policy_spec::Protocol;
+use crate::mesh::routing::{Action, Destination, HeaderOps, Route, RouteTable, ServiceRef, VirtualHost};
+
+/// The table of the sidecars that `caller` describes.
+pub fn table(
+    translator: &mut Translator<'_, '_, '_>,
+    all: &[Object<VirtualService>],
+    caller: &Caller,
+) -> RouteTable {
+    let ordered: Vec<&Object<VirtualService>> =
+        in_order(all, &caller.namespace).into_iter().filter(|object| object.spec.binds_mesh()).collect();
+    let inventory = translator.clusters.inventory;
+    let visible: Vec<(ServiceId, &KnownService)> =
+        inventory.services.iter().filter(|(_, service)| service.is_visible(&caller.namespace)).collect();
+    let foreign = foreign_hosts(&ordered, &visible);
+    let mut ports: BTreeSet<u16> =
+        visible.iter().flat_map(|(_, service)| &service.ports).map(|p| p.number).collect();
+    ports.extend(foreign.iter().flat_map(|host| &host.ports));
+
+    let mut table = RouteTable { view: format!("sidecars in {}", caller.namespace), ..RouteTable::default() };
+    for port in ports {
+        let listener = Listener { caller, port, gateway: None };
+        let mut hosts = Domains::default();
+        for host in foreign.iter().filter(|host| host.ports.contains(&port)) {
+            if hosts.has(&host.domain) {
+                continue;
+            }
+            let routes = translator.routes(host.object, &listener);
+            if !routes.is_empty() {
+                hosts.add(&host.domain, port, vec![host.domain.clone()], routes);
+            }
+        }
+        for (id, service) in &visible {
+            let Some(known_port) = service.port(port) else { continue };
+            let mut routes = Vec::new();
+            if is_http(known_port.protocol) {
+                // One that has nothing to say to this proxy is as good as absent.
+                let mut candidates = for_host(&ordered, &service.host).into_iter();
+                while let Some(object) = candidates.next().filter(|_| routes.is_empty()) {
+                    routes = translator.routes(object, &listener);
+                }
+            }
+            if routes.is_empty() {
+                routes = vec![translator.default_route(*id, &listener)];
+            }
+            hosts.add(&service.host, port, service.domains(&caller.namespace), routes);
+        }
+        table.listeners.insert(port, hosts.list);
+    }
+    table
+}
+
+/// A host that is no registry service, and the ports on which its virtual host exists.
+struct Foreign<'a> {
+    domain: String,
+    ports: BTreeSet<u16>,
+    object: &'a Object<VirtualService>,
+}
+
+/// Hosts that only VirtualServices name: on port 80, unless the same VirtualService names services too, whose HTTP
+/// ports count then. A wildcard that takes a service is applied to the services alone. Source: semantics S2.2.
+fn foreign_hosts<'a>(
+    ordered: &[&'a Object<VirtualService>],
+    visible: &[(ServiceId, &KnownService)],
+) -> Vec<Foreign<'a>> {
+    let mut foreign = Vec::new();
+    for object in ordered {
+        let hosts = full_hosts(object);
+        let taken = |host: &str| -> Vec<&KnownService> {
+            let fits = |service: &&KnownService| service.host == host || takes(host, &service.host);
+            visible.iter().map(|(_, service)| *service).filter(fits).collect()
+        };
+        let own: Vec<&KnownService> = hosts.iter().flat_map(|host| taken(host)).collect();
+        let ports: BTreeSet<u16> = if own.is_empty() {
+            BTreeSet::from([PORT])
+        } else {
+            let http =
+                own.iter().flat_map(|service| &service.ports).filter(|port| port.protocol != Protocol::Tcp);
+            http.map(|port| port.number).collect()
+        };
+        for domain in hosts.into_iter().filter(|host| taken(host).is_empty()) {
+            foreign.push(Foreign { domain, ports: ports.clone(), object });
+        }
+    }
+    foreign
+}
+
+/// Virtual hosts of one listener: no domain twice, the first keeps it.
+#[derive(Default)]
+struct Domains {
+    list: Vec<VirtualHost>,
+    taken: BTreeSet<String>,
+}
+
+impl Domains {
+    fn has(&self, domain: &str) -> bool {
+        self.taken.contains(domain)
+    }
+
+    fn add(&mut self, host: &str, port: u16, domains: Vec<String>, routes: Vec<Route>) {
+        let free: Vec<String> =
+            domains.into_iter().filter(|domain| self.taken.insert(domain.clone())).collect();
+        if !free.is_empty() {
+            self.list.push(VirtualHost { name: format!("{host}:{port}"), domains: free, routes });
+        }
+    }
+}
+
+/// The table of callers without sidecar: each service as it is, without any rule. Source: design D9.2.
+pub fn bare_table(translator: &mut Translator<'_, '_, '_>, namespace: &str) -> RouteTable {
+    let inventory = translator.clusters.inventory;
+    let mut table = RouteTable { view: format!("no sidecar, in {namespace}"), ..RouteTable::default() };
+    for (id, service) in inventory.services.iter() {
+        for port in &service.ports {
+            let destination = Destination {
+                weight: 1,
+                cluster: translator.clusters.bare(id, port.number).ok(),
+                service: ServiceRef::Known(id),
+                port: port.number,
+                subset: String::new(),
+                request_headers: HeaderOps::default(),
+            };
+            let route = super::routes::plain(Action::Forward(vec![destination]));
+            table.listeners.entry(port.number).or_default().push(VirtualHost {
+                name: format!("{}:{}", service.host, port.number),
+                domains: service.domains(namespace),
+                routes: vec![route],
+            });
+        }
+    }
+    table
+}

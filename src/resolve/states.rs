@@ -1,0 +1,204 @@
+//! The objects of each state of the timeline, typed and checked. Entries of one instant make one state.
+//! Source: design D9.16, D9.17.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+
+use super::note::Notes;
+use super::object::{Object, Reading};
+use super::read::{
+    DESTINATION_RULES, GATEWAYS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES, pod_controllers,
+};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::{DocId, RawObject};
+use crate::config::istio::kubernetes::{PodController, Service};
+use crate::config::istio::values::Labels;
+use crate::config::istio::{self, DestinationRule, Gateway, ServiceEntry, Treatment, VirtualService};
+use crate::config::load::Loaded;
+use crate::kernel::SimTime;
+
+/// What rules traffic from one moment on.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub at: SimTime,
+    /// What changed, for people.
+    pub label: String,
+    pub virtual_services: Vec<Object<VirtualService>>,
+    pub destination_rules: Vec<Object<DestinationRule>>,
+    pub gateways: Vec<Object<Gateway>>,
+}
+
+/// Who serves, over the whole timeline: pods neither come nor go with it.
+#[derive(Clone, Debug, Default)]
+pub struct Backends {
+    pub services: Vec<Object<Service>>,
+    pub controllers: Vec<Object<PodController>>,
+    pub entries: Vec<Object<ServiceEntry>>,
+    /// Labels of namespaces that are objects.
+    pub namespaces: BTreeMap<String, Labels>,
+}
+
+/// Group, kind, namespace, name.
+type Key = (String, String, String, String);
+
+/// An object and the state that first had it.
+type Held<'a> = BTreeMap<Key, (&'a RawObject, usize)>;
+
+/// Everything, state by state; there is at least one state, at 0.
+pub fn collect(loaded: &Loaded, notes: &mut Notes<'_>) -> (Vec<Snapshot>, Backends) {
+    let home = loaded.namespace();
+    let mut held = Held::new();
+    let mut ever = Held::new();
+    for object in &loaded.objects {
+        tell_unmodelled(object, home, notes);
+        if let Some((before, _)) = held.insert(key(object, home), (object, 0)) {
+            let label = format!("{} `{}` is defined twice; this one holds", object.kind, object.name);
+            notes.report(
+                Diagnostic::warning("MS0014", label)
+                    .at(notes.docs.span(object.doc, "metadata.name"))
+                    .also(notes.docs.span(before.doc, "metadata.name"), "defined here too"),
+            );
+        }
+    }
+    for (key, value) in &held {
+        ever.insert(key.clone(), *value);
+    }
+    let mut reader = Reader::default();
+    let mut snapshots = Vec::new();
+    let mut steps = loaded.timeline.iter().peekable();
+    let (mut at, mut label) = (SimTime::ZERO, String::new());
+    loop {
+        while let Some(step) = steps.next_if(|step| step.at == at) {
+            let state = snapshots.len();
+            for object in &step.apply {
+                tell_unmodelled(object, home, notes);
+                let key = key(object, home);
+                let since = held.get(&key).map_or(state, |(_, since)| *since);
+                tell_static(object, at, notes);
+                held.insert(key.clone(), (object, since));
+                ever.entry(key).or_insert((object, since));
+            }
+            for reference in &step.delete {
+                held.retain(|_, (object, _)| {
+                    let goes = reference.means(object, home);
+                    if goes {
+                        tell_static(object, at, notes);
+                    }
+                    !goes
+                });
+            }
+            if !label.is_empty() {
+                label.push_str("; ");
+            }
+            label.push_str(&step.label);
+        }
+        snapshots.push(reader.snapshot(&held, at, std::mem::take(&mut label), home, notes));
+        match steps.peek() {
+            Some(step) => at = step.at,
+            None => break,
+        }
+    }
+    (snapshots, reader.backends(&ever, home, notes))
+}
+
+fn key(object: &RawObject, home: &str) -> Key {
+    let namespace = object.namespace.clone().unwrap_or_else(|| home.to_owned());
+    (object.group().to_owned(), object.kind.clone(), namespace, object.name.clone())
+}
+
+fn treatment(object: &RawObject) -> Option<Treatment> {
+    istio::kind(&object.api_version, &object.kind).map(|row| row.treatment)
+}
+
+/// Kinds that would shape real traffic and are not simulated.
+fn tell_unmodelled(object: &RawObject, home: &str, notes: &mut Notes<'_>) {
+    let mesh_group = |group: &str| group.ends_with("istio.io") || group == "gateway.networking.k8s.io";
+    let what = match treatment(object) {
+        Some(Treatment::NotModelled(what)) => what,
+        None if mesh_group(object.group()) => "a kind that is not known",
+        _ => return,
+    };
+    let namespace = object.namespace.as_deref().unwrap_or(home);
+    let title = format!("{} {namespace}/{}", object.kind, object.name);
+    notes.not_modelled(&title, notes.docs.span(object.doc, "kind"), what);
+}
+
+/// Changes of who serves: pods are all there from the start to the end.
+fn tell_static(object: &RawObject, at: SimTime, notes: &mut Notes<'_>) {
+    let serves = ["Service", "ServiceEntry", "Deployment", "StatefulSet", "ReplicaSet", "Namespace"];
+    if at > SimTime::ZERO && serves.contains(&object.kind.as_str()) {
+        notes.not_modelled(
+            &format!("{} {}", object.kind, object.name),
+            notes.docs.span(object.doc, "kind"),
+            "a change in the timeline of what runs: it is taken to be there from the start to the end of the run",
+        );
+    }
+}
+
+/// Reads each document once, whatever number of states hold it.
+#[derive(Default)]
+struct Reader {
+    virtual_services: BTreeMap<DocId, Option<Object<VirtualService>>>,
+    destination_rules: BTreeMap<DocId, Option<Object<DestinationRule>>>,
+    gateways: BTreeMap<DocId, Option<Object<Gateway>>>,
+}
+
+impl Reader {
+    fn snapshot(
+        &mut self,
+        held: &Held<'_>,
+        at: SimTime,
+        label: String,
+        home: &str,
+        notes: &mut Notes<'_>,
+    ) -> Snapshot {
+        Snapshot {
+            at,
+            label,
+            virtual_services: all(held, home, &VIRTUAL_SERVICES, &mut self.virtual_services, notes),
+            destination_rules: all(held, home, &DESTINATION_RULES, &mut self.destination_rules, notes),
+            gateways: all(held, home, &GATEWAYS, &mut self.gateways, notes),
+        }
+    }
+
+    fn backends(&mut self, ever: &Held<'_>, home: &str, notes: &mut Notes<'_>) -> Backends {
+        let mut backends = Backends {
+            services: all(ever, home, &SERVICES, &mut BTreeMap::new(), notes),
+            entries: all(ever, home, &SERVICE_ENTRIES, &mut BTreeMap::new(), notes),
+            ..Backends::default()
+        };
+        for kind in ["Deployment", "StatefulSet", "ReplicaSet"] {
+            backends.controllers.extend(all(ever, home, &pod_controllers(kind), &mut BTreeMap::new(), notes));
+        }
+        for (object, _) in ever.values().filter(|(object, _)| object.kind == "Namespace" && used(object)) {
+            let labels = object.value.get("metadata").and_then(|metadata| metadata.get("labels")).cloned();
+            let labels = labels.and_then(|labels| serde_yaml::from_value(labels).ok()).unwrap_or_default();
+            backends.namespaces.insert(object.name.clone(), labels);
+        }
+        backends
+    }
+}
+
+fn used(object: &RawObject) -> bool {
+    treatment(object) == Some(Treatment::Used)
+}
+
+fn all<T: Default + Clone + DeserializeOwned>(
+    held: &Held<'_>,
+    home: &str,
+    reading: &Reading<T>,
+    cache: &mut BTreeMap<DocId, Option<Object<T>>>,
+    notes: &mut Notes<'_>,
+) -> Vec<Object<T>> {
+    let mut list = Vec::new();
+    for (object, since) in held.values().filter(|(object, _)| object.kind == reading.kind && used(object)) {
+        let read = cache.entry(object.doc).or_insert_with(|| reading.read(object, home, *since, notes));
+        if let Some(read) = read {
+            let mut read = read.clone();
+            read.created.0 = *since;
+            list.push(read);
+        }
+    }
+    list
+}
