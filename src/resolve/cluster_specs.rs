@@ -97,7 +97,9 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
     }
 }
 
-pub fn balancer(effective: &Effective<'_>, version: Version) -> BalancerSpec {
+/// `prefers_near`: the service has a trafficDistribution, under which Istio writes no threshold but 0.
+/// Source: semantics S6.2.
+pub fn balancer(effective: &Effective<'_>, version: Version, prefers_near: bool) -> BalancerSpec {
     let load_balancer = effective.blocks.load_balancer;
     let name = load_balancer.map_or(defaults::BALANCER, balancer_name);
     let warms = name == "LEAST_REQUEST" || name == "ROUND_ROBIN";
@@ -106,6 +108,7 @@ pub fn balancer(effective: &Effective<'_>, version: Version) -> BalancerSpec {
         choice_count: defaults::CHOICE_COUNT,
         slow_start: load_balancer.filter(|_| warms).and_then(slow_start),
         panic_threshold_percent: match effective.blocks.outlier_detection {
+            _ if prefers_near => 0,
             Some(detection) => positive(detection.min_health_percent).map_or(0, NonZeroU32::get),
             None if version.at_least(1, 31) => 0,
             None => defaults::PANIC_BEFORE_1_31,
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn outlier_detection_turns_panic_off() {
         let threshold = |yaml: &str, version: &str| {
-            with(yaml, |e| balancer(e, Version::parse(version).unwrap()).panic_threshold_percent)
+            with(yaml, |e| balancer(e, Version::parse(version).unwrap(), false).panic_threshold_percent)
         };
         assert_eq!(threshold("outlierDetection: {}", "1.28"), 0);
         assert_eq!(threshold("outlierDetection: {minHealthPercent: 30}", "1.28"), 30);
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn warmup_needs_a_balancer_that_weighs() {
         let version = Version::parse("1.28").unwrap();
-        let slow = |yaml: &str| with(yaml, |e| balancer(e, version).slow_start);
+        let slow = |yaml: &str| with(yaml, |e| balancer(e, version, false).slow_start);
         assert_eq!(
             slow("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s}}").unwrap().min_weight_percent,
             10.0

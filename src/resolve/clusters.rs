@@ -74,7 +74,7 @@ impl<'a> Clusters<'a> {
             subset: subset_name.to_owned(),
             connection: connection(&effective, known_port.protocol),
             breakers: breakers(&effective),
-            balancer: balancer(&effective, self.version),
+            balancer: balancer(&effective, self.version, service.prefers_near),
             outlier: effective.blocks.outlier_detection.map(outlier),
             hosts,
         };
@@ -89,6 +89,19 @@ impl<'a> Clusters<'a> {
             }
         }
         Ok(id)
+    }
+
+    /// Whether the cluster picks hosts by a hash of the request.
+    pub fn hashes(
+        &self,
+        rules: &[Object<DestinationRule>],
+        caller: &Caller,
+        target: (ServiceId, u16, &str),
+    ) -> bool {
+        let (service, port, subset) = target;
+        let policies = policies::find(rules, &self.inventory.services[service], caller);
+        let subset = policies.subset(subset).map(|(_, _, subset)| subset);
+        policies.effective(subset, port).blocks.load_balancer.is_some_and(|lb| lb.consistent_hash.is_some())
     }
 
     /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.

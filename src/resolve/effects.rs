@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clusters::Clusters;
+use super::delegates;
 use super::gateways::{self, served_together};
 use super::hosts::{choose, full_name, takes};
 use super::note::Notes;
@@ -11,7 +12,6 @@ use super::precedence::full_hosts;
 use super::proxies::View;
 use super::routes::names_gateway;
 use super::states::Snapshot;
-use crate::config::diagnostic::Diagnostic;
 use crate::config::istio::{DestinationRule, VirtualService};
 use crate::mesh::ClusterId;
 use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
@@ -46,20 +46,13 @@ pub struct Effects {
 
 impl Effects {
     /// Notes what one view meets in one state.
-    pub fn meet(
-        &mut self,
-        seen: &Seen<'_>,
-        snapshot: &Snapshot,
-        clusters: &Clusters<'_>,
-        notes: &mut Notes<'_>,
-    ) {
+    pub fn meet(&mut self, seen: &Seen<'_>, snapshot: &Snapshot, clusters: &Clusters<'_>) {
         if let View::Gateway(name, _) = seen.view
             && let Some(object) = gateways::find(&snapshot.gateways, name, &clusters.inventory.namespace)
         {
             self.objects.extend(served_together(&snapshot.gateways, object).into_iter().map(Object::title));
         }
         for called in seen.called {
-            self.tell_delegates(seen.view, called, snapshot, notes);
             let Some(virtual_host) = find(seen.table, called) else { continue };
             for route in &virtual_host.routes {
                 if let Some(rule) = &route.rule {
@@ -77,23 +70,6 @@ impl Effects {
         }
     }
 
-    /// Delegation is not simulated, and where it rules a call, nothing else would be right.
-    fn tell_delegates(&self, view: &View, called: &Called, snapshot: &Snapshot, notes: &mut Notes<'_>) {
-        for object in &snapshot.virtual_services {
-            let Some(index) = object.spec.http.iter().position(|rule| rule.delegate.is_some()) else {
-                continue;
-            };
-            if binds(object, view, snapshot) && names(object, called) {
-                notes.report(
-                    Diagnostic::error("MS4002", "delegation to another VirtualService is not simulated")
-                        .at(object.span(notes, &format!("spec.http[{index}].delegate")))
-                        .label(format!("requests to `{}` are routed by it", called.host))
-                        .help("write the delegate's rules here"),
-                );
-            }
-        }
-    }
-
     /// Tells all objects that no traffic met.
     pub fn tell(
         &self,
@@ -103,9 +79,10 @@ impl Effects {
         notes: &mut Notes<'_>,
     ) {
         for snapshot in snapshots {
-            for object in
-                snapshot.virtual_services.iter().filter(|object| !self.objects.contains(&object.title()))
-            {
+            for object in &snapshot.virtual_services {
+                if self.objects.contains(&object.title()) || self.serves_as_delegate(object, snapshot) {
+                    continue;
+                }
                 let why = self.why_no_rule(object, snapshot, seen);
                 notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
             }
@@ -119,6 +96,15 @@ impl Effects {
         }
     }
 
+    fn serves_as_delegate(&self, object: &Object<VirtualService>, snapshot: &Snapshot) -> bool {
+        let roots = snapshot.virtual_services.iter().filter(|root| self.objects.contains(&root.title()));
+        let mut named = roots.flat_map(|root| {
+            let delegates = root.spec.http.iter().filter_map(|rule| rule.delegate.as_ref());
+            delegates.filter_map(|delegate| delegates::find(&snapshot.virtual_services, delegate, root))
+        });
+        named.any(|delegate| delegate.title() == object.title())
+    }
+
     fn why_no_rule(
         &self,
         object: &Object<VirtualService>,
@@ -126,7 +112,7 @@ impl Effects {
         seen: &[(View, BTreeSet<Called>)],
     ) -> String {
         if object.spec.is_delegate() {
-            return "it is a delegate, and delegation is not simulated".to_owned();
+            return "it is a delegate, and no rule that traffic meets delegates to it".to_owned();
         }
         if object.spec.http.is_empty() {
             return "it has no http rules, and only HTTP is simulated".to_owned();

@@ -48,6 +48,7 @@ pub fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
 
 fn covers(wide: &str, narrow: &str) -> bool {
     match (wide.strip_prefix('*'), narrow.strip_prefix('*')) {
+        (Some(""), _) => true,
         (Some(suffix), Some(inner)) => inner.ends_with(suffix),
         (Some(_), None) => takes(wide, narrow),
         (None, _) => false,
@@ -60,16 +61,37 @@ pub fn by_specificity(one: &str, other: &str) -> Ordering {
     rank(one).cmp(&rank(other)).then_with(|| one.cmp(other))
 }
 
-/// The names by which a client in `client_namespace` may call a Kubernetes service. Source: semantics S2.2.
-pub fn kubernetes_domains(name: &str, namespace: &str, client_namespace: &str) -> Vec<String> {
-    let host = format!("{name}.{namespace}.{CLUSTER_DOMAIN}");
-    let mut domains = vec![host];
-    if namespace == client_namespace {
-        domains.push(name.to_owned());
+/// The names by which a client may call a host: in full, with the dot that ends absolute names, and the shorter forms
+/// that the client's own DNS domain (`shop.svc.cluster.local`) completes. Source: semantics S2.2.
+pub fn domains(host: &str, client_domain: &str) -> Vec<String> {
+    let mut domains = vec![host.to_owned()];
+    if host.parse::<IpAddr>().is_ok() || host.contains('*') {
+        return domains;
     }
-    domains.push(format!("{name}.{namespace}"));
-    domains.push(format!("{name}.{namespace}.svc"));
+    domains.push(format!("{host}."));
+    match (host.split_once(".svc."), client_domain.split_once(".svc.")) {
+        (Some((service, domain)), Some((client_namespace, client_cluster))) if domain == client_cluster => {
+            if let Some((name, namespace)) = service.rsplit_once('.') {
+                if namespace == client_namespace {
+                    domains.push(name.to_owned());
+                }
+                domains.push(service.to_owned());
+                domains.push(format!("{service}.svc"));
+            }
+        }
+        (_, None) => {
+            // Outside Kubernetes only the client's whole domain may be left out.
+            let unique = host.strip_suffix(client_domain).and_then(|rest| rest.strip_suffix('.'));
+            domains.extend(unique.filter(|unique| !unique.is_empty()).map(str::to_owned));
+        }
+        _ => {}
+    }
     domains
+}
+
+/// The DNS domain of pods in a namespace.
+pub fn client_domain(namespace: &str) -> String {
+    format!("{namespace}.{CLUSTER_DOMAIN}")
 }
 
 /// Which of several lists of domains takes a host: exact names, then the longest suffix wildcard, then the longest
@@ -131,7 +153,10 @@ mod tests {
 
     #[test]
     fn a_client_elsewhere_needs_the_namespace() {
-        assert!(kubernetes_domains("a", "n", "n").contains(&"a".to_owned()));
-        assert!(!kubernetes_domains("a", "n", "m").contains(&"a".to_owned()));
+        let names = |namespace: &str| domains("a.n.svc.cluster.local", &client_domain(namespace));
+        assert!(names("n").contains(&"a".to_owned()));
+        assert_eq!(names("m"), ["a.n.svc.cluster.local", "a.n.svc.cluster.local.", "a.n", "a.n.svc"]);
+        assert_eq!(domains("a.campus.net", "campus.net"), ["a.campus.net", "a.campus.net.", "a"]);
+        assert_eq!(domains("google.local", "m.svc.k8s.local"), ["google.local", "google.local."]);
     }
 }

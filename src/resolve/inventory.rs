@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh64::xxh64;
 
 use super::defaults::PORT;
-use super::hosts::{full_name, kubernetes_domains, meant_service};
+use super::hosts::{client_domain, domains, full_name, meant_service};
 use super::note::Notes;
 use super::object::{Object, selects};
 use super::scenario_calls::ScenarioCall;
@@ -92,9 +92,15 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
         ports: object.spec.ports.iter().filter_map(port).collect(),
         selector: object.spec.selector.clone(),
         export_to: exports.split(',').map(str::trim).filter(|to| !to.is_empty()).map(str::to_owned).collect(),
+        prefers_near: prefers_near(object),
         origin: Origin::Kubernetes,
         object: Some((object.title(), object.span(notes, "kind"))),
     }
+}
+
+fn prefers_near(object: &Object<Service>) -> bool {
+    object.spec.traffic_distribution.is_some()
+        || object.annotations.contains_key("networking.istio.io/traffic-distribution")
 }
 
 /// A ServiceEntry is as many services as it has hosts.
@@ -121,6 +127,7 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
         ports: ports.clone(),
         selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()).unwrap_or_default(),
         export_to: spec.export_to.clone(),
+        prefers_near: false,
         origin: Origin::Entry { external },
         object: Some((object.title(), object.span(notes, "kind"))),
     };
@@ -239,8 +246,7 @@ fn scenario_service(
         .iter()
         .filter(|call| call.gateway.is_none())
         .filter(|call| {
-            call.host == host
-                || (!external && kubernetes_domains(name, namespace, &call.namespace).contains(&call.host))
+            call.host == host || domains(host, &client_domain(&call.namespace)).contains(&call.host)
         })
         .map(|call| call.port)
         .collect();
@@ -261,6 +267,7 @@ fn scenario_service(
         ports: ports.into_iter().map(http_port).collect(),
         selector: Labels::new(),
         export_to: Vec::new(),
+        prefers_near: false,
         origin: if external { Origin::Entry { external: true } } else { Origin::Scenario },
         object: None,
     }

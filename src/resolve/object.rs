@@ -11,7 +11,6 @@ use crate::config::document::{DocId, RawObject, decode};
 use crate::config::istio::finding::Finding;
 use crate::config::istio::values::{Labels, or_default};
 use crate::config::istio::{self, Unmodelled};
-use crate::mesh::routing::Rule;
 
 /// A decoded object.
 #[derive(Clone, Debug)]
@@ -147,11 +146,6 @@ impl<T> Object<T> {
         let key =
             |object: &Object<T>| (object.created.clone(), object.name.clone(), object.namespace.clone());
         key(self).cmp(&key(other))
-    }
-
-    pub fn rule(&self, notes: &Notes<'_>, path: &str, name: String) -> Rule {
-        // The item's own first line, not its value's: that is where people look for it.
-        Rule { object: self.title(), name, place: notes.place(notes.docs.key_span(self.doc, path)) }
     }
 }
 

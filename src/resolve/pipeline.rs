@@ -213,10 +213,15 @@ fn route(
     for snapshot in snapshots {
         let mut ids = Vec::new();
         for (place, view) in proxies.views.iter().enumerate() {
-            let mut translator = Translator { clusters, rules: &snapshot.destination_rules, notes };
+            let mut translator = Translator {
+                clusters,
+                rules: &snapshot.destination_rules,
+                all: &snapshot.virtual_services,
+                notes,
+            };
             let table = table(&mut translator, snapshot, view);
             let called = called.get(place).unwrap_or(&nothing);
-            effects.meet(&Seen { view, called, table: &table }, snapshot, clusters, notes);
+            effects.meet(&Seen { view, called, table: &table }, snapshot, clusters);
             let known = tables.iter().find(|(_, known)| **known == table).map(|(id, _)| id);
             ids.push(known.unwrap_or_else(|| tables.push(table)));
         }

@@ -158,6 +158,7 @@ mod tests {
             ports: Vec::new(),
             selector: Labels::new(),
             export_to: Vec::new(),
+            prefers_near: false,
             origin: Origin::Kubernetes,
             object: None,
         }

@@ -2,12 +2,12 @@
 //! Source: semantics S2.3, S2.4, S2.6, S3, S11, S12.1.
 
 use super::clusters::{Clusters, Missing};
-use super::defaults;
 use super::hosts::{full_name, meant_service};
 use super::note::Notes;
 use super::object::{Object, selects};
 use super::retries;
 use super::services::Caller;
+use super::{defaults, delegates};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, HttpMatch, HttpRoute};
 use crate::config::istio::virtual_service_rules::is_claim;
@@ -16,7 +16,7 @@ use crate::kernel::SimDuration;
 use crate::mesh::ServiceId;
 use crate::mesh::policy_spec::{FaultSpec, Fraction};
 use crate::mesh::routing::{
-    Action, Destination, HeaderOps, Mirror, Rewrite, Route, RouteMatch, ServiceRef, StringMatch,
+    Action, Destination, HeaderOps, Mirror, Rewrite, Route, RouteMatch, Rule, ServiceRef, StringMatch,
 };
 
 /// Where requests come in.
@@ -32,6 +32,8 @@ pub struct Listener<'a> {
 pub struct Translator<'a, 'n, 'd> {
     pub clusters: &'a mut Clusters<'d>,
     pub rules: &'a [Object<DestinationRule>],
+    /// All of the state, delegates among them.
+    pub all: &'a [Object<VirtualService>],
     pub notes: &'a mut Notes<'n>,
 }
 
@@ -40,8 +42,9 @@ impl Translator<'_, '_, '_> {
     /// Empty: it has nothing to say here. Source: semantics S2.3.
     pub fn routes(&mut self, object: &Object<VirtualService>, listener: &Listener<'_>) -> Vec<Route> {
         let mut routes = Vec::new();
-        for (index, rule) in object.spec.http.iter().enumerate() {
-            let path = format!("spec.http[{index}]");
+        self.tell_missing_delegates(object);
+        for effective in delegates::rules(object, self.all) {
+            let rule = &effective.rule;
             let conditions: Vec<RouteMatch> = if rule.matches.is_empty() {
                 vec![RouteMatch::default()]
             } else {
@@ -51,7 +54,11 @@ impl Translator<'_, '_, '_> {
             if conditions.is_empty() {
                 continue;
             }
-            let Some(route) = self.route(object, rule, &path, listener) else { continue };
+            let Some(mut route) = self.route(effective.object, rule, &effective.path, listener) else {
+                continue;
+            };
+            let place = self.notes.place(self.notes.docs.key_span(effective.object.doc, &effective.path));
+            route.rule = Some(Rule { object: object.title(), name: effective.name, place });
             for condition in conditions {
                 let takes_all = is_catch_all(&condition);
                 routes.push(Route { condition, ..route.clone() });
@@ -96,21 +103,20 @@ impl Translator<'_, '_, '_> {
         } else if let Some(response) = &rule.direct_response {
             Action::Respond(u16::try_from(response.status?.0).ok()?)
         } else if rule.route.is_empty() {
-            // A delegate, which is told as not modelled, or a rule that was refused.
+            // The rule was refused.
             return None;
         } else {
             Action::Forward(self.destinations(object, rule, path, listener))
         };
         let forwards = matches!(action, Action::Forward(_));
         let mut route = plain(action);
-        route.rule = Some(object.rule(
-            self.notes,
-            path,
-            rule.name.clone().unwrap_or_else(|| path.replace("spec.", "")),
-        ));
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
             route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
+            let insists = rule.retries.as_ref().and_then(|retries| retries.retry_ignore_previous_hosts);
+            if let Some(retry) = route.retry.as_mut().filter(|_| insists != Some(true)) {
+                retry.avoid_previous_hosts &= !self.keeps_its_hash(&route.action, listener);
+            }
             route.mirrors = self.mirrors(object, rule, path, listener);
         }
         route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
@@ -131,6 +137,36 @@ impl Translator<'_, '_, '_> {
             }
         }
         Some(route)
+    }
+
+    /// A hashed destination that is alone in its route is retried where the hash leads. Source: semantics S9.1.
+    fn keeps_its_hash(&self, action: &Action, listener: &Listener<'_>) -> bool {
+        let Action::Forward(destinations) = action else { return false };
+        match destinations.as_slice() {
+            [Destination { service: ServiceRef::Known(service), port, subset, .. }] => {
+                self.clusters.hashes(self.rules, listener.caller, (*service, *port, subset))
+            }
+            _ => false,
+        }
+    }
+
+    fn tell_missing_delegates(&mut self, object: &Object<VirtualService>) {
+        for (index, rule) in object.spec.http.iter().enumerate() {
+            let Some(delegate) = &rule.delegate else { continue };
+            if delegates::find(self.all, delegate, object).is_none() {
+                let name = delegate.name.as_deref().unwrap_or("");
+                let span = object.span(self.notes, &format!("spec.http[{index}].delegate"));
+                self.notes.report(
+                    Diagnostic::warning(
+                        "IST0101",
+                        format!("there is no VirtualService `{name}` without hosts to delegate to"),
+                    )
+                    .at(span)
+                    .label("the rule takes no requests")
+                    .help("a delegate has no `hosts`, and its `exportTo` must reach this namespace"),
+                );
+            }
+        }
     }
 
     fn destinations(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::hosts::kubernetes_domains;
+use super::hosts::{client_domain, domains};
 use super::object::is_exported;
 use crate::config::diagnostic::Span;
 use crate::config::istio::values::Labels;
@@ -21,6 +21,8 @@ pub struct KnownService {
     /// Labels of its pods; empty: it selects none.
     pub selector: Labels,
     pub export_to: Vec<String>,
+    /// Near pods come first (`trafficDistribution`).
+    pub prefers_near: bool,
     pub origin: Origin,
     /// `Service default/reviews` and its place; `None` for one that only the scenario names.
     pub object: Option<(String, Span)>,
@@ -114,10 +116,7 @@ impl KnownService {
 
     /// The names by which callers of a namespace may call it.
     pub fn domains(&self, client_namespace: &str) -> Vec<String> {
-        match self.origin {
-            Origin::Entry { .. } => vec![self.host.clone()],
-            _ => kubernetes_domains(&self.name, &self.namespace, client_namespace),
-        }
+        domains(&self.host, &client_domain(client_namespace))
     }
 
     pub fn is_visible(&self, client_namespace: &str) -> bool {

@@ -384,3 +384,28 @@ fn calls_in_a_circle_are_an_error() {
     let resolved = resolve(&scenario, KUBERNETES, ISTIO, &[]);
     assert!(resolved.diagnostics.iter().any(|d| d.code == "MS0016"), "{:?}", resolved.diagnostics);
 }
+
+#[test]
+fn delegates_stand_in_for_their_rule() {
+    let istio = ISTIO.replace(
+        "    route: [{destination: {host: front, port: {number: 9080}}}]",
+        "    delegate: {name: inner}\n    timeout: 3s",
+    );
+    let inner = "
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: inner}
+spec: {http: [{route: [{destination: {host: front}}]}]}
+";
+    let resolved = resolve(SCENARIO, KUBERNETES, &format!("{istio}{inner}"), &[]);
+    assert!(
+        resolved.without_effect.iter().all(|entry| !entry.object.contains("inner")),
+        "{:?}",
+        resolved.without_effect
+    );
+    let mesh = sound(resolved);
+    let found = routes(&mesh.tables[table_of(&mesh, "door-0", 0)], 80, "*");
+    assert_eq!((found.len(), found[0].timeout), (2, Some(SimDuration::from_secs(3))));
+    assert_eq!(found[0].rule.as_ref().unwrap().name, "http[0]-http[0]");
+}

@@ -75,12 +75,6 @@ pub fn not_modelled(spec: &VirtualService) -> Vec<Unmodelled> {
     }
     for (index, rule) in spec.http.iter().enumerate() {
         let path = format!("spec.http[{index}]");
-        if rule.delegate.is_some() {
-            add(
-                format!("{path}.delegate"),
-                "the delegate's rules: requests that they would take fall through",
-            );
-        }
         for (number, condition) in rule.matches.iter().enumerate() {
             for name in condition.headers.keys().chain(condition.without_headers.keys()) {
                 if is_claim(name) {
@@ -586,11 +580,11 @@ mod tests {
     }
 
     #[test]
-    fn unknown_claims_and_delegates_are_told_not_simulated() {
+    fn rules_for_plain_tcp_are_told_not_simulated() {
         let spec: VirtualService =
             serde_yaml::from_str("{hosts: [a], http: [{delegate: {name: d}}], tcp: [{route: []}]}").unwrap();
         let paths: Vec<String> = not_modelled(&spec).into_iter().map(|entry| entry.path).collect();
-        assert_eq!(paths, ["spec.tcp[0]", "spec.http[0].delegate"]);
+        assert_eq!(paths, ["spec.tcp[0]"]);
         assert!(validate(&spec).iter().any(|finding| finding.severity == Severity::Error));
     }
 }
