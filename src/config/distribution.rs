@@ -1,10 +1,12 @@
 //! The text grammar of distributions (design D4).
 //!
-//!     5ms   constant(5ms)   uniform(1ms, 9ms)   exponential(mean=10ms)
-//!     lognormal(p50=12ms, p99=80ms)   lognormal(mean=20ms, cv=1.5)   lognormal(p50=12ms, sigma=0.8)
-//!     gamma(mean=10ms, cv=0.5)   weibull(p50=10ms, p99=50ms)   pareto(min=1ms, alpha=2.5)
-//!     mixture(90=exponential(mean=5ms), 10=constant(200ms))   quantiles(50=12ms, 90=30ms, 99=80ms)
-//!     20ms:90,200ms:9,2s:1          (Fortio: values and their weights)
+//! ```text
+//! 5ms   constant(5ms)   uniform(1ms, 9ms)   exponential(mean=10ms)
+//! lognormal(p50=12ms, p99=80ms)   lognormal(mean=20ms, cv=1.5)   lognormal(p50=12ms, sigma=0.8)
+//! gamma(mean=10ms, cv=0.5)   weibull(p50=10ms, p99=50ms)   pareto(min=1ms, alpha=2.5)
+//! mixture(90=exponential(mean=5ms), 10=constant(200ms))   quantiles(50=12ms, 90=30ms, 99=80ms)
+//! 20ms:90,200ms:9,2s:1          (Fortio: values and their weights)
+//! ```
 
 use super::duration;
 use super::grammar::{Call, Fault, MAX_NESTING, Part, number, positive};

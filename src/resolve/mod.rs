@@ -1,8 +1,10 @@
 //! Istio's meaning: from what the files say to what it means, with names resolved and defaults filled in.
 //!
-//!     Loaded --states--> objects of each moment --inventory--> services, workloads, pods
-//!            --behaviour, clients--> what pods do and who calls --proxies--> one per caller
-//!            --routes, clusters--> the table of every proxy in every state = Mesh
+//! ```text
+//! Loaded --states--> objects of each moment --inventory--> services, workloads, pods
+//!        --behaviour, clients--> what pods do and who calls --proxies--> one per caller
+//!        --routes, clusters--> the table of every proxy in every state = Mesh
+//! ```
 //!
 //! All states of the timeline are resolved here, before the run: the engine sees no YAML. Tables and clusters are kept by
 //! value, so what a change does not touch keeps its id. Source: design D9.16, D9.17; semantics S2 to S4.

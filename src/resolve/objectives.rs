@@ -1,10 +1,12 @@
 //! What must hold, in k6's grammar:
 //!
-//!     objective  := [ scope ] figure comparison limit
-//!     scope      := "client." name [ "{class=" name "}" ]  |  service [ "{subset=" name "}" ]
-//!     figure     := "success" | "p(" number ")" | "mean" | "max" | "rps" | "retries" | "ejections" | "overflow"
-//!     comparison := "<" | "<=" | ">" | ">="
-//!     limit      := percentage for success, duration for latencies, rate or number for rps, number for counts
+//! ```text
+//! objective  := [ scope ] figure comparison limit
+//! scope      := "client." name [ "{class=" name "}" ]  |  service [ "{subset=" name "}" ]
+//! figure     := "success" | "p(" number ")" | "mean" | "max" | "rps" | "retries" | "ejections" | "overflow"
+//! comparison := "<" | "<=" | ">" | ">="
+//! limit      := percentage for success, duration for latencies, rate or number for rps, number for counts
+//! ```
 //!
 //! Examples: `success >= 99.9%`, `p(99) < 250ms`, `reviews{subset=v2} p(99) < 250ms`,
 //! `client.browser{class=GET /productpage} mean < 20ms`, `rps > 100`, `ejections <= 3`.
