@@ -1,4 +1,5 @@
 //! One test binary, one module per kind of test.
 
 mod conformance;
+mod large;
 mod theory;
