@@ -116,8 +116,10 @@ workloads:
 ",
     );
     for (department, _) in DEPARTMENTS {
-        let _ =
-            writeln!(text, "              - {{call: \"http://{department}:8080/\", share: 40%, timeout: 2s}}");
+        let _ = writeln!(
+            text,
+            "              - {{call: \"http://{department}:8080/\", share: 40%, timeout: 2s}}"
+        );
     }
     for (department, leaves) in DEPARTMENTS {
         let _ = write!(

@@ -3,3 +3,4 @@
 mod conformance;
 mod large;
 mod theory;
+mod tidy;
