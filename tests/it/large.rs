@@ -94,13 +94,14 @@ fn scenario() -> String {
 # tests/it/large.rs.
 #
 # Look for: fan-out makes rare things common. A request waits for the slowest of many, so that the front's median is six
-# times a leaf's. At 20 s one pod of `catalog-prices` gets ten times as slow for 20 s: one leaf pod in 420, and yet the
+# times a leaf's. At 20 s one pod of `catalog-prices` gets thirty times as slow for 20 s: one leaf pod in 420, and yet the
 # p99 of the front shows it. No caller ejects it, for slow is no error; LEAST_REQUEST avoids it a little.
 apiVersion: meshcast/v1
 kind: Scenario
 metadata: {name: large}
 duration: 1m
 warmup: 5s
+window: 2s
 replications: 2
 manifests: [manifests/]
 
@@ -148,7 +149,7 @@ workloads:
 "
             );
             if (department, leaf) == ("catalog", "prices") {
-                text.push_str("    incidents:\n      - {at: 20s, for: 20s, pods: 1, slowdown: 10}\n");
+                text.push_str("    incidents:\n      - {at: 20s, for: 20s, pods: 1, slowdown: 30}\n");
             }
         }
     }

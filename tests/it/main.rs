@@ -2,5 +2,6 @@
 
 mod conformance;
 mod large;
+mod scenarios;
 mod theory;
 mod tidy;
