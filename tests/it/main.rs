@@ -1,4 +1,7 @@
 //! One test binary, one module per kind of test.
 
 mod conformance;
+mod large;
+mod scenarios;
 mod theory;
+mod tidy;
