@@ -12,6 +12,7 @@ pub mod summary;
 pub mod table;
 pub mod tables;
 pub mod terminal;
+pub mod traffic;
 
 pub use stamp::{File, Input, Stamp};
 pub use terminal::Look;
