@@ -204,17 +204,22 @@ fn detectors(detectors: &[Detector]) -> Vec<String> {
             1 => format!("the one proxy of {}", detector.caller),
             many => format!("each of {many} {} proxies by itself", detector.caller),
         };
+        let target = target(&detector.service, &detector.subset);
+        // Strictly held: there is no "at least one". Source: semantics S21.2.
         let most = detector.hosts as u64 * u64::from(detector.max_ejection_percent) / 100;
+        if most == 0 {
+            let (percent, hosts) = (detector.max_ejection_percent, detector.hosts);
+            return format!("{target}: never ejects, as maxEjectionPercent {percent} of {hosts} hosts is none");
+        }
         format!(
-            "{}: {whose} ejects a host after {} errors in a row, at most {} of {}",
-            target(&detector.service, &detector.subset),
-            detector.consecutive,
-            // Envoy ejects one host whatever the percentage. Source: semantics S8.3.
-            most.max(1),
-            detector.hosts
+            "{target}: {whose} ejects a host after {} errors in a row, at most {most} of {}",
+            detector.consecutive, detector.hosts
         )
     };
-    detectors.iter().map(line).collect()
+    let mut lines: Vec<String> = detectors.iter().map(line).collect();
+    // What never ejects is the same for every caller.
+    lines.dedup();
+    lines
 }
 
 fn changes(change: &Change, look: &Look, room: usize) -> Vec<String> {
