@@ -11,4 +11,3 @@ pub mod report;
 pub mod resolve;
 pub mod sim;
 pub mod study;
-pub mod resolve;

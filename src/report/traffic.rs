@@ -15,19 +15,28 @@ use crate::study::traffic::{Answer, Change, ClientTraffic, Detector, Door, Hop, 
 /// Room that the summary takes before each line.
 const INDENT: usize = 4;
 
-/// All sections, those without lines left out. `without_effect`: objects that change nothing, each with its place and
-/// why.
-pub fn sections(traffic: &Traffic, without_effect: &[String], look: &Look) -> Vec<Section> {
+/// What others have to say before a run, a line each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told<'a> {
+    /// Objects that change nothing, with their places and why.
+    pub without_effect: &'a [String],
+    /// What the input leaves open, and what was decided for it.
+    pub guesses: &'a [String],
+}
+
+/// All sections, those without lines left out.
+pub fn sections(traffic: &Traffic, told: &Told<'_>, look: &Look) -> Vec<Section> {
     let room = look.width.saturating_sub(INDENT);
     let section = |title: &str, lines: Vec<String>| Section { title: title.to_owned(), lines };
     let routes = traffic.clients.iter().flat_map(|client| routes(client, look, room)).collect();
     let limits = limits(&traffic.limits, look).into_iter().chain(detectors(&traffic.detectors)).collect();
     let changes = traffic.changes.iter().flat_map(|change| changes(change, look, room)).collect();
-    let without_effect = without_effect
+    let without_effect = told
+        .without_effect
         .iter()
         .cloned()
         .chain(traffic.unreached.iter().map(|name| format!("workload {name}: no request reaches it")));
-    let guesses = traffic.guessed.iter().map(|(name, keys)| format!("{name}: {}", keys.join(", ")));
+    let guesses = guesses(traffic).into_iter().chain(told.guesses.iter().cloned());
     let mut all = vec![
         section("Where requests go (calls per 100 requests of the client, before anything fails)", routes),
         section("Limits (each proxy keeps its own)", limits),
@@ -37,6 +46,19 @@ pub fn sections(traffic: &Traffic, without_effect: &[String], look: &Look) -> Ve
     ];
     all.retain(|section| !section.lines.is_empty());
     all
+}
+
+/// Workloads that leave the same open share a line.
+fn guesses(traffic: &Traffic) -> Vec<String> {
+    let mut groups: Vec<(&[&str], Vec<&str>)> = Vec::new();
+    for (name, keys) in &traffic.guessed {
+        match groups.iter_mut().find(|(known, _)| known == keys) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((keys, vec![name])),
+        }
+    }
+    let line = |(keys, names): (&[&str], Vec<&str>)| format!("{} of {}", keys.join(" and "), names.join(", "));
+    groups.into_iter().map(line).collect()
 }
 
 fn routes(client: &ClientTraffic, look: &Look, room: usize) -> Vec<String> {

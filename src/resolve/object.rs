@@ -7,7 +7,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::note::Notes;
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
-use crate::config::document::{DocId, RawObject, decode};
+use crate::config::decode::decode;
+use crate::config::document::{DocId, RawObject};
 use crate::config::istio::finding::Finding;
 use crate::config::istio::values::{Labels, or_default};
 use crate::config::istio::{self, Unmodelled};
