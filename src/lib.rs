@@ -1,6 +1,7 @@
 //! meshcast forecasts what a service mesh will do with traffic before anyone applies the change.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod kernel;
 pub mod mesh;

@@ -1,1 +1,6 @@
-fn main() {}
+//! Arguments in, exit code out.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    meshcast::cli::main()
+}

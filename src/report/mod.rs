@@ -12,6 +12,7 @@ pub mod summary;
 pub mod table;
 pub mod tables;
 pub mod terminal;
+pub mod traffic;
 
 pub use stamp::{File, Input, Stamp};
 pub use terminal::Look;
@@ -72,7 +73,7 @@ fn clients_csv(run: &RunResults) -> String {
 
 /// All files of the output folder, `run.json` with the digest of the others at the end. `more` are files made
 /// elsewhere that belong to them.
-pub fn folder(report: &Report<'_>, more: Vec<File>) -> Result<Vec<File>, plot::DrawError> {
+pub fn folder(report: &Report<'_>, with_plots: bool, more: Vec<File>) -> Result<Vec<File>, plot::DrawError> {
     let with_intervals = report.run.replications > 1;
     let table = |entry: &tables::Entry| File {
         path: format!("{}.csv", entry.name),
@@ -81,7 +82,7 @@ pub fn folder(report: &Report<'_>, more: Vec<File>) -> Result<Vec<File>, plot::D
     let mut files: Vec<File> = tables::TABLES.iter().map(table).collect();
     let summary = json::summary(report.run, report.stamp);
     files.push(File { path: "summary.json".to_owned(), bytes: summary.into_bytes() });
-    for entry in plot::PLOTS {
+    for entry in plot::PLOTS.iter().filter(|_| with_plots) {
         files.extend(plot::draw(entry.name, &(entry.make)(report))?);
     }
     files.extend(more);
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn the_folder_holds_every_table_and_chart_and_seals_them() {
         let held = fixture::Held::tiny();
-        let files = folder(&held.report(), Vec::new()).expect("drawn");
+        let files = folder(&held.report(), true, Vec::new()).expect("drawn");
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         for path in [
             "clients.csv",

@@ -343,6 +343,12 @@ fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
     notes.iter().map(|note| label("note", note, look)).collect()
 }
 
+/// Sections alone, a blank line between them.
+pub fn sections(sections: &[Section], look: &Look) -> String {
+    let blocks = sections.iter().map(|section| section_lines(section, look).join("\n") + "\n");
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
 fn section_lines(section: &Section, look: &Look) -> Vec<String> {
     let lines = section.lines.iter().map(|line| format!("{INDENT}{INDENT}{line}"));
     std::iter::once(format!("{INDENT}{}", look.bold(&section.title))).chain(lines).collect()

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::kernel::Id;
 use crate::mesh::routing::HeaderOps;
-use crate::mesh::workload::UserCarrier;
 use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
+use crate::policy::onward;
 use crate::policy::request::RequestShape;
 use crate::sim::plan::{NIL, Plan};
 use crate::sim::world::Request;
@@ -71,11 +71,8 @@ impl Shapes {
             count += client.classes.len() as u32;
         }
         let reads_user = clients.iter().map(|client| {
-            client.users.as_ref().is_some_and(|users| match &users.carrier {
-                UserCarrier::Header(name) => reads_header(plan, name),
-                UserCarrier::Cookie(_) => reads_header(plan, "cookie"),
-                UserCarrier::SourceIp => false,
-            })
+            let carrier = client.users.as_ref().map(|users| &users.carrier);
+            carrier.and_then(onward::user_header).is_some_and(|name| reads_header(plan, name))
         });
         Shapes {
             shapes: Vec::new(),
@@ -114,11 +111,8 @@ impl Shapes {
     fn make_of_class(&mut self, plan: &Plan<'_>, client: u32, class: u32, user: u32) -> u32 {
         let spec = &plan.mesh.clients.rows()[client as usize];
         let class_spec = &spec.classes[class as usize];
-        let mut headers = class_spec.headers.clone();
-        if let (Some(users), 1..) = (&spec.users, user) {
-            name_user(&mut headers, &users.carrier, user - 1);
-        }
-        let number = self.number(RequestShape::new(&class_spec.target, &headers));
+        let named = spec.users.as_ref().filter(|_| user > 0).map(|users| (&users.carrier, user - 1));
+        let number = self.number(onward::born(class_spec, named));
         self.classes.set((self.first_class[client as usize] + class) as usize, user, number);
         number
     }
@@ -188,13 +182,9 @@ impl Shapes {
     #[cold]
     fn make_of_call(&mut self, plan: &Plan<'_>, call: CallSpecId, serving: u32) -> u32 {
         let spec = &plan.mesh.calls[call];
-        let forwards = &plan.mesh.workloads[spec.owner].forward_headers;
-        let carried = self.shapes[serving as usize].headers.iter().filter(|(name, _)| {
-            forwards.as_ref().is_none_or(|names| names.contains(name))
-                && !spec.headers.iter().any(|(own, _)| own == name)
-        });
-        let headers: Vec<(String, String)> = carried.chain(&spec.headers).cloned().collect();
-        let number = self.number(RequestShape::new(&spec.target, &headers));
+        let forwards = plan.mesh.workloads[spec.owner].forward_headers.as_deref();
+        let shape = onward::call(spec, forwards, &self.shapes[serving as usize]);
+        let number = self.number(shape);
         self.calls.set(call.index(), serving, number);
         number
     }
@@ -208,19 +198,4 @@ fn reads_header(plan: &Plan<'_>, name: &str) -> bool {
         || conditions.any(|condition| {
             condition.headers.iter().chain(&condition.without_headers).any(|(key, _)| key == name)
         })
-}
-
-/// Users are called `u0`, `u1` ...; cookies share one header.
-fn name_user(headers: &mut Vec<(String, String)>, carrier: &UserCarrier, user: u32) {
-    match carrier {
-        UserCarrier::Header(name) => headers.push((name.clone(), format!("u{user}"))),
-        UserCarrier::Cookie(name) => {
-            let pair = format!("{name}=u{user}");
-            match headers.iter_mut().find(|(key, _)| key == "cookie") {
-                Some((_, cookies)) => *cookies = format!("{cookies}; {pair}"),
-                None => headers.push(("cookie".to_owned(), pair)),
-            }
-        }
-        UserCarrier::SourceIp => {}
-    }
 }

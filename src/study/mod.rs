@@ -7,8 +7,10 @@ pub mod objectives;
 pub mod over_time;
 pub mod replicate;
 pub mod sample;
+pub mod traffic;
 
 pub use figures::{ClientFigures, ClusterFigures, HostFigures, ResponseFigures, RunResults, SpectrumPoint};
 pub use objectives::Judged;
 pub use over_time::SeriesFigures;
 pub use sample::{LatencyFigures, Subject};
+pub use traffic::Traffic;

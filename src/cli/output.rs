@@ -1,0 +1,163 @@
+//! The output folder: replaced as a whole, and only if it is ours. Everything is written under another name first, so
+//! whoever stops us leaves the old folder or the new one, and no half. Source: design D9.26.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::report::File;
+use crate::report::json::RUN_FILE;
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// As the user named it.
+    pub name: String,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Checks before a run that its results will have a place. `inputs` are files that were read: a folder that holds
+    /// one is never replaced.
+    pub fn prepare(name: &str, inputs: &[&str], force: bool) -> Result<Folder, Failure> {
+        let path = resolved(Path::new(name));
+        let refuse = |why: &str, help: &str| Err(Failure::internal(format!("cannot write to `{name}`: {why}\n{help}")));
+        let other = "name another folder with `-o`";
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Folder { name: name.to_owned(), path }),
+            Err(error) => return Err(cannot(name, &error)),
+            Ok(metadata) if !metadata.is_dir() => return refuse("it is a file", other),
+            Ok(_) => {}
+        }
+        let inside = |file: &str| fs::canonicalize(file).is_ok_and(|file| file.starts_with(&path));
+        if inside(".") {
+            return refuse("it holds the working directory", other);
+        }
+        if let Some(input) = inputs.iter().find(|input| inside(input)) {
+            return refuse(&format!("it holds the input `{input}`, which would be lost"), other);
+        }
+        let is_ours = path.join(RUN_FILE).is_file();
+        let is_empty = fs::read_dir(&path).map_err(|error| cannot(name, &error))?.next().is_none();
+        if !is_ours && !is_empty && !force {
+            let help = "name another folder with `-o`, or replace this one with `--force`";
+            return refuse("it is not empty, and no run of ours wrote it", help);
+        }
+        Ok(Folder { name: name.to_owned(), path })
+    }
+
+    /// Puts the files there in place of whatever was.
+    pub fn write(&self, files: &[File]) -> Result<(), Failure> {
+        self.replace(files).map_err(|error| cannot(&self.name, &error))
+    }
+
+    fn replace(&self, files: &[File]) -> io::Result<()> {
+        let parent = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        fs::create_dir_all(&parent)?;
+        let (fresh, old) = (self.beside(&parent, "partial"), self.beside(&parent, "old"));
+        let written = write_all(&fresh, files).and_then(|()| {
+            let existed = self.path.exists();
+            if existed {
+                fs::rename(&self.path, &old)?;
+            }
+            fs::rename(&fresh, &self.path).inspect_err(|_| {
+                if existed {
+                    // The first error is the one to tell.
+                    let _ = fs::rename(&old, &self.path);
+                }
+            })
+        });
+        // Where these are missing all is well.
+        let _ = fs::remove_dir_all(&fresh);
+        let _ = fs::remove_dir_all(&old);
+        written
+    }
+
+    /// A hidden name in the same directory, so that renaming moves no bytes.
+    fn beside(&self, parent: &Path, what: &str) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        parent.join(format!(".{name}.{what}-{}", std::process::id()))
+    }
+}
+
+/// The real path of what exists of it: a link is followed, or the link itself would be replaced.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn write_all(folder: &Path, files: &[File]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for file in files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, &file.bytes)?;
+    }
+    Ok(())
+}
+
+fn cannot(name: &str, error: &io::Error) -> Failure {
+    let reason = error.to_string();
+    let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+    Failure::internal(format!("cannot write `{name}`: {reason}"))
+}
+
+/// Writes one file under another name first. `force`: an existing one is replaced.
+pub fn write_file(path: &str, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    let target = Path::new(path);
+    if target.exists() && !force {
+        return Err(Failure::internal(format!("`{path}` exists already\nname another file with `-o`, or replace it with `--force`")));
+    }
+    let write = || {
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let fresh = target.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+        fs::write(&fresh, bytes)?;
+        fs::rename(&fresh, target).inspect_err(|_| {
+            let _ = fs::remove_file(&fresh);
+        })
+    };
+    write().map_err(|error| cannot(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> File {
+        File { path: path.to_owned(), bytes: path.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn our_folder_is_replaced_as_a_whole() {
+        let place = tempfile::tempdir().expect("a directory");
+        let name = place.path().join("out/x").to_str().expect("UTF-8").to_owned();
+        let write = |files: &[File]| Folder::prepare(&name, &[], false).expect("ours").write(files).expect("written");
+        write(&[file(RUN_FILE), file("plots/a.svg")]);
+        write(&[file(RUN_FILE), file("b.csv")]);
+        assert!(!Path::new(&name).join("plots").exists());
+        assert!(Path::new(&name).join("b.csv").exists());
+        let left = fs::read_dir(place.path().join("out")).expect("there").count();
+        assert_eq!(left, 1, "no folder with another name is left");
+    }
+
+    #[test]
+    fn foreign_folders_are_refused_and_inputs_are_never_lost() {
+        let place = tempfile::tempdir().expect("a directory");
+        let name = place.path().to_str().expect("UTF-8");
+        let input = place.path().join("scenario.yaml");
+        fs::write(&input, "x").expect("written");
+        let prepare = |inputs: &[&str], force| Folder::prepare(name, inputs, force);
+        assert_eq!(prepare(&[], false).unwrap_err().code, 1);
+        assert!(prepare(&[], true).is_ok());
+        assert!(prepare(&[input.to_str().expect("UTF-8")], true).is_err());
+        assert!(Folder::prepare(".", &[], true).is_err());
+        assert!(Folder::prepare(input.to_str().expect("UTF-8"), &[], true).is_err());
+    }
+}

@@ -1,0 +1,339 @@
+//! `meshcast run`: read, mean, tell where requests go, simulate, judge, write.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::files::Disk;
+use super::output::Folder;
+use super::terminal::{self, Progress};
+use super::{Failure, FormatName, RunArguments, exit, findings, print, show, tell};
+use crate::config::load::{self, Loaded};
+use crate::config::read::{Located, OneOrMany};
+use crate::config::{diagnostic::Span, scenario::Scenario};
+use crate::kernel::SimTime;
+use crate::mesh::{Mesh, Place};
+use crate::metrics::Results;
+use crate::report::{self, Input, Look, Mark, Report, Stamp, summary, traffic};
+use crate::resolve::{self, Resolved};
+use crate::sim::{self, Plan};
+use crate::study::{RunResults, Traffic, replicate};
+
+/// How often a replication looks up from its work, over its length.
+const SLICES: u64 = 100;
+/// Set by the first Ctrl-C.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let sets = orders(arguments);
+    let loaded = load(arguments, &sets)?;
+    let resolved = resolve::mesh(&loaded);
+    let all = loaded.diagnostics.iter().chain(&resolved.diagnostics).cloned().collect();
+    let has_errors = findings::tell_all(all, &loaded.docs.sources, arguments.quiet);
+    let Some(mesh) = resolved.mesh.as_ref().filter(|_| !has_errors) else {
+        return Err(Failure::silent(exit::BAD_INPUT));
+    };
+    if arguments.show_config {
+        return print(&show::scenario(&loaded, mesh, &sets));
+    }
+    let folder = folder(arguments, &loaded, mesh)?;
+    let look = terminal::look();
+    let known = Known::new(&resolved, mesh, &look);
+    if arguments.verbose {
+        let objects = resolved.objects;
+        tell(&format!("read {} objects, used {}, ignored {}", objects.read, objects.used, objects.ignored));
+    }
+    let is_text = arguments.format == FormatName::Text;
+    if is_text && !arguments.quiet {
+        print(&format!("{}\n", summary::sections(&known.traffic, &look)))?;
+    }
+    let clock = Stopwatch::start();
+    let results = simulate(arguments, mesh)?;
+    if results.is_empty() {
+        tell("interrupted before the first replication was done; nothing was written");
+        return Err(Failure::silent(exit::INTERRUPTED));
+    }
+    let figures = RunResults::pool(&results).judge(mesh, &results);
+    let stamp = stamp(&loaded, mesh, results.len());
+    let report = Report {
+        title: &mesh.name,
+        run: &figures,
+        stamp: &stamp,
+        marks: &known.marks,
+        // Text has told it before the run.
+        sections: if is_text { &[] } else { &known.traffic },
+        notes: &[],
+        not_modelled: &known.not_modelled,
+    };
+    show_results(arguments, &report, &look, clock.seconds())?;
+    if let Some(folder) = folder {
+        write(arguments, &folder, &report)?;
+    }
+    if arguments.verbose {
+        tell(&format!("took {:.1} s", clock.seconds()));
+    }
+    end(arguments, mesh, &figures, results.len())
+}
+
+fn end(arguments: &RunArguments, mesh: &Mesh, figures: &RunResults, done: usize) -> Result<(), Failure> {
+    let wanted = mesh.run.replications.get() as usize;
+    if done < wanted {
+        tell(&format!("interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"));
+        return Err(Failure::silent(exit::INTERRUPTED));
+    }
+    let is_missed = figures.objectives.iter().any(|judged| !judged.met);
+    match is_missed && !arguments.exit_zero {
+        true => Err(Failure::silent(exit::OBJECTIVE_MISSED)),
+        false => Ok(()),
+    }
+}
+
+// --- input ---
+
+/// What `--set` and the flags that stand for it order.
+fn orders(arguments: &RunArguments) -> Vec<String> {
+    let mut sets = Vec::new();
+    sets.extend(arguments.seed.map(|seed| format!("seed={seed}")));
+    sets.extend(arguments.reps.map(|reps| format!("replications={reps}")));
+    sets.extend(arguments.duration.as_ref().map(|time| format!("duration={time}")));
+    sets.extend(arguments.warmup.as_ref().map(|time| format!("warmup={time}")));
+    sets.extend(arguments.sets.iter().cloned());
+    sets
+}
+
+fn load(arguments: &RunArguments, sets: &[String]) -> Result<Loaded, Failure> {
+    let scenario = match &arguments.scenario {
+        Some(path) if Path::new(path).is_dir() => format!("{}/scenario.yaml", path.trim_end_matches('/')),
+        Some(path) => path.clone(),
+        None => discover(&arguments.manifests)?,
+    };
+    let request =
+        load::Request { scenario: Some(&scenario), manifests: &arguments.manifests, sets };
+    let mut loaded = load::load(&request, &Disk::default());
+    add_objectives(&mut loaded, &arguments.slos);
+    Ok(loaded)
+}
+
+/// `scenario.yaml` beside the manifests, then `meshcast.yaml`.
+fn discover(manifests: &[String]) -> Result<String, Failure> {
+    let mut places: Vec<String> = Vec::new();
+    for manifest in manifests.iter().filter(|manifest| *manifest != "-") {
+        let path = Path::new(manifest);
+        let beside = path.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() {
+            places.push(manifest.trim_end_matches('/').to_owned());
+        }
+        places.push(beside);
+    }
+    places.push(String::new());
+    places.dedup();
+    let paths: Vec<String> = ["scenario.yaml", "meshcast.yaml"]
+        .iter()
+        .flat_map(|name| places.iter().map(move |place| super::files::under(place, name)))
+        .collect();
+    match paths.iter().find(|path| Path::new(path).is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(Failure::usage(format!(
+            "no scenario is given, and there is no {}\nname one with `-s`, or let `meshcast init` write one",
+            paths.join(", ")
+        ))),
+    }
+}
+
+/// Objectives of `--slo` stand behind those of the scenario.
+fn add_objectives(loaded: &mut Loaded, texts: &[String]) {
+    let Some(document) = &mut loaded.scenario else { return };
+    let Scenario { objectives, .. } = &mut document.value;
+    let list = objectives.get_or_insert_with(|| OneOrMany(Vec::new()));
+    for text in texts {
+        let source = loaded.docs.sources.add_argument("--slo", text);
+        list.0.push(Located { value: text.clone(), span: Span { source, start: 0, end: text.len() } });
+    }
+}
+
+/// Where the results go; `None` with `-o -`.
+fn folder(arguments: &RunArguments, loaded: &Loaded, mesh: &Mesh) -> Result<Option<Folder>, Failure> {
+    let name = match arguments.out.as_deref() {
+        Some("-") => return Ok(None),
+        Some(name) => name.to_owned(),
+        None => format!("outputs/{}", mesh.name.replace(['/', '\\'], "-")),
+    };
+    let files = loaded.docs.sources.iter().filter(|source| source.is_file && source.name != "-");
+    let inputs: Vec<&str> = files.map(|source| source.name.as_str()).collect();
+    Folder::prepare(&name, &inputs, arguments.force).map(Some)
+}
+
+// --- the run ---
+
+fn simulate(arguments: &RunArguments, mesh: &Mesh) -> Result<Vec<Results>, Failure> {
+    listen()?;
+    let plan = Plan::compile(mesh);
+    let replications = mesh.run.replications.get();
+    let jobs = arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize);
+    let progress = Progress::new(u64::from(replications) * SLICES, !arguments.quiet);
+    let run_one = |replication| one(&plan, mesh, u64::from(replication), &progress);
+    let done = replicate::replicate(replications, jobs, &INTERRUPTED, &|_| {}, run_one);
+    progress.finish();
+    let done = done.map_err(|error| Failure::internal(format!("cannot start threads: {error}")))?;
+    // Up to the first that was stopped: the same that `--reps` gives, whatever else was done by then.
+    Ok(done.into_iter().map_while(|result| result).collect())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// One replication, or nothing if it was interrupted.
+fn one(plan: &Plan<'_>, mesh: &Mesh, replication: u64, progress: &Progress) -> Option<Results> {
+    let mut run = sim::Run::new(plan, mesh.run.seed, replication);
+    let length = mesh.run.duration.nanos();
+    for slice in 1..=SLICES {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Wide, as an hour in nanoseconds times a hundred is near the end of 64 bits.
+        let until = (u128::from(length) * u128::from(slice) / u128::from(SLICES)) as u64;
+        run.advance(SimTime::from_nanos(until));
+        progress.step();
+    }
+    run.advance(SimTime::MAX);
+    Some(run.finish())
+}
+
+/// The first Ctrl-C stops after what is done, the second at once.
+fn listen() -> Result<(), Failure> {
+    let heard = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
+    });
+    heard.map_err(|error| Failure::internal(format!("cannot listen for Ctrl-C: {error}")))
+}
+
+/// Wall time, for people at a terminal; no result gets it.
+struct Stopwatch(#[expect(clippy::disallowed_types, reason = "no result gets it")] std::time::Instant);
+
+impl Stopwatch {
+    fn start() -> Stopwatch {
+        #[expect(clippy::disallowed_types, reason = "no result gets it")]
+        Stopwatch(std::time::Instant::now())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+// --- output ---
+
+/// What is known before the run, as lines.
+struct Known {
+    traffic: Vec<report::Section>,
+    marks: Vec<Mark>,
+    not_modelled: Vec<String>,
+}
+
+impl Known {
+    fn new(resolved: &Resolved, mesh: &Mesh, look: &Look) -> Known {
+        let at = |place: &Place| format!("{}:{}", place.file, place.line);
+        let without_effect: Vec<String> = resolved
+            .without_effect
+            .iter()
+            .map(|entry| format!("{} ({}): {}", entry.object, at(&entry.place), entry.why))
+            .collect();
+        let guesses: Vec<String> =
+            resolved.guesses.iter().map(|guess| format!("{}: {}", guess.about, guess.what)).collect();
+        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses };
+        let not_modelled =
+            resolved.not_modelled.iter().map(|e| format!("{} ({}): {}", e.object, at(&e.place), e.what));
+        let room = look.width.saturating_sub(4);
+        let marks = mesh.states.rows().iter().skip(1);
+        Known {
+            traffic: traffic::sections(&Traffic::of(mesh), &told, look),
+            marks: marks.map(|state| Mark { at: state.at, label: short_label(&state.label) }).collect(),
+            not_modelled: traffic::wrapped(not_modelled, room),
+        }
+    }
+}
+
+/// `apply steps/canary-10.yaml` is `canary-10` on a chart.
+fn short_label(label: &str) -> String {
+    let Some(file) = label.strip_prefix("apply ").filter(|rest| !rest.contains([' ', ','])) else {
+        return label.to_owned();
+    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".yaml").or(name.strip_suffix(".yml")).unwrap_or(name).to_owned()
+}
+
+fn show_results(
+    arguments: &RunArguments,
+    report: &Report<'_>,
+    look: &Look,
+    elapsed: f64,
+) -> Result<(), Failure> {
+    if arguments.quiet && arguments.format == FormatName::Text {
+        let verdict = summary::verdict(&report.run.objectives, look);
+        return verdict.map_or(Ok(()), |verdict| print(&format!("{verdict}\n")));
+    }
+    if arguments.format == FormatName::Text {
+        // Only a person sees it: text in a file is the same each time.
+        let elapsed = io::stdout().is_terminal().then_some(elapsed);
+        return print(&summary::render(report, look, elapsed));
+    }
+    let name = arguments.format.name();
+    let format = report::FORMATS.iter().find(|format| format.name == name).expect("flags name formats");
+    print(&(format.print)(report, look))
+}
+
+fn write(arguments: &RunArguments, folder: &Folder, report: &Report<'_>) -> Result<(), Failure> {
+    let files = report::folder(report, !arguments.no_plots, Vec::new())
+        .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
+    folder.write(&files)?;
+    let wrote = report::wrote(&folder.name, &files);
+    if arguments.format == FormatName::Text && !arguments.quiet {
+        print(&format!("\n{wrote}\n"))
+    } else {
+        if !arguments.quiet {
+            tell(&wrote);
+        }
+        Ok(())
+    }
+}
+
+/// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was given.
+fn stamp(loaded: &Loaded, mesh: &Mesh, replications: usize) -> Stamp {
+    let base = loaded.base.as_str();
+    let name = |path: &str| {
+        let inside = path.strip_prefix(base).filter(|_| !base.is_empty()).map(|rest| rest.trim_start_matches('/'));
+        match inside {
+            Some(rest) => rest.to_owned(),
+            // Where it lies on this machine is nobody's business.
+            None if path.starts_with('/') => path.rsplit('/').next().unwrap_or(path).to_owned(),
+            None => path.to_owned(),
+        }
+    };
+    let files = loaded.docs.sources.iter().filter(|source| source.is_file);
+    Stamp {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model_revision: sim::MODEL_REVISION,
+        seed: mesh.run.seed,
+        replications,
+        inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_charts_are_short() {
+        for (label, short) in [
+            ("apply steps/canary-10.yaml", "canary-10"),
+            ("delete DestinationRule/reviews", "delete DestinationRule/reviews"),
+            ("all to v2", "all to v2"),
+        ] {
+            assert_eq!(short_label(label), short);
+        }
+    }
+}
