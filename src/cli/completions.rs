@@ -16,5 +16,7 @@ pub fn man(directory: Option<&str>) -> Result<(), Failure> {
         clap_mangen::Man::new(command()).render(&mut page).map_err(failed)?;
         return print(&String::from_utf8_lossy(&page));
     };
-    std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command(), directory)).map_err(failed)
+    std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(command(), directory))
+        .map_err(failed)
 }

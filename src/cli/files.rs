@@ -43,7 +43,9 @@ impl Files for Disk {
             let mut found = Vec::new();
             search(&full, 0, &mut found)?;
             return match found.is_empty() {
-                true => Err(ReadError { path: full, reason: "it holds no .yaml, .yml or .json file".to_owned() }),
+                true => {
+                    Err(ReadError { path: full, reason: "it holds no .yaml, .yml or .json file".to_owned() })
+                }
                 false => Ok(found),
             };
         }

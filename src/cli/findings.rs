@@ -17,7 +17,8 @@ pub fn tell_all(mut findings: Vec<Diagnostic>, sources: &Sources, only_errors: b
         }
     }
     if errors > 0 {
-        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let plural =
+            |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let also = if warnings > 0 { format!(", {}", plural(warnings, "warning")) } else { String::new() };
         tell(&format!("{}{also}; nothing was simulated", plural(errors, "error")));
     }

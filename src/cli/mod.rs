@@ -181,7 +181,9 @@ struct InitArguments {
 fn time(text: &str) -> Result<String, String> {
     match duration::parse_positive(Part::whole(text)) {
         Ok(_) => Ok(text.to_owned()),
-        Err(fault) => Err([Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; ")),
+        Err(fault) => {
+            Err([Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; "))
+        }
     }
 }
 

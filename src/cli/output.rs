@@ -22,10 +22,14 @@ impl Folder {
     /// one is never replaced.
     pub fn prepare(name: &str, inputs: &[&str], force: bool) -> Result<Folder, Failure> {
         let path = resolved(Path::new(name));
-        let refuse = |why: &str, help: &str| Err(Failure::internal(format!("cannot write to `{name}`: {why}\n{help}")));
+        let refuse = |why: &str, help: &str| {
+            Err(Failure::internal(format!("cannot write to `{name}`: {why}\n{help}")))
+        };
         let other = "name another folder with `-o`";
         match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Folder { name: name.to_owned(), path }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Folder { name: name.to_owned(), path });
+            }
             Err(error) => return Err(cannot(name, &error)),
             Ok(metadata) if !metadata.is_dir() => return refuse("it is a file", other),
             Ok(_) => {}
@@ -110,7 +114,9 @@ fn cannot(name: &str, error: &io::Error) -> Failure {
 pub fn write_file(path: &str, bytes: &[u8], force: bool) -> Result<(), Failure> {
     let target = Path::new(path);
     if target.exists() && !force {
-        return Err(Failure::internal(format!("`{path}` exists already\nname another file with `-o`, or replace it with `--force`")));
+        return Err(Failure::internal(format!(
+            "`{path}` exists already\nname another file with `-o`, or replace it with `--force`"
+        )));
     }
     let write = || {
         if let Some(parent) = target.parent() {
@@ -138,7 +144,8 @@ mod tests {
     fn our_folder_is_replaced_as_a_whole() {
         let place = tempfile::tempdir().expect("a directory");
         let name = place.path().join("out/x").to_str().expect("UTF-8").to_owned();
-        let write = |files: &[File]| Folder::prepare(&name, &[], false).expect("ours").write(files).expect("written");
+        let write =
+            |files: &[File]| Folder::prepare(&name, &[], false).expect("ours").write(files).expect("written");
         write(&[file(RUN_FILE), file("plots/a.svg")]);
         write(&[file(RUN_FILE), file("b.csv")]);
         assert!(!Path::new(&name).join("plots").exists());

@@ -78,7 +78,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
 fn end(arguments: &RunArguments, mesh: &Mesh, figures: &RunResults, done: usize) -> Result<(), Failure> {
     let wanted = mesh.run.replications.get() as usize;
     if done < wanted {
-        tell(&format!("interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"));
+        tell(&format!(
+            "interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"
+        ));
         return Err(Failure::silent(exit::INTERRUPTED));
     }
     let is_missed = figures.objectives.iter().any(|judged| !judged.met);
@@ -107,8 +109,7 @@ fn load(arguments: &RunArguments, sets: &[String]) -> Result<Loaded, Failure> {
         Some(path) => path.clone(),
         None => discover(&arguments.manifests)?,
     };
-    let request =
-        load::Request { scenario: Some(&scenario), manifests: &arguments.manifests, sets };
+    let request = load::Request { scenario: Some(&scenario), manifests: &arguments.manifests, sets };
     let mut loaded = load::load(&request, &Disk::default());
     add_objectives(&mut loaded, &arguments.slos);
     Ok(loaded)
@@ -304,7 +305,8 @@ fn write(arguments: &RunArguments, folder: &Folder, report: &Report<'_>) -> Resu
 fn stamp(loaded: &Loaded, mesh: &Mesh, replications: usize) -> Stamp {
     let base = loaded.base.as_str();
     let name = |path: &str| {
-        let inside = path.strip_prefix(base).filter(|_| !base.is_empty()).map(|rest| rest.trim_start_matches('/'));
+        let inside =
+            path.strip_prefix(base).filter(|_| !base.is_empty()).map(|rest| rest.trim_start_matches('/'));
         match inside {
             Some(rest) => rest.to_owned(),
             // Where it lies on this machine is nobody's business.

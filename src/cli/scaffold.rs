@@ -98,7 +98,8 @@ impl<'a> Town<'a> {
         for workload in &workloads {
             *counts.entry(workload.namespace).or_default() += 1;
         }
-        let home = counts.iter().max_by_key(|(_, count)| **count).map_or("default", |(name, _)| name).to_owned();
+        let home =
+            counts.iter().max_by_key(|(_, count)| **count).map_or("default", |(name, _)| name).to_owned();
         // Names are keys of the scenario: of two namespaces' the home's comes first.
         workloads.sort_by_key(|workload| (workload.namespace != home, workload.namespace, workload.name));
         workloads.retain(|workload| workload.replicas > 0 && taken.insert(workload.name));
@@ -131,8 +132,11 @@ impl Service<'_> {
 
     /// As callers in the home namespace write it.
     fn url(&self, home: &str) -> Option<String> {
-        let host =
-            if self.namespace == home { self.name.to_owned() } else { format!("{}.{}", self.name, self.namespace) };
+        let host = if self.namespace == home {
+            self.name.to_owned()
+        } else {
+            format!("{}.{}", self.name, self.namespace)
+        };
         Some(match self.port? {
             80 => format!("http://{host}/"),
             port => format!("http://{host}:{port}/"),
@@ -146,13 +150,16 @@ fn workloads(text: &mut String, town: &Town<'_>) {
         let services: Vec<&str> =
             town.services.iter().filter(|s| s.selects(workload)).map(|service| service.name).collect();
         let serves = if services.is_empty() { "no service".to_owned() } else { services.join(", ") };
-        let pods = if workload.replicas == 1 { "1 pod".to_owned() } else { format!("{} pods", workload.replicas) };
+        let pods =
+            if workload.replicas == 1 { "1 pod".to_owned() } else { format!("{} pods", workload.replicas) };
         let _ = writeln!(text, "  {}:  # {pods}, behind {serves}", quoted(workload.name));
         if workload.namespace != town.home {
             let _ = writeln!(text, "    namespace: {}", quoted(workload.namespace));
         }
         text.push_str("    concurrency: 16  # TODO: requests that a pod serves at once\n");
-        text.push_str("    serviceTime: lognormal(p50=10ms, p99=50ms)  # TODO: without the time of its calls\n");
+        text.push_str(
+            "    serviceTime: lognormal(p50=10ms, p99=50ms)  # TODO: without the time of its calls\n",
+        );
         let other = town.services.iter().find(|service| !service.selects(workload));
         let example = other.and_then(|service| service.url(&town.home));
         if let Some(url) = example.filter(|_| !services.is_empty()) {
@@ -193,7 +200,11 @@ fn clients(text: &mut String, town: &Town<'_>) -> usize {
         .collect();
     if !inside.is_empty() {
         let name = if names.contains("inside") { "inside-the-mesh" } else { "inside" };
-        let _ = writeln!(text, "  {}:  # TODO: write who calls these under `calls` of the workloads, then delete this", quoted(name));
+        let _ = writeln!(
+            text,
+            "  {}:  # TODO: write who calls these under `calls` of the workloads, then delete this",
+            quoted(name)
+        );
         client(text, &inside);
         count += 1;
     }
@@ -201,7 +212,9 @@ fn clients(text: &mut String, town: &Town<'_>) -> usize {
 }
 
 fn client(text: &mut String, requests: &[String]) {
-    text.push_str("    load: poisson(100rps)  # TODO\n    requests:  # equal shares; say `share: 90%` to have others\n");
+    text.push_str(
+        "    load: poisson(100rps)  # TODO\n    requests:  # equal shares; say `share: 90%` to have others\n",
+    );
     for url in requests.iter().take(MOST_REQUESTS) {
         let _ = writeln!(text, "      - {{get: \"{url}\"}}");
     }

@@ -77,7 +77,8 @@ fn written(loaded: &Loaded, sets: &[String]) -> Value {
             || (word("kind"), word("apiVersion")) == (None, None)
     };
     let mut value = decoded.into_iter().find(is_scenario).unwrap_or(nothing);
-    for order in sets.iter().filter_map(|text| Order::parse(text).ok()).filter(|order| order.object.is_none()) {
+    for order in sets.iter().filter_map(|text| Order::parse(text).ok()).filter(|order| order.object.is_none())
+    {
         // Loading has told what leads nowhere.
         let _ = set::put(&mut value, &order.steps, &order.value);
     }

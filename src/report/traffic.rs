@@ -57,7 +57,8 @@ fn guesses(traffic: &Traffic) -> Vec<String> {
             None => groups.push((keys, vec![name])),
         }
     }
-    let line = |(keys, names): (&[&str], Vec<&str>)| format!("{} of {}", keys.join(" and "), names.join(", "));
+    let line =
+        |(keys, names): (&[&str], Vec<&str>)| format!("{} of {}", keys.join(" and "), names.join(", "));
     groups.into_iter().map(line).collect()
 }
 
@@ -165,9 +166,11 @@ fn details(hop: &Hop, look: &Look) -> Vec<String> {
         }
         Answer::Forward(_) | Answer::NoRoute => {}
     }
-    lines.extend(hop.mirrors.iter().map(|mirror| {
-        format!("{:>5}  copied to {}", percent(mirror.share), destination(mirror))
-    }));
+    lines.extend(
+        hop.mirrors
+            .iter()
+            .map(|mirror| format!("{:>5}  copied to {}", percent(mirror.share), destination(mirror))),
+    );
     lines
 }
 
@@ -231,7 +234,9 @@ fn detectors(detectors: &[Detector]) -> Vec<String> {
         let most = detector.hosts as u64 * u64::from(detector.max_ejection_percent) / 100;
         if most == 0 {
             let (percent, hosts) = (detector.max_ejection_percent, detector.hosts);
-            return format!("{target}: never ejects, as maxEjectionPercent {percent} of {hosts} hosts is none");
+            return format!(
+                "{target}: never ejects, as maxEjectionPercent {percent} of {hosts} hosts is none"
+            );
         }
         format!(
             "{target}: {whose} ejects a host after {} errors in a row, at most {most} of {}",

@@ -93,9 +93,9 @@ impl<'m> Walker<'m> {
                     self.follow(route, &shape, &hop, &source, carriers, &mut next);
                 }
                 let key = (caller, hop.host.clone(), hop.port, path);
-                let (_, known) = hops.entry(key).or_insert_with(|| {
-                    (depth, Hop { calls: 0.0, asks: BTreeSet::new(), ..hop.clone() })
-                });
+                let (_, known) = hops
+                    .entry(key)
+                    .or_insert_with(|| (depth, Hop { calls: 0.0, asks: BTreeSet::new(), ..hop.clone() }));
                 known.calls += hop.calls;
                 known.asks.extend(hop.asks);
             }
@@ -125,9 +125,10 @@ impl<'m> Walker<'m> {
     /// The requests that a client makes, with their shares; true if only some users were looked at.
     fn born(&self, client: &Client) -> (Vec<(RequestShape, String, f64)>, bool) {
         let total: f64 = client.classes.iter().map(|class| class.share).sum();
-        let users = client.users.as_ref().filter(|users| {
-            onward::user_header(&users.carrier).is_some_and(|name| self.reads_header(name))
-        });
+        let users = client
+            .users
+            .as_ref()
+            .filter(|users| onward::user_header(&users.carrier).is_some_and(|name| self.reads_header(name)));
         let mut born = Vec::new();
         for class in &client.classes {
             let share = if total > 0.0 { class.share / total } else { 0.0 };
@@ -165,7 +166,9 @@ impl<'m> Walker<'m> {
     fn proxies_of(&self, client: &Client, caller: Option<WorkloadId>) -> usize {
         match caller {
             None => client.proxies.len(),
-            Some(id) => self.mesh.pods.rows().iter().filter(|p| p.workload == id && p.proxy.is_some()).count(),
+            Some(id) => {
+                self.mesh.pods.rows().iter().filter(|p| p.workload == id && p.proxy.is_some()).count()
+            }
         }
     }
 
@@ -195,7 +198,8 @@ impl<'m> Walker<'m> {
         let route = path.of(&self.mesh.tables[table]);
         hop.rule.clone_from(&route.rule);
         let abort = route.fault.as_ref().and_then(|fault| fault.abort);
-        hop.aborted = abort.map_or(0.0, |(share, _)| f64::from(share.numerator) / f64::from(share.denominator));
+        hop.aborted =
+            abort.map_or(0.0, |(share, _)| f64::from(share.numerator) / f64::from(share.denominator));
         hop.mirrors = route
             .mirrors
             .iter()
