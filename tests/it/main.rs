@@ -1,5 +1,6 @@
 //! One test binary, one module per kind of test.
 
+mod analytic;
 mod conformance;
 mod large;
 mod scenarios;
