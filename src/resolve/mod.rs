@@ -40,6 +40,8 @@ pub mod targets;
 mod town;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod test_support;

@@ -118,7 +118,9 @@ fn resolve(scenario: &str, kubernetes: &str, istio: &str, more: &[(&str, &str)])
 }
 
 fn shop() -> Mesh {
-    sound(resolve(SCENARIO, KUBERNETES, ISTIO, &[]))
+    let resolved = resolve(SCENARIO, KUBERNETES, ISTIO, &[]);
+    assert_eq!(resolved.diagnostics, [], "nothing is wrong with it");
+    sound(resolved)
 }
 
 fn sound(resolved: Resolved) -> Mesh {
