@@ -10,6 +10,7 @@ use super::cycles;
 use super::defaults::{self, Version};
 use super::effects::{Called, Effects, Seen, clusters_of, routes_of};
 use super::gateways::{self, served_together};
+use super::hosts::meant_service;
 use super::inventory;
 use super::names::Names;
 use super::note::{Guess, NoEffect, NotModelled, Notes};
@@ -22,7 +23,7 @@ use super::settings;
 use super::sidecars;
 use super::states::{self, Snapshot};
 use super::town::Town;
-use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::istio::{self, Treatment};
 use crate::config::load::Loaded;
 use crate::config::render;
@@ -81,7 +82,20 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         route(&snapshots, &proxies, &called(&parts, &proxies, &inventory), &mut clusters, &mut notes);
     if loaded.scenario.is_some() {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
+        check_dotted_hosts(&snapshots, &inventory, &mut notes);
         check_gateway_calls(&calls, &proxies, &routed, &mut notes);
+        for (id, workload) in parts.workloads.iter().filter(|(id, _)| routed.effects.reached.contains(id)) {
+            if !workload.guessed.is_empty() {
+                let about = format!(
+                    "workload {}",
+                    inventory.display_name(&inventory.workloads[id].name, &workload.namespace)
+                );
+                notes.guess(
+                    about,
+                    format!("the scenario does not give its {}", workload.guessed.join(" and ")),
+                );
+            }
+        }
         check_cycles(&parts, &proxies, &routed, &clusters, scenario, &mut notes);
     }
     let clusters = clusters.table;
@@ -242,6 +256,39 @@ fn table(translator: &mut Translator<'_, '_, '_>, snapshot: &Snapshot, view: &Vi
                 .unwrap_or_default();
             gateways::table(translator, &snapshot.virtual_services, &served, caller, view.name())
         }
+    }
+}
+
+/// `reviews.prod` is taken literally and means no service, which hardly anybody wants. Source: semantics S2.2.
+fn check_dotted_hosts(snapshots: &[Snapshot], inventory: &Inventory, notes: &mut Notes<'_>) {
+    let meant = |host: &str| {
+        let host = host.to_ascii_lowercase();
+        let known = |name: &String| inventory.by_host.contains_key(name);
+        meant_service(&host).filter(known).filter(|_| !inventory.by_host.contains_key(&host))
+    };
+    let mut warnings = Vec::new();
+    let mut warn = |host: &str, span: Span| {
+        if let Some(meant) = meant(host) {
+            warnings.push(
+                Diagnostic::warning("MS1003", format!("`{host}` does not mean the service `{meant}`"))
+                    .at(span)
+                    .label("a name with a dot is taken literally")
+                    .help(format!("write `{meant}`")),
+            );
+        }
+    };
+    for snapshot in snapshots {
+        for object in &snapshot.virtual_services {
+            for (index, host) in object.spec.hosts.iter().enumerate() {
+                warn(host, object.span(notes, &format!("spec.hosts[{index}]")));
+            }
+        }
+        for object in &snapshot.destination_rules {
+            warn(object.spec.host.as_deref().unwrap_or(""), object.span(notes, "spec.host"));
+        }
+    }
+    for warning in warnings {
+        notes.report(warning);
     }
 }
 
