@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clusters::Clusters;
+use super::conditions::names_gateway;
 use super::delegates;
 use super::gateways::{self, served_together};
 use super::hosts::{choose, full_name, takes};
@@ -10,7 +11,6 @@ use super::note::Notes;
 use super::object::Object;
 use super::precedence::full_hosts;
 use super::proxies::View;
-use super::routes::names_gateway;
 use super::states::Snapshot;
 use crate::config::istio::{DestinationRule, VirtualService};
 use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
