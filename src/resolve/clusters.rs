@@ -161,6 +161,7 @@ impl<'a> Clusters<'a> {
         {
             notes.report(no_pods(rule, index, cluster, notes));
         }
+        self.tell_tls(cluster, policies, effective, notes);
         let Some((rule, path)) = outlier_origin(policies, subset, cluster.port) else { return };
         let span = rule.span(notes, &path);
         if let Some(outlier) = &cluster.outlier {
@@ -185,6 +186,27 @@ impl<'a> Clusters<'a> {
                      treated alike",
                 );
             }
+        }
+    }
+
+    fn tell_tls(
+        &self,
+        cluster: &Cluster,
+        policies: &Policies<'_>,
+        effective: &Effective<'_>,
+        notes: &mut Notes<'_>,
+    ) {
+        let mode = effective.blocks.tls.and_then(|tls| tls.mode.as_deref());
+        let bare = cluster.hosts.iter().any(|host| !self.inventory.has_sidecar(host.pod));
+        if mode == Some("ISTIO_MUTUAL")
+            && bare
+            && let Some((rule, _)) = policies.top()
+        {
+            notes.not_modelled(
+                &rule.title(),
+                rule.span(notes, "spec.trafficPolicy.tls"),
+                "mutual TLS that fails: pods without sidecar cannot answer ISTIO_MUTUAL (503 UF), and here they do",
+            );
         }
     }
 

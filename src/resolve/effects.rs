@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clusters::Clusters;
+use super::conditions::names_gateway;
 use super::delegates;
 use super::gateways::{self, served_together};
 use super::hosts::{choose, full_name, takes};
@@ -10,11 +11,10 @@ use super::note::Notes;
 use super::object::Object;
 use super::precedence::full_hosts;
 use super::proxies::View;
-use super::routes::names_gateway;
 use super::states::Snapshot;
 use crate::config::istio::{DestinationRule, VirtualService};
-use crate::mesh::ClusterId;
 use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
+use crate::mesh::{ClusterId, WorkloadId};
 
 /// A host and port that the callers of a view address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub struct Effects {
     objects: BTreeSet<String>,
     /// Titles of DestinationRules and their subsets that routes name.
     subsets: BTreeSet<(String, String)>,
+    /// Workloads that get requests.
+    pub reached: BTreeSet<WorkloadId>,
     /// Which VirtualServices rule each service host or host.
     rulers: BTreeMap<String, BTreeSet<String>>,
 }
@@ -61,6 +63,8 @@ impl Effects {
                     self.rulers.entry(host).or_default().insert(rule.object.clone());
                 }
                 for cluster in clusters_of(route) {
+                    let hosts = clusters.table[cluster].hosts.iter();
+                    self.reached.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
                     for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
                         self.objects.insert(title.clone());
                         self.subsets.insert((title.clone(), subset.clone()));

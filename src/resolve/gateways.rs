@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::conditions::{Listener, is_catch_all, names_gateway};
 use super::hosts::{common, takes};
 use super::object::{Object, selects};
 use super::precedence::{full_hosts, in_order};
-use super::routes::{Listener, Translator, is_catch_all, names_gateway, plain};
+use super::routes::{Translator, plain};
 use super::services::Caller;
 use crate::config::istio::gateway::Server;
 use crate::config::istio::{Gateway, VirtualService};

@@ -10,9 +10,11 @@
 //! value, so what a change does not touch keeps its id. Source: design D9.16, D9.17; semantics S2 to S4.
 
 pub mod behaviour;
+mod checks;
 pub mod clients;
 pub mod cluster_specs;
 pub mod clusters;
+pub mod conditions;
 pub mod cycles;
 pub mod defaults;
 pub mod delegates;
@@ -25,6 +27,7 @@ pub mod note;
 pub mod object;
 pub mod objectives;
 mod pipeline;
+mod pods;
 pub mod policies;
 pub mod precedence;
 mod proxies;
@@ -39,6 +42,8 @@ mod states;
 pub mod targets;
 mod town;
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]

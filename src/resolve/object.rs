@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
 
 use super::note::Notes;
 use crate::config::decode::decode;
@@ -27,38 +28,39 @@ pub struct Object<T> {
     pub spec: T,
 }
 
-/// What all objects have. The fields that say nothing here are listed so that they are no unknown fields.
+/// What all objects have. Fields that say nothing here are listed, as values and not as `IgnoredAny`, which would count
+/// as unknown fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Envelope<T: Default + DeserializeOwned> {
-    api_version: Option<IgnoredAny>,
-    kind: Option<IgnoredAny>,
+    api_version: Option<Value>,
+    kind: Option<Value>,
     #[serde(bound = "", deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(bound = "", deserialize_with = "or_default")]
     spec: T,
-    status: Option<IgnoredAny>,
+    status: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
-    labels: Option<IgnoredAny>,
+    labels: Option<Value>,
     #[serde(deserialize_with = "or_default")]
     annotations: Labels,
     creation_timestamp: Option<String>,
-    name: Option<IgnoredAny>,
-    namespace: Option<IgnoredAny>,
-    generate_name: Option<IgnoredAny>,
-    uid: Option<IgnoredAny>,
-    resource_version: Option<IgnoredAny>,
-    generation: Option<IgnoredAny>,
-    managed_fields: Option<IgnoredAny>,
-    self_link: Option<IgnoredAny>,
-    finalizers: Option<IgnoredAny>,
-    owner_references: Option<IgnoredAny>,
-    deletion_timestamp: Option<IgnoredAny>,
-    deletion_grace_period_seconds: Option<IgnoredAny>,
+    name: Option<Value>,
+    namespace: Option<Value>,
+    generate_name: Option<Value>,
+    uid: Option<Value>,
+    resource_version: Option<Value>,
+    generation: Option<Value>,
+    managed_fields: Option<Value>,
+    self_link: Option<Value>,
+    finalizers: Option<Value>,
+    owner_references: Option<Value>,
+    deletion_timestamp: Option<Value>,
+    deletion_grace_period_seconds: Option<Value>,
 }
 
 /// How objects of one kind are read and checked.

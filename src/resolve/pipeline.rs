@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::behaviour::{self, Identity};
-use super::clients::{self, ClientPlan};
+use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gateway_calls, check_ports};
+use super::clients;
 use super::clusters::Clusters;
-use super::cycles;
 use super::defaults::{self, Version};
-use super::effects::{Called, Effects, Seen, clusters_of, routes_of};
+use super::effects::{Called, Effects, Seen};
 use super::gateways::{self, served_together};
 use super::inventory;
-use super::names::Names;
 use super::note::{Guess, NoEffect, NotModelled, Notes};
 use super::objectives::{Scopes, objectives};
 use super::proxies::{self, Proxies, View};
@@ -29,10 +28,9 @@ use crate::config::render;
 use crate::config::scenario::{self as written, Scenario};
 use crate::kernel::{Id, Table};
 use crate::mesh::model::ConfigState;
-use crate::mesh::policy_spec::Protocol;
-use crate::mesh::routing::{Action, RouteTable};
-use crate::mesh::workload::{CallSpec, Client, Workload};
-use crate::mesh::{CallSpecId, ClientId, Mesh, RouteTableId, Service, StateId, WorkloadId};
+use crate::mesh::routing::RouteTable;
+use crate::mesh::workload::Client;
+use crate::mesh::{ClientId, Mesh, RouteTableId, Service, StateId, WorkloadId};
 
 /// What the input means, and what there is to say about it.
 #[derive(Debug)]
@@ -81,20 +79,26 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         route(&snapshots, &proxies, &called(&parts, &proxies, &inventory), &mut clusters, &mut notes);
     if loaded.scenario.is_some() {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
+        check_dotted_hosts(&snapshots, &inventory, &mut notes);
         check_gateway_calls(&calls, &proxies, &routed, &mut notes);
+        for (id, workload) in parts.workloads.iter().filter(|(id, _)| routed.effects.reached.contains(id)) {
+            if !workload.guessed.is_empty() {
+                let about = format!(
+                    "workload {}",
+                    inventory.display_name(&inventory.workloads[id].name, &workload.namespace)
+                );
+                notes.guess(
+                    about,
+                    format!("the scenario does not give its {}", workload.guessed.join(" and ")),
+                );
+            }
+        }
         check_cycles(&parts, &proxies, &routed, &clusters, scenario, &mut notes);
     }
     let clusters = clusters.table;
     let mesh =
         assemble(loaded, replications, &inventory, &snapshots, parts, proxies, routed, clusters, &mut notes);
     finish(loaded, mesh, notes)
-}
-
-/// Workloads with their behaviour, and clients without their proxies.
-struct Parts {
-    workloads: Table<WorkloadId, Workload>,
-    calls: Table<CallSpecId, CallSpec>,
-    plans: Vec<ClientPlan>,
 }
 
 fn people(
@@ -140,32 +144,6 @@ fn people(
     Parts { workloads, calls: specs, plans }
 }
 
-/// A call to a port that the service does not have goes nowhere, and is a typing error.
-fn check_ports(calls: &[ScenarioCall], town: &Town<'_>, inventory: &Inventory, notes: &mut Notes<'_>) {
-    for call in calls.iter().filter(|call| call.gateway.is_none()) {
-        let Some(service) = town.service(&call.host, &call.namespace) else { continue };
-        let service = &inventory.services[service];
-        if let Some(port) = service.port(call.port) {
-            if let Some((title, span)) = service.object.as_ref().filter(|_| port.protocol == Protocol::Tcp) {
-                let what = format!(
-                    "port {} is not HTTP by its name or protocol: calls to it are simulated as requests without rules or \
-                     retries, one a connection",
-                    port.number
-                );
-                notes.not_modelled(title, *span, what);
-            }
-            continue;
-        }
-        if town.is_ruled(&call.host, &call.namespace) {
-            continue;
-        }
-        let ports: Vec<String> = service.ports.iter().map(|port| port.number.to_string()).collect();
-        let message = format!("service `{}` has no port {}", service.name, call.port);
-        let help = format!("write its port into the address: {}", ports.join(" or "));
-        notes.report(Diagnostic::error("MS0013", message).at(call.span).help(help));
-    }
-}
-
 /// What the callers of each view address.
 fn called(parts: &Parts, proxies: &Proxies, inventory: &Inventory) -> Vec<BTreeSet<Called>> {
     let mut called = vec![BTreeSet::new(); proxies.views.len()];
@@ -189,15 +167,6 @@ fn called(parts: &Parts, proxies: &Proxies, inventory: &Inventory) -> Vec<BTreeS
         }
     }
     called
-}
-
-/// The tables of all views in all states.
-struct Routed {
-    tables: Table<RouteTableId, RouteTable>,
-    /// By state, by view.
-    of_view: Vec<Vec<RouteTableId>>,
-    effects: Effects,
-    seen: Vec<(View, BTreeSet<Called>)>,
 }
 
 fn route(
@@ -243,104 +212,6 @@ fn table(translator: &mut Translator<'_, '_, '_>, snapshot: &Snapshot, view: &Vi
             gateways::table(translator, &snapshot.virtual_services, &served, caller, view.name())
         }
     }
-}
-
-/// Requests that their gateway answers itself, since nothing there takes them. Source: semantics S2.2.
-fn check_gateway_calls(calls: &[ScenarioCall], proxies: &Proxies, routed: &Routed, notes: &mut Notes<'_>) {
-    for call in calls {
-        let Some(gateway) = &call.gateway else { continue };
-        let is_it = |view: &View| matches!(view, View::Gateway(name, _) if name == gateway);
-        let Some(place) = proxies.views.iter().position(is_it) else { continue };
-        let tables = || routed.of_view.iter().map(|state| &routed.tables[state[place]]);
-        let Some(listening) = tables().find(|table| table.listeners.contains_key(&call.port)) else {
-            let ports: BTreeSet<u16> = tables().flat_map(|table| table.listeners.keys().copied()).collect();
-            let list: Vec<String> = ports.iter().map(u16::to_string).collect();
-            let help = match list.is_empty() {
-                true => "it has no server for HTTP".to_owned(),
-                false => format!("its servers listen on {}", list.join(", ")),
-            };
-            notes.report(
-                Diagnostic::error(
-                    "MS1002",
-                    format!("gateway `{gateway}` does not listen on port {}", call.port),
-                )
-                .at(call.span)
-                .help(help),
-            );
-            continue;
-        };
-        if tables().all(|table| routes_of(table, &call.host, call.port).is_none()) {
-            let hosts: BTreeSet<&str> = listening
-                .listeners
-                .values()
-                .flatten()
-                .flat_map(|host| &host.domains)
-                .map(String::as_str)
-                .collect();
-            let known: Vec<&str> = hosts.into_iter().take(8).collect();
-            notes.report(
-                Diagnostic::warning(
-                    "MS1001",
-                    format!("gateway `{gateway}` has no route for the host `{}`", call.host),
-                )
-                .at(call.span)
-                .label("these requests get 404 NR")
-                .help(if known.is_empty() {
-                    "no VirtualService with a fitting host is bound to it".to_owned()
-                } else {
-                    format!("VirtualServices bound to it have the hosts {}", known.join(", "))
-                }),
-            );
-        }
-    }
-}
-
-/// A request that certainly comes back to where it was never ends. Source: design D9.10.
-fn check_cycles(
-    parts: &Parts,
-    proxies: &Proxies,
-    routed: &Routed,
-    clusters: &Clusters<'_>,
-    scenario: &Scenario,
-    notes: &mut Notes<'_>,
-) {
-    let answering = |call: &CallSpec| -> Vec<WorkloadId> {
-        let Some(proxy) = proxies.of_workload.get(&call.owner).and_then(|list| list.first()) else {
-            return Vec::new();
-        };
-        let mut found = BTreeSet::new();
-        for state in &routed.of_view {
-            let table = &routed.tables[state[proxies.view_of[proxy.index()]]];
-            let Some(routes) = routes_of(table, &call.target.host, call.target.port) else {
-                return Vec::new();
-            };
-            for route in routes {
-                // A request that a proxy may answer itself is a way out.
-                let answered = matches!(route.action, Action::Respond(_))
-                    || route.fault.as_ref().is_some_and(|fault| fault.abort.is_some());
-                let serving = clusters_of(route);
-                if answered || serving.is_empty() {
-                    return Vec::new();
-                }
-                let hosts = serving.iter().flat_map(|cluster| &clusters.table[*cluster].hosts);
-                found.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
-            }
-        }
-        found.into_iter().collect()
-    };
-    let Some(cycle) = cycles::find_certain_cycle(&parts.workloads, &parts.calls, &answering) else { return };
-    let walk = cycles::describe(&cycle, &parts.workloads, &parts.calls);
-    let mut finding =
-        Diagnostic::error("MS0016", format!("these calls lead back to where they began: {walk}")).help(
-            "a request would never end; let an operation without the call answer, or give the call a `share`",
-        );
-    let owner = cycle.first().map(|call| &clusters.inventory.workloads[parts.calls[*call].owner]);
-    let entries = scenario.workloads.iter().flat_map(|entries| entries.iter());
-    finding.span = entries
-        .map(|(name, _)| name)
-        .find(|name| owner.is_some_and(|owner| owner.name == name.value))
-        .map(|n| n.span);
-    notes.report(finding);
 }
 
 #[expect(clippy::too_many_arguments, reason = "the mesh is made of all that came before")]

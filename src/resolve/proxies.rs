@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::{ClientPlan, gateway_pods};
 use super::defaults::{self, ROOT_NAMESPACE};
 use super::gateways;
-use super::inventory::{zone, zones_or_all};
+
 use super::object::selects;
+use super::pods::{zone, zones_or_all};
 use super::services::{Caller, Inventory};
 use super::states::Snapshot;
 use crate::config::istio::values::Labels;

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::clusters::is_http;
+use super::conditions::Listener;
 use super::defaults::PORT;
 use super::hosts::takes;
 use super::object::Object;
 use super::precedence::{for_host, full_hosts, in_order};
-use super::routes::{Listener, Translator};
+use super::routes::Translator;
 use super::services::{Caller, KnownService};
 use crate::config::istio::VirtualService;
 use crate::mesh::ServiceId;

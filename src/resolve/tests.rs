@@ -118,7 +118,9 @@ fn resolve(scenario: &str, kubernetes: &str, istio: &str, more: &[(&str, &str)])
 }
 
 fn shop() -> Mesh {
-    sound(resolve(SCENARIO, KUBERNETES, ISTIO, &[]))
+    let resolved = resolve(SCENARIO, KUBERNETES, ISTIO, &[]);
+    assert_eq!(resolved.diagnostics, [], "nothing is wrong with it");
+    sound(resolved)
 }
 
 fn sound(resolved: Resolved) -> Mesh {
@@ -349,7 +351,8 @@ clients:
 ";
     let loaded = loaded(&[("scenario.yaml", scenario)]);
     let resolved = mesh(&loaded);
-    assert_eq!(resolved.guesses.len(), 2, "{:?}", resolved.guesses);
+    let about: Vec<&str> = resolved.guesses.iter().map(|guess| guess.about.as_str()).collect();
+    assert_eq!(about, ["service api", "service store"]);
     let mesh = sound(resolved);
     let table = &mesh.tables[table_of(&mesh, "user-0", 0)];
     assert_eq!(routes(table, 80, "api").len(), 1);
@@ -408,4 +411,38 @@ spec: {http: [{route: [{destination: {host: front}}]}]}
     let found = routes(&mesh.tables[table_of(&mesh, "door-0", 0)], 80, "*");
     assert_eq!((found.len(), found[0].timeout), (2, Some(SimDuration::from_secs(3))));
     assert_eq!(found[0].rule.as_ref().unwrap().name, "http[0]-http[0]");
+}
+
+#[test]
+fn a_dotted_short_name_is_warned_about() {
+    let istio = ISTIO.replace("hosts: [stars]", "hosts: [stars.default]");
+    let resolved = resolve(SCENARIO, KUBERNETES, &istio, &[]);
+    let warning = resolved.diagnostics.iter().find(|d| d.code == "MS1003").expect("it is told");
+    assert_eq!(warning.help.as_deref(), Some("write `stars.default.svc.cluster.local`"));
+    // It takes no calls to the service: that keeps its default route.
+    let mesh = sound(resolved);
+    assert_eq!(routes(&mesh.tables[table_of(&mesh, "front-v1-0", 0)], 9080, "stars")[0].rule, None);
+}
+
+#[test]
+fn the_workloads_that_run_on_guesses_are_named() {
+    let scenario = SCENARIO.replace(
+        "  stars-v2: {serviceTime: 1ms, concurrency: 8, calls: ['http://marks:9080/marks/0']}\n",
+        "",
+    );
+    let resolved = resolve(&scenario, KUBERNETES, ISTIO, &[]);
+    let about: Vec<&str> = resolved.guesses.iter().map(|guess| guess.about.as_str()).collect();
+    assert_eq!(about, ["workload stars-v2"]);
+}
+
+#[test]
+fn callers_that_differ_only_in_labels_nobody_asks_about_share_a_table() {
+    let with = "match: [{sourceLabels: {app: front}}]\n    route:\n    - {destination: {host: stars, subset: v1}, weight: 90}";
+    let istio = ISTIO.replacen("route:\n    - {destination: {host: stars, subset: v1}, weight: 90}", with, 1);
+    assert_ne!(istio, ISTIO);
+    let mesh = sound(resolve(SCENARIO, KUBERNETES, &istio, &[]));
+    assert_ne!(table_of(&mesh, "front-v1-0", 0), table_of(&mesh, "stars-v1-0", 0));
+    assert_eq!(table_of(&mesh, "stars-v1-0", 0), table_of(&mesh, "stars-v2-0", 0));
+    // Those who do not match keep the service's own route.
+    assert_eq!(routes(&mesh.tables[table_of(&mesh, "stars-v1-0", 0)], 9080, "stars")[0].rule, None);
 }

@@ -3,7 +3,7 @@
 //! Source: fields, Kubernetes core.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_yaml::Value;
 
 use super::finding::{self, Finding, Findings, Unmodelled};
 use super::values::{Int, Labels, or_default};
@@ -25,21 +25,21 @@ pub struct Service {
     pub cluster_ips: Vec<String>,
     pub external_name: Option<String>,
     pub session_affinity: Option<String>,
-    pub session_affinity_config: Option<IgnoredAny>,
+    pub session_affinity_config: Option<Value>,
     pub publish_not_ready_addresses: Option<bool>,
     pub traffic_distribution: Option<String>,
     pub internal_traffic_policy: Option<String>,
     pub external_traffic_policy: Option<String>,
     pub ip_family_policy: Option<String>,
-    pub ip_families: Option<IgnoredAny>,
+    pub ip_families: Option<Value>,
     #[serde(rename = "externalIPs")]
-    pub external_ips: Option<IgnoredAny>,
+    pub external_ips: Option<Value>,
     #[serde(rename = "loadBalancerIP")]
-    pub load_balancer_ip: Option<IgnoredAny>,
-    pub load_balancer_class: Option<IgnoredAny>,
-    pub load_balancer_source_ranges: Option<IgnoredAny>,
-    pub allocate_load_balancer_node_ports: Option<IgnoredAny>,
-    pub health_check_node_port: Option<IgnoredAny>,
+    pub load_balancer_ip: Option<Value>,
+    pub load_balancer_class: Option<Value>,
+    pub load_balancer_source_ranges: Option<Value>,
+    pub allocate_load_balancer_node_ports: Option<Value>,
+    pub health_check_node_port: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
