@@ -6,6 +6,7 @@ mod files;
 mod findings;
 mod init;
 mod output;
+mod pods;
 mod run;
 mod scaffold;
 mod schema;

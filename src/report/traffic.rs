@@ -29,7 +29,8 @@ pub fn sections(traffic: &Traffic, told: &Told<'_>, look: &Look) -> Vec<Section>
     let room = look.width.saturating_sub(INDENT);
     let section = |title: &str, lines: Vec<String>| Section { title: title.to_owned(), lines };
     let routes = traffic.clients.iter().flat_map(|client| routes(client, look, room)).collect();
-    let limits = limits(&traffic.limits, look).into_iter().chain(detectors(&traffic.detectors)).collect();
+    let detectors = wrapped(detectors(&traffic.detectors).into_iter(), room);
+    let limits = limits(&traffic.limits, look).into_iter().chain(detectors).collect();
     let changes = traffic.changes.iter().flat_map(|change| changes(change, look, room)).collect();
     let without_effect = told
         .without_effect
@@ -38,11 +39,11 @@ pub fn sections(traffic: &Traffic, told: &Told<'_>, look: &Look) -> Vec<Section>
         .chain(traffic.unreached.iter().map(|name| format!("workload {name}: no request reaches it")));
     let guesses = guesses(traffic).into_iter().chain(told.guesses.iter().cloned());
     let mut all = vec![
-        section("Where requests go (calls per 100 requests of the client, before anything fails)", routes),
+        section("Where requests go (calls per 100 requests of the client, if nothing fails)", routes),
         section("Limits (each proxy keeps its own)", limits),
         section("What the timeline changes", changes),
         section("Without effect", wrapped(without_effect, room)),
-        section("Guessed (say them under `workloads` to have your own)", wrapped(guesses, room)),
+        section("Guessed (write your own under `workloads`)", wrapped(guesses, room)),
     ];
     all.retain(|section| !section.lines.is_empty());
     all
@@ -57,8 +58,16 @@ fn guesses(traffic: &Traffic) -> Vec<String> {
             None => groups.push((keys, vec![name])),
         }
     }
-    let line =
-        |(keys, names): (&[&str], Vec<&str>)| format!("{} of {}", keys.join(" and "), names.join(", "));
+    // As `resolve` fills them in. Source: design D9.12.
+    let value = |key: &&str| match *key {
+        "serviceTime" => "serviceTime lognormal(p50=10ms, p99=50ms)".to_owned(),
+        "concurrency" => "concurrency unlimited".to_owned(),
+        other => other.to_owned(),
+    };
+    let line = |(keys, names): (&[&str], Vec<&str>)| {
+        let keys: Vec<String> = keys.iter().map(value).collect();
+        format!("{} for {}", keys.join(" and "), names.join(", "))
+    };
     groups.into_iter().map(line).collect()
 }
 
@@ -74,13 +83,14 @@ fn routes(client: &ClientTraffic, look: &Look, room: usize) -> Vec<String> {
     }
     for hop in &client.hops {
         let is_ambiguous = questions[&(hop.caller.as_str(), hop.host.as_str(), hop.port)] > 1;
-        let share = format!("{:>6}", percent(hop.calls));
-        let head = format!("  {share}  {:<left$}  {}", between(hop, look), ruled(hop));
-        lines.extend(with_place(head, hop.rule.as_ref(), left + 12, room, look));
-        if is_ambiguous {
-            lines.push(format!("{:10}for {}", "", asks(hop)));
-        }
-        lines.extend(details(hop, look).into_iter().map(|line| format!("{:10}{line}", "")));
+        let beside = match (&hop.rule, is_ambiguous) {
+            (None, _) => default_route(hop, look),
+            (Some(_), true) => whose(hop),
+            (Some(_), false) => String::new(),
+        };
+        let line = format!("  {:>6}  {:<left$}  {beside}", percent(hop.calls), between(hop, look));
+        lines.push(line.trim_end().to_owned());
+        lines.extend(details(hop, look, room).into_iter().map(|line| format!("{:10}{line}", "")));
     }
     lines
 }
@@ -100,14 +110,14 @@ fn headline(client: &ClientTraffic) -> String {
 
 fn load(load: &Load) -> String {
     match load {
-        Load::Constant { rate } => format!("{}/s evenly", number::rate(*rate)),
-        Load::Poisson { rate } => format!("{}/s (Poisson)", number::rate(*rate)),
-        Load::Bursty { rate, cv } => format!("{}/s in bursts (cv {})", number::rate(*rate), fixed(*cv, 2)),
+        Load::Constant { rate } => format!("{} rps evenly", number::rate(*rate)),
+        Load::Poisson { rate } => format!("{} rps (Poisson)", number::rate(*rate)),
+        Load::Bursty { rate, cv } => format!("{} rps in bursts (cv {})", number::rate(*rate), fixed(*cv, 2)),
         Load::Profile { points, .. } => {
             let rates = points.iter().map(|(_, rate)| *rate);
             let low = rates.clone().fold(f64::INFINITY, f64::min);
             let high = rates.fold(0.0, f64::max);
-            format!("{} to {}/s over time", number::rate(low), number::rate(high))
+            format!("{} to {} rps over time", number::rate(low), number::rate(high))
         }
         Load::Closed { users, .. } => format!("{users} users who wait for answers"),
         Load::Trace { births } => format!("{} recorded requests", births.len()),
@@ -120,57 +130,62 @@ fn between(hop: &Hop, look: &Look) -> String {
     format!("{} {} {}{port}", hop.caller, look.pick("→", "->"), hop.host)
 }
 
-/// Which rule decides; with a single destination without rule, also where it goes.
-fn ruled(hop: &Hop) -> String {
-    match (&hop.rule, &hop.answer) {
-        (Some(rule), _) => format!("{} {}", rule.object, rule.name),
-        (None, Answer::NoRoute) => "no route: 404 NR".to_owned(),
-        (None, Answer::Forward(splits)) if splits.len() == 1 && hop.mirrors.is_empty() => {
-            format!("no rule: {}", destination(&splits[0]))
+/// What becomes of calls that no rule takes.
+fn default_route(hop: &Hop, look: &Look) -> String {
+    match &hop.answer {
+        Answer::NoRoute => "no route: 404 NR".to_owned(),
+        Answer::Forward(splits) if splits.len() == 1 => {
+            format!("no rule {} {}", look.pick("→", "->"), destination(&splits[0]))
         }
-        (None, _) => "no rule".to_owned(),
+        Answer::Forward(_) | Answer::Respond(_) => "no rule".to_owned(),
     }
 }
 
-/// The head with the rule's place behind it, or below it where the line is too short.
-fn with_place(head: String, rule: Option<&Rule>, column: usize, room: usize, look: &Look) -> Vec<String> {
-    let Some(rule) = rule else { return vec![head] };
-    let place = format!("{}:{}", rule.place.file, rule.place.line);
-    if head.chars().count() + 2 + place.chars().count() <= room {
-        return vec![format!("{head}  {}", look.dim(&place))];
-    }
-    let column = column.min(room.saturating_sub(place.chars().count()));
-    vec![head, format!("{:column$}{}", "", look.dim(&place))]
+/// `VirtualService default/reviews http[0] (reviews.yaml:12)`.
+fn written(rule: &Rule) -> String {
+    format!("{} {} ({}:{})", rule.object, rule.name, rule.place.file, rule.place.line)
 }
 
-fn asks(hop: &Hop) -> String {
-    let mut shown: Vec<&str> = hop.asks.iter().map(String::as_str).take(3).collect();
-    let more = format!("{} more", hop.asks.len().saturating_sub(3));
-    if hop.asks.len() > 3 {
+fn whose(hop: &Hop) -> String {
+    let mut shown: Vec<&str> = hop.classes.iter().map(String::as_str).take(2).collect();
+    let more = format!("{} more", hop.classes.len().saturating_sub(2));
+    if hop.classes.len() > 2 {
         shown.push(&more);
     }
-    shown.join(", ")
+    format!("for {}", shown.join(", "))
 }
 
-fn details(hop: &Hop, look: &Look) -> Vec<String> {
-    let mut lines = Vec::new();
-    if hop.aborted > 0.0 {
-        lines.push(format!("{:>5}  answered by an injected fault", percent(hop.aborted)));
-    }
+/// The rule and where it sends: behind it if there is one place only and room, else below it.
+fn details(hop: &Hop, look: &Look, room: usize) -> Vec<String> {
+    let arrow = look.pick("→", "->");
+    let mut lines: Vec<String> = hop.rule.iter().map(|rule| format!("by {}", written(rule))).collect();
+    let mut below = Vec::new();
     match &hop.answer {
-        Answer::Respond(code) => lines.push(format!("answered by the proxy itself: {code}")),
-        Answer::Forward(splits) if hop.rule.is_some() || splits.len() != 1 || !hop.mirrors.is_empty() => {
-            lines.extend(splits.iter().map(|split| {
-                format!("{:>5}  {} {}", percent(split.share), look.pick("→", "->"), destination(split))
-            }));
-        }
+        Answer::Respond(code) => below.push(format!("answered by the proxy itself: {code}")),
+        Answer::Forward(splits) if hop.rule.is_some() || splits.len() != 1 => match (&lines[..], &splits[..])
+        {
+            ([line], [only]) => {
+                let both = format!("{line} {arrow} {}", destination(only));
+                if both.chars().count() + 10 <= room {
+                    lines = vec![both];
+                } else {
+                    below.push(format!("{arrow} {}", destination(only)));
+                }
+            }
+            _ => {
+                let line =
+                    |split: &Split| format!("{:>5} {arrow} {}", percent(split.share), destination(split));
+                below.extend(splits.iter().map(line));
+            }
+        },
         Answer::Forward(_) | Answer::NoRoute => {}
     }
-    lines.extend(
-        hop.mirrors
-            .iter()
-            .map(|mirror| format!("{:>5}  copied to {}", percent(mirror.share), destination(mirror))),
-    );
+    if hop.aborted > 0.0 {
+        lines.push(format!("{:>5} answered by an injected fault, the rest:", percent(hop.aborted)));
+    }
+    lines.extend(below);
+    let copy = |mirror: &Split| format!("{:>5} copied to {}", percent(mirror.share), destination(mirror));
+    lines.extend(hop.mirrors.iter().map(copy));
     lines
 }
 
@@ -252,68 +267,95 @@ fn detectors(detectors: &[Detector]) -> Vec<String> {
 fn changes(change: &Change, look: &Look, room: usize) -> Vec<String> {
     let at = number::moment(change.at.since(SimTime::ZERO).seconds());
     let mut lines = vec![format!("{} {}", look.bold(&format!("at {at}")), change.label)];
-    let shown = |hop: &Option<Hop>| hop.as_ref().map_or_else(|| "nothing".to_owned(), summary);
-    for (_, before, after) in &change.hops {
-        let Some(hop) = after.as_ref().or(before.as_ref()) else { continue };
+    for question in &change.questions {
+        let Some(hop) = question.after.first().or(question.before.first()) else { continue };
         let arrow = look.pick("⇒", "=>");
-        let what = match (before, after) {
-            (Some(old), Some(new)) if summary(old) == summary(new) => {
-                format!("{} {arrow} {} of requests", percent(old.calls), percent(new.calls))
-            }
-            _ => format!("{} {arrow} {}", shown(before), shown(after)),
+        let (before, after) = (sums(&question.before), sums(&question.after));
+        let calls = |hops: &[Hop]| percent(hops.iter().map(|hop| hop.calls).sum());
+        let what = if before == after {
+            format!("{} {arrow} {} of requests", calls(&question.before), calls(&question.after))
+        } else {
+            format!("{before} {arrow} {after}")
         };
-        let head = format!("  {}: {what}", between(hop, look));
-        let rule = after.as_ref().and_then(|hop| hop.rule.as_ref()).filter(|_| {
-            let same = |old: &Hop| old.rule == hop.rule;
-            !before.as_ref().is_some_and(same)
-        });
-        lines.extend(with_place(head, rule, 6, room, look));
+        let line = format!("{}: {what}", between(hop, look));
+        lines.extend(
+            wrapped(std::iter::once(line), room.saturating_sub(2)).into_iter().map(|l| format!("  {l}")),
+        );
+        let rules = |hops: &[Hop]| hops.iter().filter_map(|hop| hop.rule.clone()).collect::<Vec<Rule>>();
+        let (before, after) = (rules(&question.before), rules(&question.after));
+        let is_new = |rule: &&Rule| !before.contains(rule);
+        lines.extend(after.iter().filter(is_new).map(|rule| format!("    by {}", written(rule))));
+        let is_gone =
+            |rule: &&Rule| !after.iter().any(|new| (&new.object, &new.name) == (&rule.object, &rule.name));
+        lines.extend(
+            before
+                .iter()
+                .filter(is_gone)
+                .map(|rule| format!("    no longer by {} {}", rule.object, rule.name)),
+        );
     }
     lines.extend(limits(&change.limits, look).into_iter().map(|line| format!("  limit {line}")));
     lines
 }
 
-/// `90% reviews v1, 10% reviews v2`.
-fn summary(hop: &Hop) -> String {
-    let mut parts = match &hop.answer {
-        Answer::NoRoute => vec!["404 NR".to_owned()],
-        Answer::Respond(code) => vec![format!("answer {code}")],
-        Answer::Forward(splits) => splits
-            .iter()
-            .map(|split| {
-                let hosts = match split.hosts {
-                    None => " (no such cluster: 503 NC)",
-                    Some(0) => " (no host: 503 UH)",
-                    Some(_) => "",
-                };
-                format!("{} {}{hosts}", percent(split.share), target(&split.service, &split.subset))
-            })
-            .collect(),
-    };
-    if hop.aborted > 0.0 {
-        parts.push(format!("{} aborted", percent(hop.aborted)));
+/// Where calls go, over all rules that take them: `90% reviews v1, 10% reviews v2`.
+fn sums(hops: &[Hop]) -> String {
+    let total: f64 = hops.iter().map(|hop| hop.calls).sum();
+    if total <= 0.0 {
+        return "no calls".to_owned();
     }
-    let copy = |mirror: &Split| {
-        format!("{} copied to {}", percent(mirror.share), target(&mirror.service, &mirror.subset))
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    let mut add = |name: String, share: f64| match shares.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, sum)) => *sum += share,
+        None => shares.push((name, share)),
     };
-    parts.extend(hop.mirrors.iter().map(copy));
-    parts.join(", ")
+    for hop in hops {
+        let part = hop.calls / total;
+        match &hop.answer {
+            Answer::NoRoute => add("404 NR".to_owned(), part),
+            Answer::Respond(code) => add(format!("answer {code}"), part),
+            Answer::Forward(splits) => {
+                for split in splits {
+                    let trouble = match split.hosts {
+                        None => " (no such cluster: 503 NC)",
+                        Some(0) => " (no host: 503 UH)",
+                        Some(_) => "",
+                    };
+                    let name = format!("{}{trouble}", target(&split.service, &split.subset));
+                    add(name, part * (1.0 - hop.aborted) * split.share);
+                }
+            }
+        }
+        if hop.aborted > 0.0 {
+            add("aborted".to_owned(), part * hop.aborted);
+        }
+        for mirror in &hop.mirrors {
+            add(format!("copied to {}", target(&mirror.service, &mirror.subset)), part * mirror.share);
+        }
+    }
+    // A destination without calls is as if it were not written.
+    shares.retain(|(_, share)| *share > 0.0);
+    shares.sort_by(|left, right| left.0.cmp(&right.0));
+    shares.iter().map(|(name, share)| format!("{} {name}", percent(*share))).collect::<Vec<_>>().join(", ")
 }
 
-/// Breaks lines at blanks, with continuations set in by two.
+/// Breaks lines at blanks; continuations are set in by two more than their line.
 pub fn wrapped(lines: impl Iterator<Item = String>, room: usize) -> Vec<String> {
     let mut all = Vec::new();
     for line in lines {
-        let mut current = String::new();
-        for word in line.split(' ') {
-            if !current.trim().is_empty() && current.chars().count() + 1 + word.chars().count() > room {
-                all.push(std::mem::replace(&mut current, format!("  {word}")));
-            } else {
-                if !current.is_empty() {
-                    current.push(' ');
-                }
-                current.push_str(word);
+        let indent = line.chars().take_while(|letter| *letter == ' ').count();
+        let mut current = " ".repeat(indent);
+        let mut is_empty = true;
+        for word in line.split_whitespace() {
+            if !is_empty && current.chars().count() + 1 + word.chars().count() > room {
+                all.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
+                is_empty = true;
             }
+            if !is_empty {
+                current.push(' ');
+            }
+            current.push_str(word);
+            is_empty = false;
         }
         all.push(current);
     }

@@ -56,6 +56,12 @@ impl Carriers {
                 });
             }
         }
+        limits.sort_by(|a: &Limit, b| {
+            (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
+        });
+        detectors.sort_by(|a: &Detector, b| {
+            (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
+        });
         (limits, detectors)
     }
 }

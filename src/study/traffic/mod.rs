@@ -65,8 +65,8 @@ pub struct Hop {
     /// As the caller writes it.
     pub host: String,
     pub port: u16,
-    /// Classes of the client, or method and path.
-    pub asks: BTreeSet<String>,
+    /// Classes of the client's requests that these calls come from.
+    pub classes: BTreeSet<String>,
     /// Calls per request of the client.
     pub calls: f64,
     /// `None`: no rule of any object, so the service's default route.
@@ -131,10 +131,21 @@ pub struct Detector {
 pub struct Change {
     pub at: SimTime,
     pub label: String,
-    /// By client: hops before and after; `None` where there is none.
-    pub hops: Vec<(String, Option<Hop>, Option<Hop>)>,
+    pub questions: Vec<ChangedQuestion>,
     /// Limits that were not there before.
     pub limits: Vec<Limit>,
+}
+
+/// The calls of one caller to one host that go elsewhere than before, or in another number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedQuestion {
+    pub client: String,
+    pub caller: String,
+    pub host: String,
+    pub port: u16,
+    /// All hops of these calls; none where there are no calls.
+    pub before: Vec<Hop>,
+    pub after: Vec<Hop>,
 }
 
 impl Traffic {
@@ -146,11 +157,11 @@ impl Traffic {
         let mut before = first.clone();
         for state in states {
             let after = walker.state(state);
-            let hops = changed_hops(&before.clients, &after.clients);
+            let questions = changed(&before.clients, &after.clients);
             let limits: Vec<Limit> =
                 after.limits.iter().filter(|limit| !before.limits.contains(limit)).cloned().collect();
-            if !hops.is_empty() || !limits.is_empty() {
-                changes.push(Change { at: state.at, label: state.label.clone(), hops, limits });
+            if !questions.is_empty() || !limits.is_empty() {
+                changes.push(Change { at: state.at, label: state.label.clone(), questions, limits });
             }
             before = after;
         }
@@ -179,36 +190,37 @@ struct StateTraffic {
 }
 
 impl Hop {
-    /// Same caller, same question.
-    fn is_twin(&self, other: &Hop) -> bool {
-        (&self.caller, &self.host, self.port) == (&other.caller, &other.host, other.port)
-            && self.rule.as_ref().map(|rule| (&rule.object, &rule.name))
-                == other.rule.as_ref().map(|rule| (&rule.object, &rule.name))
-    }
-
-    /// Whether calls go elsewhere, or in another number. Where the rule is written does not matter.
+    /// Whether calls go the same way in the same number. Where the rule is written does not matter.
     fn is_like(&self, other: &Hop) -> bool {
         (self.calls - other.calls).abs() < TOLERANCE
             && (self.aborted - other.aborted).abs() < TOLERANCE
             && self.answer == other.answer
             && self.mirrors == other.mirrors
     }
+
+    fn question(&self) -> (&str, &str, u16) {
+        (&self.caller, &self.host, self.port)
+    }
 }
 
-fn changed_hops(
-    before: &[ClientTraffic],
-    after: &[ClientTraffic],
-) -> Vec<(String, Option<Hop>, Option<Hop>)> {
+fn changed(before: &[ClientTraffic], after: &[ClientTraffic]) -> Vec<ChangedQuestion> {
     let mut changed = Vec::new();
     for (old, new) in before.iter().zip(after) {
-        let mut gone: Vec<&Hop> = old.hops.iter().collect();
-        for hop in &new.hops {
-            let twin = gone.iter().position(|twin| twin.is_twin(hop)).map(|place| gone.remove(place));
-            if twin.is_none_or(|twin| !twin.is_like(hop)) {
-                changed.push((new.name.clone(), twin.cloned(), Some(hop.clone())));
+        let mut asked = BTreeSet::new();
+        for hop in new.hops.iter().chain(&old.hops) {
+            let question = hop.question();
+            if !asked.insert(question) {
+                continue;
+            }
+            let of = |client: &ClientTraffic| -> Vec<Hop> {
+                client.hops.iter().filter(|hop| hop.question() == question).cloned().collect()
+            };
+            let (before, after) = (of(old), of(new));
+            if before.len() != after.len() || before.iter().zip(&after).any(|(old, new)| !old.is_like(new)) {
+                let (caller, host, port) = (hop.caller.clone(), hop.host.clone(), hop.port);
+                changed.push(ChangedQuestion { client: new.name.clone(), caller, host, port, before, after });
             }
         }
-        changed.extend(gone.into_iter().map(|hop| (old.name.clone(), Some(hop.clone()), None)));
     }
     changed
 }
