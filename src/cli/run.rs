@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::arguments::{FormatName, RunArguments};
+use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::output::Folder;
 use super::terminal::{self, Progress};
-use super::{Failure, FormatName, RunArguments, exit, findings, pods, print, show, tell};
+use super::{findings, pods, show};
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
@@ -43,7 +45,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let folder = folder(arguments, &loaded, mesh)?;
     let look = terminal::look();
-    let known = Known::new(&resolved, mesh, traffic, &look);
+    let known = Known::new(&resolved, mesh, traffic, &loaded.base, &look);
     if arguments.verbose {
         let objects = resolved.objects;
         tell(&format!("read {} objects, used {}, ignored {}", objects.read, objects.used, objects.ignored));
@@ -254,8 +256,8 @@ struct Known {
 }
 
 impl Known {
-    fn new(resolved: &Resolved, mesh: &Mesh, known: &Traffic, look: &Look) -> Known {
-        let at = |place: &Place| format!("{}:{}", place.file, place.line);
+    fn new(resolved: &Resolved, mesh: &Mesh, known: &Traffic, base: &str, look: &Look) -> Known {
+        let at = |place: &Place| traffic::place(place, base);
         let without_effect: Vec<String> = resolved
             .without_effect
             .iter()
@@ -263,7 +265,7 @@ impl Known {
             .collect();
         let guesses: Vec<String> =
             resolved.guesses.iter().map(|guess| format!("{}: {}", guess.about, guess.what)).collect();
-        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses };
+        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses, base };
         let not_modelled =
             resolved.not_modelled.iter().map(|e| format!("{} ({}): {}", e.object, at(&e.place), e.what));
         let marks = mesh.states.rows().iter().skip(1);

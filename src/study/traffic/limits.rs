@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use super::{Detector, Limit};
+use super::facts::{Detector, Limit};
 use crate::mesh::{ClusterId, Mesh};
 
 /// The callers that send to each cluster, with the number of their proxies.

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::{Answer, ClientTraffic, Door, Hop, Split, StateTraffic};
 use super::limits::Carriers;
-use super::{Answer, ClientTraffic, Door, Hop, Split, StateTraffic};
 use crate::kernel::{Id, Table};
 use crate::mesh::model::Cluster;
 use crate::mesh::routing::{Action, Destination, Route, ServiceRef};
