@@ -47,7 +47,12 @@ pub fn changes(change: &Change, traffic: &Traffic, told: &Told<'_>, look: &Look,
             |rule: &&Rule| !after.iter().any(|new| (&new.object, &new.name) == (&rule.object, &rule.name));
         lines.extend(before.iter().filter(is_gone).map(|rule| format!("    no longer by {}", named(rule))));
     }
-    lines.extend(limits(&change.limits, look).into_iter().map(|line| format!("  limit {line}")));
+    lines.extend(limits(&change.limits, &[], look, room).into_iter().map(
+        |line| match line.starts_with(' ') {
+            true => format!("  {line}"),
+            false => format!("  limits of {line}"),
+        },
+    ));
     lines
 }
 

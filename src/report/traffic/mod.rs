@@ -9,7 +9,7 @@ mod tests;
 mod words;
 
 use changes::changes;
-use limits::{detectors, limits};
+use limits::limits;
 use routes::routes;
 
 pub use words::{Told, place, wrapped};
@@ -26,8 +26,7 @@ pub fn sections(traffic: &Traffic, told: &Told<'_>, look: &Look) -> Vec<Section>
     let room = look.width.saturating_sub(INDENT);
     let section = |title: &str, lines: Vec<String>| Section { title: title.to_owned(), lines };
     let routes = traffic.clients.iter().flat_map(|client| routes(client, told, look, room)).collect();
-    let detectors = wrapped(detectors(&traffic.detectors).into_iter(), room);
-    let limits = limits(&traffic.limits, look).into_iter().chain(detectors).collect();
+    let limits = limits(&traffic.limits, &traffic.detectors, look, room);
     let changes =
         traffic.changes.iter().flat_map(|change| changes(change, traffic, told, look, room)).collect();
     let without_effect = told
