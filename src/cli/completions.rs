@@ -1,6 +1,7 @@
 //! `meshcast completions` and `meshcast man`: made from the arguments themselves, so they are never out of date.
 
-use super::{Failure, command, print};
+use super::arguments::command;
+use super::ending::{Failure, print};
 
 pub fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();

@@ -1,6 +1,7 @@
 //! Findings on standard error: all of them in the order of their places, and a count.
 
-use super::{tell, terminal};
+use super::ending::tell;
+use super::terminal;
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::render;
 use crate::config::source::Sources;

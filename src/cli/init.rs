@@ -2,9 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::arguments::InitArguments;
+use super::ending::{Failure, exit, print};
 use super::files::Disk;
 use super::scaffold::{self, Scaffold};
-use super::{Failure, InitArguments, exit, findings, output, print, schema};
+use super::{findings, output, schema};
 use crate::config::load::{self, Loaded};
 use crate::resolve;
 

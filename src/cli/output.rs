@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::ending::Failure;
 use crate::report::File;
 use crate::report::json::RUN_FILE;
 

@@ -4,13 +4,16 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::arguments::{FormatName, RunArguments};
+use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::output::Folder;
 use super::terminal::{self, Progress};
-use super::{Failure, FormatName, RunArguments, exit, findings, print, show, tell};
+use super::{findings, pods, show};
+use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
-use crate::config::{diagnostic::Span, scenario::Scenario};
+use crate::config::scenario::Scenario;
 use crate::kernel::SimTime;
 use crate::mesh::{Mesh, Place};
 use crate::metrics::Results;
@@ -28,9 +31,13 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let sets = orders(arguments);
     let loaded = load(arguments, &sets)?;
     let resolved = resolve::mesh(&loaded);
-    let all = loaded.diagnostics.iter().chain(&resolved.diagnostics).cloned().collect();
-    let has_errors = findings::tell_all(all, &loaded.docs.sources, arguments.quiet);
-    let Some(mesh) = resolved.mesh.as_ref().filter(|_| !has_errors) else {
+    let traffic = resolved.mesh.as_ref().map(Traffic::of);
+    let has_errors = findings::tell_all(
+        all_findings(&loaded, &resolved, traffic.as_ref()),
+        &loaded.docs.sources,
+        arguments.quiet,
+    );
+    let (Some(mesh), Some(traffic), false) = (&resolved.mesh, &traffic, has_errors) else {
         return Err(Failure::silent(exit::BAD_INPUT));
     };
     if arguments.show_config {
@@ -38,7 +45,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let folder = folder(arguments, &loaded, mesh)?;
     let look = terminal::look();
-    let known = Known::new(&resolved, mesh, &look);
+    let known = Known::new(&resolved, mesh, traffic, &loaded.base, &look);
     if arguments.verbose {
         let objects = resolved.objects;
         tell(&format!("read {} objects, used {}, ignored {}", objects.read, objects.used, objects.ignored));
@@ -73,6 +80,20 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         tell(&format!("took {:.1} s", clock.seconds()));
     }
     end(arguments, mesh, &figures, results.len())
+}
+
+/// What loading, resolving and the walk of requests found.
+fn all_findings(loaded: &Loaded, resolved: &Resolved, traffic: Option<&Traffic>) -> Vec<Diagnostic> {
+    // What is missing because its text could not be read is no finding of its own.
+    let unread = ["MS0001", "MS0002", "MS0006", "MS0008"];
+    let is_partial =
+        loaded.diagnostics.iter().any(|f| f.severity == Severity::Error && unread.contains(&f.code));
+    let resolving = resolved.diagnostics.iter().filter(|finding| !is_partial || finding.code != "MS0013");
+    let mut all: Vec<Diagnostic> = loaded.diagnostics.iter().chain(resolving).cloned().collect();
+    if let (Some(mesh), Some(traffic)) = (&resolved.mesh, traffic) {
+        all.extend(pods::check(loaded, mesh, traffic));
+    }
+    all
 }
 
 fn end(arguments: &RunArguments, mesh: &Mesh, figures: &RunResults, done: usize) -> Result<(), Failure> {
@@ -235,8 +256,8 @@ struct Known {
 }
 
 impl Known {
-    fn new(resolved: &Resolved, mesh: &Mesh, look: &Look) -> Known {
-        let at = |place: &Place| format!("{}:{}", place.file, place.line);
+    fn new(resolved: &Resolved, mesh: &Mesh, known: &Traffic, base: &str, look: &Look) -> Known {
+        let at = |place: &Place| traffic::place(place, base);
         let without_effect: Vec<String> = resolved
             .without_effect
             .iter()
@@ -244,15 +265,14 @@ impl Known {
             .collect();
         let guesses: Vec<String> =
             resolved.guesses.iter().map(|guess| format!("{}: {}", guess.about, guess.what)).collect();
-        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses };
+        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses, base };
         let not_modelled =
             resolved.not_modelled.iter().map(|e| format!("{} ({}): {}", e.object, at(&e.place), e.what));
-        let room = look.width.saturating_sub(4);
         let marks = mesh.states.rows().iter().skip(1);
         Known {
-            traffic: traffic::sections(&Traffic::of(mesh), &told, look),
+            traffic: traffic::sections(known, &told, look),
             marks: marks.map(|state| Mark { at: state.at, label: short_label(&state.label) }).collect(),
-            not_modelled: traffic::wrapped(not_modelled, room),
+            not_modelled: not_modelled.collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `meshcast schema`: what editors need to complete and check scenario files.
 
-use super::{Failure, print};
+use super::ending::{Failure, print};
 use crate::config::scenario;
 
 pub fn schema() -> Result<(), Failure> {

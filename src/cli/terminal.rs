@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::ColorWhen;
+use super::arguments::ColorWhen;
 use crate::report::Look;
 
 /// Short runs show no bar.

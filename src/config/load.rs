@@ -211,11 +211,13 @@ impl Loader<'_> {
             Diagnostic::error("MS0002", format!("cannot read `{}`: {}", error.path, error.reason));
         finding.span = asked;
         finding.help = match asked {
-            Some(_) if self.loaded.base.is_empty() => None,
+            Some(_) if self.loaded.base.is_empty() => {
+                Some("paths start from the scenario's directory".to_owned())
+            }
             Some(_) => {
                 Some(format!("paths in the scenario start from its own directory, `{}`", self.loaded.base))
             }
-            None => None,
+            None => Some("name a file that exists and may be read".to_owned()),
         };
         self.report(finding);
     }

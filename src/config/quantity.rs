@@ -23,7 +23,9 @@ pub fn share(part: Part<'_>) -> Result<Share, Fault> {
     };
     let value = number(Part { text: digits.trim_end(), at: part.at })?;
     if !(0.0..=100.0).contains(&value) {
-        return Err(part.fault(format!("`{}` lies outside 0 % to 100 %", part.text)));
+        return Err(part
+            .fault(format!("`{}` lies outside 0 % to 100 %", part.text))
+            .help("write a share such as `5%`"));
     }
     Ok(Share(value / 100.0))
 }
@@ -48,7 +50,9 @@ pub fn rate(part: Part<'_>) -> Result<Rate, Fault> {
     let value = number(Part { text, at: part.at })? * factor;
     // Above a request per nanosecond births would share moments without end.
     if !(0.0..=1e9).contains(&value) {
-        return Err(part.fault(format!("`{}` lies outside 0 to a billion requests per second", part.text)));
+        return Err(part
+            .fault(format!("`{}` lies outside 0 to a billion requests per second", part.text))
+            .help("write a rate such as `200rps` or `2krps`"));
     }
     Ok(Rate(value))
 }

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::number;
 use super::terminal::{Field, Look, grid, shortened, sparkline};
 use super::{Report, Section};
+use super::{number, traffic};
 use crate::mesh::model::Figure;
 use crate::mesh::{Flag, Outcome};
 use crate::metrics::recorder::ALL_CLASSES;
@@ -29,7 +29,10 @@ pub fn render(report: &Report<'_>, look: &Look, elapsed_s: Option<f64>) -> Strin
     blocks.extend(report.sections.iter().map(|section| section_lines(section, look)));
     if !report.not_modelled.is_empty() {
         let heading = format!("Not modelled ({})", report.not_modelled.len());
-        blocks.push(section_lines(&Section { title: heading, lines: report.not_modelled.to_vec() }, look));
+        blocks.push(section_lines(
+            &Section { title: heading, lines: wrapped(report.not_modelled, look) },
+            look,
+        ));
     }
     let filled = blocks.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n") + "\n");
     filled.collect::<Vec<_>>().join("\n")
@@ -347,6 +350,10 @@ fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
 pub fn sections(sections: &[Section], look: &Look) -> String {
     let blocks = sections.iter().map(|section| section_lines(section, look).join("\n") + "\n");
     blocks.collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped(lines: &[String], look: &Look) -> Vec<String> {
+    traffic::wrapped(lines.iter().cloned(), look.width.saturating_sub(2 * INDENT.len()))
 }
 
 fn section_lines(section: &Section, look: &Look) -> Vec<String> {

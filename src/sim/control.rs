@@ -260,7 +260,11 @@ fn workload_gauges(world: &mut World<'_>) -> Vec<WorkloadGauges> {
         let gauge = &mut gauges[index];
         gauge.queue += f64::from(pod.queued());
         gauge.ready_pods += f64::from(u8::from(pod.condition == Condition::Up));
-        areas[index] = (areas[index].0 + busy, areas[index].1 + length * u64::from(pod.concurrency));
+        // Unlimited pods have no share to tell, whatever this comes to.
+        areas[index] = (
+            areas[index].0 + busy,
+            areas[index].1.saturating_add(length.saturating_mul(u64::from(pod.concurrency))),
+        );
     }
     for ((gauge, (busy, capacity)), workload) in gauges.iter_mut().zip(areas).zip(&plan.workloads) {
         let is_limited = workload.concurrency != u32::MAX && capacity > 0;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use super::{Detector, Limit};
+use super::facts::{Detector, Limit};
 use crate::mesh::{ClusterId, Mesh};
 
 /// The callers that send to each cluster, with the number of their proxies.
@@ -56,6 +56,12 @@ impl Carriers {
                 });
             }
         }
+        limits.sort_by(|a: &Limit, b| {
+            (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
+        });
+        detectors.sort_by(|a: &Detector, b| {
+            (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
+        });
         (limits, detectors)
     }
 }

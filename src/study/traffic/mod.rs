@@ -2,6 +2,7 @@
 //! many proxies carry each limit, what the timeline changes, and who is never asked. Nothing is simulated, so it holds
 //! as long as nothing fails: no retries, no ejections, no errors of pods.
 
+mod facts;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -9,133 +10,12 @@ mod walk;
 
 use std::collections::BTreeSet;
 
-use crate::kernel::arrivals::Load;
-use crate::kernel::{Id, SimTime};
-use crate::mesh::routing::Rule;
+pub use facts::{Answer, Change, ChangedQuestion, ClientTraffic, Detector, Door, Hop, Limit, Split, Traffic};
+
+use crate::kernel::Id;
 use crate::mesh::workload::ClientKind;
 use crate::mesh::{Mesh, WorkloadId};
-
 use walk::Walker;
-
-/// Calls per request below which two states count as equal.
-const TOLERANCE: f64 = 1e-6;
-
-/// All that can be told before a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Traffic {
-    /// In the first state of the configuration.
-    pub clients: Vec<ClientTraffic>,
-    pub limits: Vec<Limit>,
-    pub detectors: Vec<Detector>,
-    /// What each later state changes, those left out that change nothing.
-    pub changes: Vec<Change>,
-    /// Workloads that serve requests and run on guesses, with the keys that the scenario leaves out.
-    pub guessed: Vec<(String, Vec<&'static str>)>,
-    /// Workloads that no request reaches in any state.
-    pub unreached: Vec<String>,
-}
-
-/// The calls that one client causes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientTraffic {
-    pub name: String,
-    pub load: Load,
-    pub door: Door,
-    pub proxies: usize,
-    /// The population is too large to look at each user, so that shares are those of some.
-    pub is_approximate: bool,
-    /// From the client inwards.
-    pub hops: Vec<Hop>,
-}
-
-/// Where a client's requests enter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Door {
-    Gateway(String),
-    /// In the pods of this workload.
-    Workload(String),
-    Sidecar,
-}
-
-/// What one caller's proxies do with the calls to one host that take one route.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hop {
-    /// The client or the calling workload.
-    pub caller: String,
-    /// As the caller writes it.
-    pub host: String,
-    pub port: u16,
-    /// Classes of the client, or method and path.
-    pub asks: BTreeSet<String>,
-    /// Calls per request of the client.
-    pub calls: f64,
-    /// `None`: no rule of any object, so the service's default route.
-    pub rule: Option<Rule>,
-    pub answer: Answer,
-    /// Share of the calls that an injected fault answers.
-    pub aborted: f64,
-    pub mirrors: Vec<Split>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// 404 NR.
-    NoRoute,
-    /// The proxy itself, with this code.
-    Respond(u16),
-    Forward(Vec<Split>),
-}
-
-/// One destination of a hop.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Split {
-    pub service: String,
-    pub port: u16,
-    /// Empty: the whole service.
-    pub subset: String,
-    /// Of the hop's calls, in [0, 1].
-    pub share: f64,
-    /// `None`: the cluster does not exist (503 NC).
-    pub hosts: Option<usize>,
-}
-
-/// A limit of a cluster that was set, once for each caller.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limit {
-    pub service: String,
-    pub subset: String,
-    /// As DestinationRule names it.
-    pub field: &'static str,
-    /// Per proxy.
-    pub each: u32,
-    pub caller: String,
-    /// Proxies of the caller, each with the limit for itself.
-    pub proxies: usize,
-}
-
-/// Outlier detection: each proxy counts and ejects for itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Detector {
-    pub service: String,
-    pub subset: String,
-    /// Errors in a row at one proxy.
-    pub consecutive: u32,
-    pub max_ejection_percent: u32,
-    pub hosts: usize,
-    pub caller: String,
-    pub proxies: usize,
-}
-
-/// What another state of the configuration does differently.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    pub at: SimTime,
-    pub label: String,
-    /// By client: hops before and after; `None` where there is none.
-    pub hops: Vec<(String, Option<Hop>, Option<Hop>)>,
-    /// Limits that were not there before.
-    pub limits: Vec<Limit>,
-}
 
 impl Traffic {
     pub fn of(mesh: &Mesh) -> Traffic {
@@ -146,11 +26,11 @@ impl Traffic {
         let mut before = first.clone();
         for state in states {
             let after = walker.state(state);
-            let hops = changed_hops(&before.clients, &after.clients);
+            let questions = changed(&before.clients, &after.clients);
             let limits: Vec<Limit> =
                 after.limits.iter().filter(|limit| !before.limits.contains(limit)).cloned().collect();
-            if !hops.is_empty() || !limits.is_empty() {
-                changes.push(Change { at: state.at, label: state.label.clone(), hops, limits });
+            if !questions.is_empty() || !limits.is_empty() {
+                changes.push(Change { at: state.at, label: state.label.clone(), questions, limits });
             }
             before = after;
         }
@@ -170,45 +50,24 @@ impl Traffic {
     }
 }
 
-/// One state's share of [`Traffic`].
-#[derive(Clone, Debug, Default)]
-struct StateTraffic {
-    clients: Vec<ClientTraffic>,
-    limits: Vec<Limit>,
-    detectors: Vec<Detector>,
-}
-
-impl Hop {
-    /// Same caller, same question.
-    fn is_twin(&self, other: &Hop) -> bool {
-        (&self.caller, &self.host, self.port) == (&other.caller, &other.host, other.port)
-            && self.rule.as_ref().map(|rule| (&rule.object, &rule.name))
-                == other.rule.as_ref().map(|rule| (&rule.object, &rule.name))
-    }
-
-    /// Whether calls go elsewhere, or in another number. Where the rule is written does not matter.
-    fn is_like(&self, other: &Hop) -> bool {
-        (self.calls - other.calls).abs() < TOLERANCE
-            && (self.aborted - other.aborted).abs() < TOLERANCE
-            && self.answer == other.answer
-            && self.mirrors == other.mirrors
-    }
-}
-
-fn changed_hops(
-    before: &[ClientTraffic],
-    after: &[ClientTraffic],
-) -> Vec<(String, Option<Hop>, Option<Hop>)> {
+fn changed(before: &[ClientTraffic], after: &[ClientTraffic]) -> Vec<ChangedQuestion> {
     let mut changed = Vec::new();
     for (old, new) in before.iter().zip(after) {
-        let mut gone: Vec<&Hop> = old.hops.iter().collect();
-        for hop in &new.hops {
-            let twin = gone.iter().position(|twin| twin.is_twin(hop)).map(|place| gone.remove(place));
-            if twin.is_none_or(|twin| !twin.is_like(hop)) {
-                changed.push((new.name.clone(), twin.cloned(), Some(hop.clone())));
+        let mut asked = BTreeSet::new();
+        for hop in new.hops.iter().chain(&old.hops) {
+            let question = hop.question();
+            if !asked.insert(question) {
+                continue;
+            }
+            let of = |client: &ClientTraffic| -> Vec<Hop> {
+                client.hops.iter().filter(|hop| hop.question() == question).cloned().collect()
+            };
+            let (before, after) = (of(old), of(new));
+            if before.len() != after.len() || before.iter().zip(&after).any(|(old, new)| !old.is_like(new)) {
+                let (caller, host, port) = (hop.caller.clone(), hop.host.clone(), hop.port);
+                changed.push(ChangedQuestion { client: new.name.clone(), caller, host, port, before, after });
             }
         }
-        changed.extend(gone.into_iter().map(|hop| (old.name.clone(), Some(hop.clone()), None)));
     }
     changed
 }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::{Answer, ClientTraffic, Door, Hop, Split, StateTraffic};
 use super::limits::Carriers;
-use super::{Answer, ClientTraffic, Door, Hop, Split, StateTraffic};
 use crate::kernel::{Id, Table};
 use crate::mesh::model::Cluster;
 use crate::mesh::routing::{Action, Destination, Route, ServiceRef};
@@ -22,9 +22,24 @@ const LEAST_CALLS: f64 = 1e-9;
 const MOST_USERS: u32 = 2_000;
 
 /// What calls are the same: the caller (`None`: the client) and the look of the request.
-type Calls = BTreeMap<(Option<WorkloadId>, RequestShape), f64>;
-/// Caller, host, port and route: what one hop is.
-type HopKey = (Option<WorkloadId>, String, u16, Option<RoutePath>);
+type Calls = BTreeMap<(Option<WorkloadId>, RequestShape), Flow>;
+/// Calls per request of the client, and the classes that they come from.
+#[derive(Clone, Debug, Default)]
+struct Flow {
+    calls: f64,
+    classes: BTreeSet<String>,
+}
+
+impl Flow {
+    fn add(&mut self, calls: f64, classes: &BTreeSet<String>) {
+        self.calls += calls;
+        self.classes.extend(classes.iter().cloned());
+    }
+}
+
+/// Caller, host, port, and the rule, or the route where no rule wrote it: what one hop is. A rule with several matches
+/// is several routes and one hop.
+type HopKey = (Option<WorkloadId>, String, u16, Option<(String, String)>, Option<RoutePath>);
 
 /// Answers questions about a mesh, and remembers who was ever reached.
 pub(super) struct Walker<'m> {
@@ -72,34 +87,30 @@ impl<'m> Walker<'m> {
     fn client(&mut self, client: &Client, state: &ConfigState, carriers: &mut Carriers) -> ClientTraffic {
         let (born, is_approximate) = self.born(client);
         let mut hops: BTreeMap<HopKey, (usize, Hop)> = BTreeMap::new();
-        let mut names: BTreeMap<RequestShape, BTreeSet<String>> = BTreeMap::new();
         let mut calls = Calls::new();
         for (shape, class, share) in born {
-            names.entry(shape.clone()).or_default().insert(class);
-            *calls.entry((None, shape)).or_default() += share;
+            calls.entry((None, shape)).or_default().add(share, &BTreeSet::from([class]));
         }
         for depth in 0..MOST_HOPS {
             let mut next = Calls::new();
-            for ((caller, shape), count) in std::mem::take(&mut calls) {
-                let asks = match caller {
-                    None => names[&shape].clone(),
-                    Some(_) => BTreeSet::from([format!("{} {}", shape.method, shape.path)]),
-                };
+            for ((caller, shape), flow) in std::mem::take(&mut calls) {
                 let Some(proxy) = self.proxy_of(client, caller) else { continue };
-                let (path, hop) = self.hop(client, caller, &shape, asks, count, state.tables[proxy]);
+                let (path, hop) = self.hop(proxy, &shape, flow, state.tables[proxy]);
                 if let Some(path) = path {
                     let route = path.of(&self.mesh.tables[state.tables[proxy]]);
                     let source = (hop.caller.clone(), self.proxies_of(client, caller));
                     self.follow(route, &shape, &hop, &source, carriers, &mut next);
                 }
-                let key = (caller, hop.host.clone(), hop.port, path);
+                let rule = hop.rule.as_ref().map(|rule| (rule.object.clone(), rule.name.clone()));
+                let path = path.filter(|_| rule.is_none());
+                let key = (caller, hop.host.clone(), hop.port, rule, path);
                 let (_, known) = hops
                     .entry(key)
-                    .or_insert_with(|| (depth, Hop { calls: 0.0, asks: BTreeSet::new(), ..hop.clone() }));
+                    .or_insert_with(|| (depth, Hop { calls: 0.0, classes: BTreeSet::new(), ..hop.clone() }));
                 known.calls += hop.calls;
-                known.asks.extend(hop.asks);
+                known.classes.extend(hop.classes);
             }
-            next.retain(|_, count| *count >= LEAST_CALLS);
+            next.retain(|_, flow| flow.calls >= LEAST_CALLS);
             if next.is_empty() {
                 break;
             }
@@ -174,21 +185,19 @@ impl<'m> Walker<'m> {
 
     fn hop(
         &self,
-        client: &Client,
-        caller: Option<WorkloadId>,
+        proxy: ProxyId,
         shape: &RequestShape,
-        asks: BTreeSet<String>,
-        calls: f64,
+        flow: Flow,
         table: RouteTableId,
     ) -> (Option<RoutePath>, Hop) {
         let path = self.routers[table].find(shape);
         let host = shape.authority.strip_suffix(&format!(":{}", shape.port)).unwrap_or(&shape.authority);
         let mut hop = Hop {
-            caller: caller.map_or(&client.name, |id| &self.mesh.workloads[id].name).clone(),
+            caller: self.mesh.proxies[proxy].source.clone(),
             host: host.to_owned(),
             port: shape.port,
-            asks,
-            calls,
+            calls: flow.calls,
+            classes: flow.classes,
             rule: None,
             answer: Answer::NoRoute,
             aborted: 0.0,
@@ -255,13 +264,13 @@ impl<'m> Walker<'m> {
         if let Action::Forward(destinations) = &route.action {
             for (to, share) in destinations.iter().zip(shares(destinations)) {
                 let arriving = shape.routed(route, &to.request_headers);
-                self.arrive(to.cluster, &arriving, calls * share, source, carriers, next);
+                self.arrive(to.cluster, &arriving, (calls * share, &hop.classes), source, carriers, next);
             }
         }
         for mirror in &route.mirrors {
             let share = f64::from(mirror.share.numerator) / f64::from(mirror.share.denominator);
             let copy = shape.routed(route, &crate::mesh::routing::HeaderOps::default());
-            self.arrive(mirror.cluster, &copy, calls * share, source, carriers, next);
+            self.arrive(mirror.cluster, &copy, (calls * share, &hop.classes), source, carriers, next);
         }
     }
 
@@ -269,7 +278,7 @@ impl<'m> Walker<'m> {
         &mut self,
         cluster: Option<ClusterId>,
         shape: &RequestShape,
-        calls: f64,
+        (calls, classes): (f64, &BTreeSet<String>),
         source: &(String, usize),
         carriers: &mut Carriers,
         next: &mut Calls,
@@ -291,7 +300,7 @@ impl<'m> Walker<'m> {
                 let call = &self.mesh.calls[*call];
                 let onward = onward::call(call, spec.forward_headers.as_deref(), shape);
                 let count = calls * share * call.share.probability();
-                *next.entry((Some(workload), onward)).or_default() += count;
+                next.entry((Some(workload), onward)).or_default().add(count, classes);
             }
         }
     }

@@ -1,0 +1,184 @@
+//! Verbs and flags. Source: design D5, reference ux 4.
+
+use std::num::NonZeroU32;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::duration;
+use crate::config::grammar::Part;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, all objectives met (or none given)
+  1    internal or I/O error
+  2    bad command line
+  3    bad input: YAML, scenario, unknown host or subset
+  4    objective missed
+  130  interrupted
+
+Results go to standard output, findings and progress to standard error.";
+
+/// Forecasts what a service mesh will do with traffic before anyone applies the change.
+///
+/// Give it the Istio and Kubernetes YAML that you have, and a short scenario: who calls, how often, how the pods
+/// behave. It opens no network connection.
+#[derive(Debug, Parser)]
+#[command(name = "meshcast", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Colours: `auto` looks at the terminal, NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Simulate a scenario, judge its objectives, write reports
+    Run(RunArguments),
+    /// Write a starter scenario from manifests
+    Init(InitArguments),
+    /// Print the JSON Schema of the scenario file, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a directory
+    Man {
+        /// Directory for the pages; without it the main page goes to standard output
+        directory: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    #[default]
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+impl FormatName {
+    pub fn name(self) -> &'static str {
+        match self {
+            FormatName::Text => "text",
+            FormatName::Json => "json",
+            FormatName::Csv => "csv",
+            FormatName::Markdown => "markdown",
+        }
+    }
+}
+
+/// Simulate a scenario, judge its objectives, write reports
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct RunArguments {
+    /// Istio and Kubernetes YAML in place of the scenario's `manifests`: files, directories, globs, `-` for stdin
+    #[arg(value_name = "MANIFEST")]
+    pub manifests: Vec<String>,
+    /// Scenario file; else `scenario.yaml` beside the manifests, then `meshcast.yaml`
+    #[arg(short, long, value_name = "FILE")]
+    pub scenario: Option<String>,
+    /// Output folder, replaced as a whole; `-` prints the results only [default: outputs/<scenario's name>]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<String>,
+    /// Where all randomness comes from [default: the scenario's, else 42]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Independent replications, for confidence intervals [default: the scenario's, else 4]
+    #[arg(long, value_name = "N")]
+    pub reps: Option<NonZeroU32>,
+    /// Simulated time, such as `10m`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub duration: Option<String>,
+    /// Start that the statistics leave out, such as `30s`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub warmup: Option<String>,
+    /// Change a value: `workloads.reviews-v2.replicas=4` or `DestinationRule/reviews:spec.x.y=64`; repeatable
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// One more objective: `reviews{subset=v2} p(99) < 250ms`; repeatable
+    #[arg(long = "slo", value_name = "EXPR")]
+    pub slos: Vec<String>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroU32>,
+    /// What standard output gets
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: FormatName,
+    /// Print the scenario with every default filled in, and stop
+    #[arg(long)]
+    pub show_config: bool,
+    /// Draw no plots
+    #[arg(long)]
+    pub no_plots: bool,
+    /// Exit 0 even if an objective is missed
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// Replace an output folder that no run of ours wrote
+    #[arg(long)]
+    pub force: bool,
+    /// Print the verdict alone, and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say what was read and how long it took
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Write a starter scenario from manifests
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct InitArguments {
+    /// Istio and Kubernetes YAML: files, directories, globs, or `-` for `kubectl get vs,dr,gw,se,deploy,svc -o yaml`
+    #[arg(value_name = "MANIFEST", required = true)]
+    pub manifests: Vec<String>,
+    /// Scenario file to write, `-` for stdout [default: scenarios/<name of the manifests>.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<String>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub force: bool,
+}
+
+pub fn time(text: &str) -> Result<String, String> {
+    match duration::parse_positive(Part::whole(text)) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(fault) => {
+            Err([Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_checked_as_the_scenario_checks_them() {
+        assert_eq!(time("1h30m").as_deref(), Ok("1h30m"));
+        for text in ["10", "0s", "ten minutes", "-5s"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

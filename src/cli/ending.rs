@@ -1,0 +1,70 @@
+//! How the program ends, and its two voices: results on standard output, everything else on standard error.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+
+use super::terminal;
+use crate::report::Look;
+
+/// How the program can end.
+pub mod exit {
+    pub const DONE: u8 = 0;
+    /// Ours, or the system's: output that cannot be written.
+    pub const INTERNAL: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const BAD_INPUT: u8 = 3;
+    pub const OBJECTIVE_MISSED: u8 = 4;
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a verb stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub code: u8,
+    /// The first line is the reason, the others help; empty if all is said.
+    pub message: String,
+}
+
+impl Failure {
+    pub fn internal(message: impl Into<String>) -> Failure {
+        Failure { code: exit::INTERNAL, message: message.into() }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: exit::USAGE, message: message.into() }
+    }
+
+    /// Ends with this code after everything was said.
+    pub fn silent(code: u8) -> Failure {
+        Failure { code, message: String::new() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// `error: ...`, and what helps below it.
+pub fn tell_failure(message: &str) {
+    let look = Look { colour: terminal::stderr_has_colour(), ..Look::PLAIN };
+    let mut lines = message.lines();
+    tell(&format!("{}: {}", look.bad("error"), lines.next().unwrap_or_default()));
+    lines.for_each(|line| tell(&format!("  help: {line}")));
+}
+
+/// A line on standard error. If nobody can hear it, that changes nothing.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints results. A reader that has gone (`| head`) ends the program without a word.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::silent(exit::DONE)),
+        Err(error) => Err(Failure::internal(format!("cannot write to standard output: {error}"))),
+    }
+}

@@ -1,0 +1,160 @@
+//! What the walk finds, as plain data.
+
+use std::collections::BTreeSet;
+
+use crate::kernel::SimTime;
+use crate::kernel::arrivals::Load;
+use crate::mesh::routing::Rule;
+
+/// Calls per request below which two states count as equal.
+const TOLERANCE: f64 = 1e-6;
+
+/// All that can be told before a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traffic {
+    /// In the first state of the configuration.
+    pub clients: Vec<ClientTraffic>,
+    pub limits: Vec<Limit>,
+    pub detectors: Vec<Detector>,
+    /// What each later state changes, those left out that change nothing.
+    pub changes: Vec<Change>,
+    /// Workloads that serve requests and run on guesses, with the keys that the scenario leaves out.
+    pub guessed: Vec<(String, Vec<&'static str>)>,
+    /// Workloads that no request reaches in any state.
+    pub unreached: Vec<String>,
+}
+
+/// The calls that one client causes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientTraffic {
+    pub name: String,
+    pub load: Load,
+    pub door: Door,
+    pub proxies: usize,
+    /// The population is too large to look at each user, so that shares are those of some.
+    pub is_approximate: bool,
+    /// From the client inwards.
+    pub hops: Vec<Hop>,
+}
+
+/// Where a client's requests enter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Door {
+    Gateway(String),
+    /// In the pods of this workload.
+    Workload(String),
+    Sidecar,
+}
+
+/// What one caller's proxies do with the calls to one host that take one route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// The client or the calling workload.
+    pub caller: String,
+    /// As the caller writes it.
+    pub host: String,
+    pub port: u16,
+    /// Classes of the client's requests that these calls come from.
+    pub classes: BTreeSet<String>,
+    /// Calls per request of the client.
+    pub calls: f64,
+    /// `None`: no rule of any object, so the service's default route.
+    pub rule: Option<Rule>,
+    pub answer: Answer,
+    /// Share of the calls that an injected fault answers.
+    pub aborted: f64,
+    pub mirrors: Vec<Split>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// 404 NR.
+    NoRoute,
+    /// The proxy itself, with this code.
+    Respond(u16),
+    Forward(Vec<Split>),
+}
+
+/// One destination of a hop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    pub service: String,
+    pub port: u16,
+    /// Empty: the whole service.
+    pub subset: String,
+    /// Of the hop's calls, in [0, 1].
+    pub share: f64,
+    /// `None`: the cluster does not exist (503 NC).
+    pub hosts: Option<usize>,
+}
+
+/// A limit of a cluster that was set, once for each caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    pub service: String,
+    pub subset: String,
+    /// As DestinationRule names it.
+    pub field: &'static str,
+    /// Per proxy.
+    pub each: u32,
+    pub caller: String,
+    /// Proxies of the caller, each with the limit for itself.
+    pub proxies: usize,
+}
+
+/// Outlier detection: each proxy counts and ejects for itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detector {
+    pub service: String,
+    pub subset: String,
+    /// Errors in a row at one proxy.
+    pub consecutive: u32,
+    pub max_ejection_percent: u32,
+    pub hosts: usize,
+    pub caller: String,
+    pub proxies: usize,
+}
+
+/// What another state of the configuration does differently.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub at: SimTime,
+    pub label: String,
+    pub questions: Vec<ChangedQuestion>,
+    /// Limits that were not there before.
+    pub limits: Vec<Limit>,
+}
+
+/// The calls of one caller to one host that go elsewhere than before, or in another number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedQuestion {
+    pub client: String,
+    pub caller: String,
+    pub host: String,
+    pub port: u16,
+    /// All hops of these calls; none where there are no calls.
+    pub before: Vec<Hop>,
+    pub after: Vec<Hop>,
+}
+
+/// One state's share of [`Traffic`].
+#[derive(Clone, Debug, Default)]
+pub struct StateTraffic {
+    pub clients: Vec<ClientTraffic>,
+    pub limits: Vec<Limit>,
+    pub detectors: Vec<Detector>,
+}
+
+impl Hop {
+    /// Whether calls go the same way in the same number. Where the rule is written does not matter.
+    pub fn is_like(&self, other: &Hop) -> bool {
+        (self.calls - other.calls).abs() < TOLERANCE
+            && (self.aborted - other.aborted).abs() < TOLERANCE
+            && self.answer == other.answer
+            && self.mirrors == other.mirrors
+    }
+
+    pub fn question(&self) -> (&str, &str, u16) {
+        (&self.caller, &self.host, self.port)
+    }
+}
