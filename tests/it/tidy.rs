@@ -594,6 +594,39 @@ fn files_stay_readable() {
 }
 
 #[test]
+fn documents_name_what_sources_refer_to() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("UTF-8");
+    let (model, architecture) = (read("docs/model.md"), read("ARCHITECTURE.md"));
+    let mut complaints = Vec::new();
+    for source in sources() {
+        if source.text.contains("Simplified:")
+            && !architecture.contains(&format!("`{}`", &source.path["src/".len()..]))
+        {
+            complaints.push(format!("ARCHITECTURE.md does not tell what {} simplifies", source.path));
+        }
+        for section in numbered(&source.text, "semantics S") {
+            if !model.contains(&format!("\n| S{section} |")) {
+                complaints.push(format!("docs/model.md has no row S{section}, which {} names", source.path));
+            }
+        }
+        for decision in numbered(&source.text, "design D9.") {
+            if !model.contains(&format!("\n{decision}. ")) {
+                complaints
+                    .push(format!("docs/model.md has no decision {decision}, which {} names", source.path));
+            }
+        }
+    }
+    complaints.dedup();
+    none(&complaints, "a reader can follow what sources refer to");
+}
+
+/// The numbers that follow `mark`.
+fn numbered(text: &str, mark: &str) -> BTreeSet<u32> {
+    let behind = text.split(mark).skip(1);
+    behind.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).collect()
+}
+
+#[test]
 fn code_is_told_from_comments_strings_and_tests() {
     let text = "use a::{b, c::{d, e as f}, *}; // x.unwrap()\nlet s = \"y::z // \\\" {\"; let c = '\"'; fn f<'a>() {}\n\
                 let r = r#\"u::v\"#;\n#[cfg(test)]\nmod tests {\n use q::r;\n fn f() { s(\"}\") }\n}\nuse t::u;\n";
