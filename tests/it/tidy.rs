@@ -60,17 +60,12 @@ const STILL_TOO_LONG: &[&str] = &[
 const STILL_CIRCLES: &[(&str, &str)] = &[
     ("src/mesh/routing.rs", "src/mesh/model.rs"),
     ("src/metrics/series.rs", "src/metrics/results.rs"),
-    ("src/report/mod.rs", "src/report/json.rs"),
-    ("src/report/mod.rs", "src/report/markdown.rs"),
-    ("src/report/mod.rs", "src/report/plot/mod.rs"),
-    ("src/report/mod.rs", "src/report/summary.rs"),
     ("src/report/stamp.rs", "src/report/json.rs"),
     // The world holds the state of what acts on it.
     ("src/sim/world.rs", "src/sim/client.rs"),
     ("src/sim/world.rs", "src/sim/endpoint.rs"),
     ("src/sim/world.rs", "src/sim/shapes.rs"),
     ("src/sim/attempt.rs", "src/sim/endpoint.rs"),
-    ("src/study/traffic/mod.rs", "src/study/traffic/walk.rs"),
 ];
 
 /// One file of `src/`.
@@ -445,8 +440,13 @@ fn files_of_a_folder_need_each_other_in_no_circle() {
             let folder = all.sources[index].folder();
             let mut named = all.named_by(index);
             named.retain(|file, _| all.sources[*file].folder() == folder && !folder.is_empty());
+            // A `mod.rs` that names its own files is their table; what they take from it is another matter.
+            let path = &all.sources[index].path;
+            let own = path.strip_suffix("mod.rs");
             named.retain(|file, _| {
-                !STILL_CIRCLES.contains(&(&*all.sources[index].path, &*all.sources[*file].path))
+                let other = &all.sources[*file].path;
+                let is_table = own.is_some_and(|own| other.starts_with(own));
+                !is_table && !STILL_CIRCLES.contains(&(path.as_str(), other.as_str()))
             });
             named
         })
@@ -567,7 +567,9 @@ fn nothing_panics_for_want_of_a_reason() {
     for source in sources() {
         for (number, line) in source.code.lines().enumerate() {
             for (word, why) in banned {
-                if line.contains(word) {
+                // How long a run took is for a person at the terminal, and in no result.
+                let is_clock = ["Instant::now", "SystemTime"].contains(&word);
+                if line.contains(word) && !(is_clock && source.folder() == "cli") {
                     complaints.push(format!("{}:{}: `{word}`: {why}", source.path, number + 1));
                 }
             }
