@@ -93,7 +93,7 @@ fn scenario() -> String {
 # those some of its own six services; a request makes 1 + 7 x 40 % x (1 + 6 x 50 %) = 12.2 calls. Written by
 # tests/it/large.rs.
 #
-# Look for: fan-out makes rare things common. A request waits for the slowest of many, so that the front's median is six
+# Look for: fan-out makes rare things common. A request waits for the slowest of many, so that the front's median is five
 # times a leaf's. At 20 s one pod of `catalog-prices` gets thirty times as slow for 20 s: one leaf pod in 420, and yet the
 # p99 of the front shows it. No caller ejects it, for slow is no error; LEAST_REQUEST avoids it a little.
 apiVersion: meshcast/v1
