@@ -152,7 +152,8 @@ fn a_run_tells_routes_first_and_then_the_verdict() {
     let expected = "  Where requests go (calls per 100 requests of the client, if nothing fails)
     browser: 20 rps (Poisson) at gateway door, 1 proxy
         100%  door → shop.example.com
-              by VirtualService default/page http[0] (mesh.yaml:26) → page (2 hosts)
+              by VirtualService default/page http[0] (mesh.yaml:26)
+              → page (2 hosts)
         100%  page → reviews:9080      no rule → reviews (3 hosts)
 
 small · 20s simulated · ";
