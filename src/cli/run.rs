@@ -54,8 +54,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if is_text && !arguments.quiet {
         print(&format!("{}\n", summary::sections(&known.traffic, &look)))?;
     }
-    let clock = Stopwatch::start();
-    let results = simulate(arguments, mesh)?;
+    let progress = Progress::new(u64::from(mesh.run.replications.get()) * SLICES, !arguments.quiet);
+    let results = simulate(arguments, mesh, &progress)?;
     if results.is_empty() {
         tell("interrupted before the first replication was done; nothing was written");
         return Err(Failure::silent(exit::INTERRUPTED));
@@ -72,12 +72,12 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         notes: &[],
         not_modelled: &known.not_modelled,
     };
-    show_results(arguments, &report, &look, clock.seconds())?;
+    show_results(arguments, &report, &look, progress.seconds())?;
     if let Some(folder) = folder {
         write(arguments, &folder, &report)?;
     }
     if arguments.verbose {
-        tell(&format!("took {:.1} s", clock.seconds()));
+        tell(&format!("took {:.1} s", progress.seconds()));
     }
     end(arguments, mesh, &figures, results.len())
 }
@@ -187,13 +187,12 @@ fn folder(arguments: &RunArguments, loaded: &Loaded, mesh: &Mesh) -> Result<Opti
 
 // --- the run ---
 
-fn simulate(arguments: &RunArguments, mesh: &Mesh) -> Result<Vec<Results>, Failure> {
+fn simulate(arguments: &RunArguments, mesh: &Mesh, progress: &Progress) -> Result<Vec<Results>, Failure> {
     listen()?;
     let plan = Plan::compile(mesh);
     let replications = mesh.run.replications.get();
     let jobs = arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize);
-    let progress = Progress::new(u64::from(replications) * SLICES, !arguments.quiet);
-    let run_one = |replication| one(&plan, mesh, u64::from(replication), &progress);
+    let run_one = |replication| one(&plan, mesh, u64::from(replication), progress);
     let done = replicate::replicate(replications, jobs, &INTERRUPTED, &|_| {}, run_one);
     progress.finish();
     let done = done.map_err(|error| Failure::internal(format!("cannot start threads: {error}")))?;
@@ -230,20 +229,6 @@ fn listen() -> Result<(), Failure> {
         }
     });
     heard.map_err(|error| Failure::internal(format!("cannot listen for Ctrl-C: {error}")))
-}
-
-/// Wall time, for people at a terminal; no result gets it.
-struct Stopwatch(#[expect(clippy::disallowed_types, reason = "no result gets it")] std::time::Instant);
-
-impl Stopwatch {
-    fn start() -> Stopwatch {
-        #[expect(clippy::disallowed_types, reason = "no result gets it")]
-        Stopwatch(std::time::Instant::now())
-    }
-
-    fn seconds(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
-    }
 }
 
 // --- output ---

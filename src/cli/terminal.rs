@@ -92,6 +92,11 @@ impl Progress {
         self.bar.inc(1);
     }
 
+    /// Wall time since the start, for people; no result gets it.
+    pub fn seconds(&self) -> f64 {
+        self.bar.elapsed().as_secs_f64()
+    }
+
     /// Leaves nothing on the screen.
     pub fn finish(&self) {
         let starter = self.starter.lock().ok().and_then(|mut starter| starter.take());

@@ -1,8 +1,10 @@
 //! One test binary, one module per kind of test.
 
 mod analytic;
+mod cli;
 mod conformance;
 mod large;
 mod scenarios;
 mod theory;
 mod tidy;
+mod traffic;

@@ -4,8 +4,6 @@
 mod changes;
 mod limits;
 mod routes;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use changes::changes;

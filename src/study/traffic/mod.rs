@@ -4,8 +4,6 @@
 
 mod facts;
 mod limits;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 use std::collections::BTreeSet;

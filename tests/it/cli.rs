@@ -1,0 +1,555 @@
+//! The program from outside: verbs, exit codes, what goes where, and what bad input gets.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A small Bookinfo: a gateway, a page, reviews in two versions.
+const MANIFESTS: &str = r#"
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: page}, spec: {ports: [{name: http, port: 9080}], selector: {app: page}}}
+- {apiVersion: v1, kind: Service, metadata: {name: reviews}, spec: {ports: [{name: http, port: 9080}], selector: {app: reviews}}}
+- {apiVersion: apps/v1, kind: Deployment, metadata: {name: page}, spec: {replicas: 2, template: {metadata: {labels: {app: page}}}}}
+- {apiVersion: apps/v1, kind: Deployment, metadata: {name: reviews-v1}, spec: {replicas: 2, template: {metadata: {labels: {app: reviews, version: v1}}}}}
+- {apiVersion: apps/v1, kind: Deployment, metadata: {name: reviews-v2}, spec: {template: {metadata: {labels: {app: reviews, version: v2}}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: door}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.example.com"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: page}
+spec:
+  hosts: [shop.example.com]
+  gateways: [door]
+  http:
+  - match: [{uri: {exact: /page}}, {uri: {prefix: /static}}]
+    route:
+    - destination: {host: page, port: {number: 9080}}
+"#;
+
+const SCENARIO: &str = r#"apiVersion: meshcast/v1
+kind: Scenario
+metadata: {name: small}
+duration: 20s
+replications: 2
+manifests: [mesh.yaml]
+workloads:
+  page: {concurrency: 8, serviceTime: 5ms, calls: ["http://reviews:9080/"]}
+  reviews-v1: {concurrency: 8, serviceTime: 5ms}
+  reviews-v2: {concurrency: 8, serviceTime: 5ms}
+clients:
+  browser:
+    gateway: door
+    load: poisson(20rps)
+    requests: [{get: "http://shop.example.com/page"}]
+objectives:
+- success >= 99%
+"#;
+
+/// A directory of its own with the small mesh in it.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk(tempfile::tempdir().expect("a directory"));
+        desk.write("mesh.yaml", MANIFESTS);
+        desk.write("scenario.yaml", SCENARIO);
+        desk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("writable");
+        fs::write(path, content).expect("writable");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).expect("written before")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.path().join(name).exists()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshcast"));
+        command.current_dir(self.path()).args(arguments).env_clear().env("COLUMNS", "80");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments).output().expect("it starts"))
+    }
+
+    /// Names in the directory, hidden ones too.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).expect("there");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Ended {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("we write UTF-8");
+        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn ends(self, code: i32) -> Ended {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+}
+
+// --- verbs and flags ---
+
+#[test]
+fn help_tells_verbs_and_exit_codes() {
+    let desk = Desk::new();
+    let help = desk.run(&["--help"]).ends(0).stdout;
+    for word in
+        ["run ", "init ", "schema ", "completions ", "man ", "130  interrupted", "4    objective missed"]
+    {
+        assert!(help.contains(word), "{word} is missing of\n{help}");
+    }
+    assert!(desk.run(&["run", "--help"]).ends(0).stdout.contains("--show-config"));
+    assert!(desk.run(&[]).ends(2).stdout.is_empty());
+    assert!(desk.run(&["fly"]).ends(2).stderr.contains("unrecognized subcommand 'fly'"));
+    assert!(desk.run(&["run", "--duration", "10"]).ends(2).stderr.contains("--duration"));
+}
+
+#[test]
+fn a_run_tells_routes_first_and_then_the_verdict() {
+    let desk = Desk::new();
+    let ended = desk.run(&["run"]).ends(0);
+    assert_eq!(ended.stderr, "");
+    let expected = "  Where requests go (calls per 100 requests of the client, if nothing fails)
+    browser: 20 rps (Poisson) at gateway door, 1 proxy
+        100%  door → shop.example.com
+              by VirtualService default/page http[0] (mesh.yaml:26)
+              → page (2 hosts)
+        100%  page → reviews:9080      no rule → reviews (3 hosts)
+
+small · 20s simulated · ";
+    assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\n  PASS  1 of 1 objective met\n    ✓  success >= 99%  100.00%"));
+    assert!(ended.stdout.contains("\nwrote outputs/small/ (summary.json, 7 CSV, 5 plots)  digest "));
+    for name in ["run.json", "summary.json", "clients.csv", "plots/overview.png", "plots/split.svg"] {
+        assert!(desk.has(&format!("outputs/small/{name}")), "{name} is missing");
+    }
+}
+
+#[test]
+fn a_missed_objective_is_code_4_unless_told_otherwise() {
+    let desk = Desk::new();
+    let slo = ["--slo", "p(99) < 1ms", "-o", "-"];
+    let run = |more: &[&str]| desk.run(&[&["run"], &slo[..], more].concat());
+    let quiet = run(&["-q"]).ends(4);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("FAIL  1 of 2 objectives missed\n", ""));
+    run(&["--exit-zero"]).ends(0);
+    assert!(!desk.has("outputs"), "`-o -` writes no folder");
+}
+
+#[test]
+fn formats_are_clean_on_standard_output() {
+    let desk = Desk::new();
+    let run = |format: &str| desk.run(&["run", "-o", "-", "--format", format]).ends(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&run("json")).expect("JSON and nothing else");
+    assert_eq!(json["schema"], "meshcast.run/v1");
+    assert!(run("csv").starts_with("client,class,requests,requests_ci95,rps,"));
+    assert!(run("markdown").starts_with("<!-- meshcast:small -->\n"));
+    assert!(desk.run(&["run", "--format", "xml"]).ends(2).stdout.is_empty());
+}
+
+#[test]
+fn results_depend_on_neither_threads_nor_place() {
+    let desk = Desk::new();
+    desk.run(&["run", "-o", "one", "--jobs", "1"]).ends(0);
+    desk.run(&["run", "-o", "three", "--jobs", "3"]).ends(0);
+    let scenario = desk.path().join("scenario.yaml");
+    let mut elsewhere = desk.command(&["run", "-s", scenario.to_str().expect("UTF-8"), "-o"]);
+    elsewhere.arg(desk.path().join("far")).current_dir("/");
+    Ended::of(elsewhere.output().expect("it starts")).ends(0);
+    for name in ["run.json", "summary.json", "timeseries.csv", "plots/latency.svg"] {
+        let of = |folder: &str| desk.read(&format!("{folder}/{name}"));
+        assert_eq!(of("one"), of("three"), "{name}");
+        assert_eq!(of("one"), of("far"), "{name}");
+    }
+    assert!(!desk.read("far/run.json").contains(desk.path().to_str().expect("UTF-8")));
+    assert_ne!(
+        desk.read("one/run.json"),
+        {
+            desk.run(&["run", "-o", "other", "--seed", "7"]).ends(0);
+            desk.read("other/run.json")
+        },
+        "another seed gives other results"
+    );
+}
+
+#[test]
+fn flags_and_sets_change_the_scenario() {
+    let desk = Desk::new();
+    let flags = ["--seed", "7", "--reps", "1", "--duration", "10s", "--warmup", "2s", "-o", "-"];
+    let sets = ["--set", "workloads.page.replicas=4", "--set", "VirtualService/page:spec.http[0].name=x"];
+    let ended = desk.run(&[&["run"], &flags[..], &sets[..]].concat()).ends(0);
+    assert!(ended.stdout.contains("small · 10s simulated"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("seed 7 · 1 replication"));
+    assert!(ended.stdout.contains("by VirtualService default/page \"x\" (mesh.yaml:26) → page (4 hosts)"));
+    let wrong = desk.run(&["run", "--set", "workloads.pge.replicas=4"]).ends(3);
+    assert!(wrong.stderr.contains("did you mean `page`?"), "{}", wrong.stderr);
+    let wrong = desk.run(&["run", "--slo", "sucess > 1%"]).ends(3);
+    assert!(wrong.stderr.contains("--> --slo:1:1") && wrong.stderr.contains("success"), "{}", wrong.stderr);
+}
+
+#[test]
+fn the_shown_configuration_runs_alike() {
+    let desk = Desk::new();
+    let shown = desk.run(&["run", "--show-config"]).ends(0).stdout;
+    assert!(shown.contains("\nseed: 42  # default\n"), "{shown}");
+    assert!(shown.contains("\nduration: 20s\n"), "{shown}");
+    desk.write("shown.yaml", &shown);
+    desk.run(&["run", "-o", "before"]).ends(0);
+    desk.run(&["run", "-s", "shown.yaml", "-o", "after"]).ends(0);
+    assert_eq!(desk.read("before/clients.csv"), desk.read("after/clients.csv"));
+    assert_eq!(
+        desk.run(&["run", "-s", "shown.yaml", "--show-config"]).ends(0).stdout.matches("# default").count(),
+        0
+    );
+}
+
+#[test]
+fn scenarios_are_found_beside_the_manifests() {
+    let desk = Desk::new();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let from = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        Ended::of(command.current_dir(elsewhere.path()).output().expect("it starts"))
+    };
+    let manifest = desk.path().join("mesh.yaml");
+    from(&["run", manifest.to_str().expect("UTF-8"), "-o", "-"]).ends(0);
+    let lost = from(&["run"]).ends(2);
+    assert!(lost.stderr.contains("scenario.yaml, meshcast.yaml") && lost.stderr.contains("meshcast init"));
+}
+
+#[test]
+fn manifests_come_through_a_pipe_too() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["run", "-", "-s", "scenario.yaml", "-o", "-"]);
+    command.stdin(fs::File::open(desk.path().join("mesh.yaml")).expect("there"));
+    let ended = Ended::of(command.output().expect("it starts")).ends(0);
+    assert!(ended.stdout.contains("(-:26)"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["run"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let ended = Ended::of(child.wait_with_output().expect("it ends")).ends(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_run_leaves_no_half() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["run", "--duration", "300h", "--jobs", "1", "--set", "window=1h"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    std::thread::sleep(Duration::from_millis(700));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("there is a `kill`").success());
+    // A replication looks up from its work a hundred times; a debug build on a busy machine takes its time.
+    for _ in 0..600 {
+        if child.try_wait().expect("it can be asked").is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = Ended::of(child.wait_with_output().expect("it ends")).ends(130);
+    assert!(ended.stderr.contains("nothing was written"), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["mesh.yaml", "scenario.yaml"]);
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let desk = Desk::new();
+    let run = |arguments: &[&str]| desk.run(&[&["run", "-o", "-"], arguments].concat()).ends(0).stdout;
+    assert!(!run(&[]).contains('\u{1b}'));
+    assert!(run(&["--color", "always"]).contains("\u{1b}[32mPASS"));
+    let broken = desk.run(&["run", "-s", "no.yaml", "--color", "always"]).ends(3);
+    assert!(broken.stderr.contains('\u{1b}'), "{}", broken.stderr);
+}
+
+// --- the output folder ---
+
+#[test]
+fn foreign_folders_stay_as_they_are() {
+    let desk = Desk::new();
+    desk.write("mine/letter.txt", "dear");
+    let refused = desk.run(&["run", "-o", "mine"]).ends(1);
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    assert_eq!((refused.stdout.as_str(), desk.read("mine/letter.txt").as_str()), ("", "dear"));
+    desk.run(&["run", "-o", "mine", "--force"]).ends(0);
+    assert!(!desk.has("mine/letter.txt") && desk.has("mine/run.json"));
+    desk.run(&["run", "-o", "mine", "--no-plots"]).ends(0);
+    assert!(!desk.has("mine/plots"), "ours is replaced as a whole");
+    for own in [".", "mesh.yaml"] {
+        desk.run(&["run", "-o", own, "--force"]).ends(1);
+    }
+    assert_eq!(desk.names(), ["mesh.yaml", "mine", "scenario.yaml"]);
+}
+
+// --- init, schema, completions, man ---
+
+#[test]
+fn a_starter_scenario_runs_as_it_is() {
+    let desk = Desk::new();
+    let told = desk.run(&["init", "mesh.yaml"]).ends(0).stdout;
+    assert_eq!(
+        told,
+        "read 7 objects, used 7 (1 VirtualService, 1 Gateway, 2 Service, 3 Deployment), ignored 0\n\
+         wrote scenarios/mesh.yaml (2 services, 3 workloads, 2 clients; service times and rates are GUESSES, marked TODO)\n\
+         wrote scenarios/scenario.schema.json (editor completion)\n\
+         next: meshcast run -s scenarios/mesh.yaml\n"
+    );
+    let text = desk.read("scenarios/mesh.yaml");
+    assert!(text.starts_with("# yaml-language-server: $schema=./scenario.schema.json\n"));
+    assert!(text.contains("manifests: [../mesh.yaml]"), "{text}");
+    assert!(text.contains("{get: \"http://shop.example.com/page\"}"), "{text}");
+    desk.run(&["run", "-s", "scenarios/mesh.yaml", "--duration", "5s"]).ends(0);
+    let kept = desk.run(&["init", "mesh.yaml"]).ends(1);
+    assert!(kept.stderr.contains("--force"), "{}", kept.stderr);
+    desk.run(&["init", "mesh.yaml", "--force"]).ends(0);
+    assert_eq!(desk.read("scenarios/scenario.schema.json"), desk.run(&["schema"]).ends(0).stdout);
+}
+
+#[test]
+fn init_reads_a_pipe_and_writes_one() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["init", "-", "-o", "-"]);
+    command.stdin(fs::File::open(desk.path().join("mesh.yaml")).expect("there"));
+    let text = Ended::of(command.output().expect("it starts")).ends(0).stdout;
+    desk.write("made.yaml", &text);
+    desk.run(&["run", "mesh.yaml", "-s", "made.yaml", "--duration", "5s", "-o", "-"]).ends(0);
+    desk.write("empty.yaml", "# nothing\n");
+    let nothing = desk.run(&["init", "empty.yaml"]).ends(3);
+    assert!(nothing.stderr.contains("help:") && nothing.stdout.is_empty(), "{}", nothing.stderr);
+}
+
+/// Istio's own sample, where the collection of other people's files lies beside the repository.
+#[test]
+fn a_starter_scenario_for_istio_s_bookinfo_runs() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/istio-samples/bookinfo");
+    let files = [
+        "platform/kube/bookinfo.yaml",
+        "networking/bookinfo-gateway.yaml",
+        "networking/destination-rule-all.yaml",
+    ];
+    let paths: Vec<String> = files.map(|file| sample.join(file).to_string_lossy().into_owned()).to_vec();
+    if paths.iter().any(|path| !Path::new(path).exists()) {
+        return;
+    }
+    let desk = Desk::new();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    desk.run(&[&["init", "-o", "bookinfo.yaml"], &paths[..]].concat()).ends(0);
+    assert!(desk.read("bookinfo.yaml").contains("/productpage"));
+    desk.run(&["run", "-s", "bookinfo.yaml", "--duration", "5s", "--reps", "1"]).ends(0);
+}
+
+#[test]
+fn completions_and_manual_are_made() {
+    let desk = Desk::new();
+    assert!(desk.run(&["completions", "bash"]).ends(0).stdout.contains("_meshcast()"));
+    assert!(desk.run(&["man"]).ends(0).stdout.contains(".TH meshcast"));
+    desk.run(&["man", "pages"]).ends(0);
+    assert!(desk.has("pages/meshcast.1") && desk.has("pages/meshcast-run.1"));
+}
+
+// --- bad input: code 3, a place, a remedy, nothing on standard output, no folder ---
+
+/// Runs a scenario that is wrong and expects both texts among the findings.
+#[track_caller]
+fn refused(desk: &Desk, scenario: &str, place: &str, remedy: &str) {
+    let before = desk.names();
+    let ended = desk.run(&["run", "-s", scenario]).ends(3);
+    assert!(ended.stderr.contains(place), "no `{place}` in\n{}", ended.stderr);
+    assert!(ended.stderr.contains(remedy), "no `{remedy}` in\n{}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert_eq!(desk.names(), before, "something was left behind");
+}
+
+/// The scenario with one piece of text replaced.
+#[track_caller]
+fn refused_with(from: &str, to: &str, place: &str, remedy: &str) {
+    let desk = Desk::new();
+    assert!(SCENARIO.contains(from));
+    desk.write("scenario.yaml", SCENARIO.replacen(from, to, 1));
+    refused(&desk, "scenario.yaml", place, remedy);
+}
+
+/// A file of this content, as scenario and as manifest.
+#[track_caller]
+fn refused_file(content: impl AsRef<[u8]>, place: &str, remedy: &str) {
+    let desk = Desk::new();
+    desk.write("bad.yaml", content);
+    refused(&desk, "bad.yaml", &format!("--> bad.yaml:{place}"), remedy);
+    desk.write("scenario.yaml", SCENARIO.replacen("[mesh.yaml]", "[mesh.yaml, bad.yaml]", 1));
+    if fs::metadata(desk.path().join("bad.yaml")).expect("there").len() > 0 {
+        refused(&desk, "scenario.yaml", &format!("--> bad.yaml:{place}"), remedy);
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    refused_with("duration:", "durtion:", "--> scenario.yaml:4:1", "did you mean `duration`?");
+}
+
+#[test]
+fn wrong_units_are_refused() {
+    refused_with("20s", "20parsecs", "--> scenario.yaml:4:11", "units are h, m, s, ms, us and ns");
+}
+
+#[test]
+fn negative_rates_are_refused() {
+    refused_with("20rps", "-20rps", "--> scenario.yaml:14:19", "write a rate such as `200rps`");
+}
+
+#[test]
+fn shares_over_the_whole_are_refused() {
+    refused_with("{get:", "{share: 120%, get:", "--> scenario.yaml:15:24", "write a share such as `5%`");
+}
+
+#[test]
+fn missing_manifests_are_refused() {
+    refused_with(
+        "mesh.yaml",
+        "nowhere.yaml",
+        "--> scenario.yaml:6:13",
+        "paths start from the scenario's directory",
+    );
+    let desk = Desk::new();
+    let ended = desk.run(&["run", "nowhere.yaml"]).ends(3);
+    assert!(
+        ended.stderr.contains("cannot read `nowhere.yaml`: no such file or directory"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn unreadable_files_are_refused() {
+    let desk = Desk::new();
+    // A directory, as permissions do not bind every user that tests run as.
+    fs::create_dir(desk.path().join("folder.yaml")).expect("writable");
+    desk.write("scenario.yaml", SCENARIO.replacen("[mesh.yaml]", "[mesh.yaml, folder.yaml]", 1));
+    refused(&desk, "scenario.yaml", "--> scenario.yaml:6:24", "it holds no .yaml, .yml or .json file");
+    refused(&desk, "nowhere.yaml", "cannot read `nowhere.yaml`: no such file or directory", "= help:");
+}
+
+#[test]
+fn empty_files_are_refused() {
+    refused_file("", "1:1", "`meshcast init` writes a scenario to start from");
+}
+
+#[test]
+fn tabs_are_refused() {
+    refused_file("kind: Scenario\n\tduration: 1s\n", "2:1", "replace the tab");
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    refused_file(
+        format!("a: {}{}", "[".repeat(20_000), "]".repeat(20_000)),
+        "1:504",
+        "nested more than 500 levels deep",
+    );
+}
+
+#[test]
+fn alias_bombs_are_refused() {
+    let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..12 {
+        let before = level - 1;
+        let list = vec![format!("*a{before}"); 9].join(",");
+        text.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+    }
+    refused_file(text, "2:10", "use fewer aliases of aliases");
+}
+
+#[test]
+fn calls_to_undeclared_hosts_are_refused() {
+    refused_with(
+        "http://reviews:9080/",
+        "http://reviewz:9080/",
+        "--> scenario.yaml:8:52",
+        "did you mean `reviews`?",
+    );
+}
+
+#[test]
+fn endless_calls_are_refused() {
+    let back = "reviews-v1: {concurrency: 8, calls: [\"http://page:9080/\"]";
+    let both = |text: &str| text.replacen("reviews-v1: {concurrency: 8", back, 1);
+    refused_with(
+        "  reviews-v1: {concurrency: 8, serviceTime: 5ms}\n  reviews-v2: {concurrency: 8, serviceTime: 5ms}",
+        &both(
+            "  reviews-v1: {concurrency: 8, serviceTime: 5ms}\n  reviews-v2: {concurrency: 8, calls: [\"http://page:9080/\"]}",
+        ),
+        "--> scenario.yaml:8:3",
+        "a request would never end",
+    );
+}
+
+#[test]
+fn workloads_without_pods_are_refused() {
+    refused_with(
+        "page: {concurrency: 8",
+        "page: {replicas: 0, concurrency: 8",
+        "--> scenario.yaml:8:20",
+        "at least 1",
+    );
+    let desk = Desk::new();
+    desk.write("mesh.yaml", MANIFESTS.replacen("replicas: 2", "replicas: 0", 1));
+    refused(&desk, "scenario.yaml", "--> mesh.yaml:7:", "--set workloads.page.replicas=1");
+    desk.write("mesh.yaml", MANIFESTS.replacen("app: page}}}}}", "app: pag}}}}}", 1));
+    refused(&desk, "scenario.yaml", "--> mesh.yaml:5:", "add its Deployment to the manifests");
+}
+
+#[test]
+fn templates_are_refused() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Values.name }}\n";
+    refused_file(text, "4:9", "helm template");
+}
+
+#[test]
+fn binary_data_is_refused() {
+    refused_file([0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0xff], "1:1", "give YAML or JSON files, in UTF-8");
+}

@@ -1,0 +1,168 @@
+//! Where requests go, told without a run: a mesh as YAML in, shares, limits and changes out.
+
+use std::collections::BTreeMap;
+
+use meshcast::config::load::{self, Files, ReadError};
+use meshcast::report::{Look, summary, traffic};
+use meshcast::resolve;
+use meshcast::study::Traffic;
+use meshcast::study::traffic::{Answer, Hop};
+
+/// A file system of a few texts.
+struct Texts(BTreeMap<&'static str, String>);
+
+impl Files for Texts {
+    fn read(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let missing = || ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
+        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(missing)
+    }
+
+    fn expand(&self, _: &str, pattern: &str) -> Result<Vec<String>, ReadError> {
+        Ok(vec![pattern.to_owned()])
+    }
+}
+
+const PODS: &str = "
+  front: {service: front:8080, replicas: 4, labels: {app: front}, serviceTime: 1ms, concurrency: 8,
+    calls: [{call: \"http://back:8080/x\", share: 50%, repeat: 2}]}
+  back-v1: {service: back:8080, replicas: 3, labels: {app: back, version: v1}, serviceTime: 1ms, concurrency: 8}
+  back-v2: {service: back:8080, replicas: 1, labels: {app: back, version: v2}, serviceTime: 1ms, concurrency: 8,
+    calls: [\"http://store:8080/\"]}
+  store: {service: store:8080, labels: {app: store}}
+  idle: {service: idle:8080, labels: {app: idle}, serviceTime: 1ms, concurrency: 8}
+";
+
+const SUBSETS: &str = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: back}
+spec:
+  host: back
+  trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 32}}, outlierDetection: {consecutive5xxErrors: 5}}
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+";
+
+fn rule(http: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: back}}\nspec:\n  hosts: [back]\n  http:\n{http}"
+    )
+}
+
+fn split(v1: u32, v2: u32) -> String {
+    rule(&format!(
+        "  - route:\n    - {{destination: {{host: back, subset: v1}}, weight: {v1}}}\n    - {{destination: {{host: back, subset: v2}}, weight: {v2}}}\n"
+    ))
+}
+
+/// The traffic of a scenario with these clients and this timeline, and its text at 80 columns.
+fn told(clients: &str, timeline: &str, files: &[(&'static str, String)]) -> (Traffic, String) {
+    let manifests: Vec<&str> =
+        files.iter().map(|(name, _)| *name).filter(|name| *name != "later.yaml").collect();
+    let scenario = format!(
+        "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {{name: x}}\nmanifests: [{}]\nworkloads:{PODS}clients:\n{clients}{timeline}",
+        manifests.join(", ")
+    );
+    let mut texts = Texts(files.iter().cloned().collect());
+    texts.0.insert("scenario.yaml", scenario);
+    let request = load::Request { scenario: Some("scenario.yaml"), ..load::Request::default() };
+    let loaded = load::load(&request, &texts);
+    let resolved = resolve::mesh(&loaded);
+    let said = format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics);
+    let mesh = resolved.mesh.expect(&said);
+    let traffic = Traffic::of(&mesh);
+    let look = Look { width: 80, ..Look::PLAIN };
+    let text = summary::sections(&traffic::sections(&traffic, &traffic::Told::default(), &look), &look);
+    (traffic, text)
+}
+
+const WEB: &str = "  web: {pods: 2, load: poisson(10rps), requests: [{get: \"http://front:8080/\"}]}\n";
+
+fn hop<'a>(traffic: &'a Traffic, caller: &str, host: &str) -> &'a Hop {
+    let hops = &traffic.clients[0].hops;
+    hops.iter().find(|hop| hop.caller == caller && hop.host == host).expect("the hop is there")
+}
+
+fn near(left: f64, right: f64) {
+    assert!((left - right).abs() < 1e-9, "{left} is not {right}");
+}
+
+#[test]
+fn calls_add_up_along_shares_repeats_and_splits() {
+    let (traffic, _) = told(WEB, "", &[("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", split(90, 10))]);
+    near(hop(&traffic, "web", "front").calls, 1.0);
+    near(hop(&traffic, "front", "back").calls, 2.0 * 0.5);
+    near(hop(&traffic, "back-v2", "store").calls, 0.1);
+    let rule = hop(&traffic, "front", "back").rule.as_ref().expect("a rule");
+    assert_eq!((rule.object.as_str(), rule.name.as_str()), ("VirtualService default/back", "http[0]"));
+}
+
+#[test]
+fn without_a_rule_hosts_share_alike() {
+    let (traffic, _) = told(WEB, "", &[("subsets.yaml", SUBSETS.to_owned())]);
+    near(hop(&traffic, "back-v2", "store").calls, 0.25);
+    assert!(hop(&traffic, "front", "back").rule.is_none());
+}
+
+#[test]
+fn classes_and_users_find_their_rules() {
+    let http = "  - match: [{headers: {x-user: {regex: \"u[0-4]\"}}}]\n    route: [{destination: {host: back, subset: v2}}]\n  - name: rest\n    route: [{destination: {host: back, subset: v1}}]\n";
+    let clients = "  web:\n    load: poisson(10rps)\n    requests: [{get: \"http://back:8080/\"}]\n    users: {count: 20, header: x-user, without: 50%}\n";
+    let (traffic, _) = told(clients, "", &[("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", rule(http))]);
+    let shares: Vec<(String, f64)> = traffic.clients[0]
+        .hops
+        .iter()
+        .filter(|hop| hop.host == "back")
+        .map(|hop| (hop.rule.as_ref().expect("a rule").name.clone(), hop.calls))
+        .collect();
+    // 5 of 20 users, and half of the requests name none.
+    near(shares.iter().find(|(name, _)| name == "http[0]").expect("there").1, 0.125);
+    near(shares.iter().find(|(name, _)| name == "rest").expect("there").1, 0.875);
+}
+
+#[test]
+fn faults_and_missing_clusters_stop_calls() {
+    let http = "  - fault: {abort: {percentage: {value: 40}, httpStatus: 503}}\n    route:\n    - {destination: {host: back, subset: v2}, weight: 50}\n    - {destination: {host: back, subset: v9}, weight: 50}\n";
+    let (traffic, text) = told(WEB, "", &[("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", rule(http))]);
+    near(hop(&traffic, "back-v2", "store").calls, 0.6 * 0.5);
+    let Answer::Forward(splits) = &hop(&traffic, "front", "back").answer else { panic!("forwarded") };
+    assert_eq!(splits[1].hosts, None);
+    assert!(text.contains("50% → back v9 (no such cluster: 503 NC)"), "{text}");
+    assert!(text.contains("40% answered by an injected fault, the rest:"), "{text}");
+}
+
+#[test]
+fn the_text_fits_a_narrow_terminal() {
+    let files =
+        [("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", split(100, 0)), ("later.yaml", split(50, 50))];
+    let timeline = "timeline: [{at: 1m, apply: later.yaml}]\n";
+    let (_, text) = told(WEB, timeline, &files);
+    let expected = "  Where requests go (calls per 100 requests of the client, if nothing fails)
+    web: 10 rps (Poisson) inside the mesh, 2 proxies
+        100%  web → front:8080   no rule → front (4 hosts)
+        100%  front → back:8080
+              by VirtualService default/back http[0] (rule.yaml:7)
+               100% → back v1 (3 hosts)
+                 0% → back v2 (1 host)
+
+  Limits (each proxy keeps its own)
+    back v1
+      http1MaxPendingRequests  32 × 4 front proxies = at most 128 in all
+      no host is ever ejected, as maxEjectionPercent 10 of 3 is none
+
+  What the timeline changes
+    at 1:00 apply later.yaml
+      front → back:8080: 100% back v1 ⇒ 50% back v1, 50% back v2
+        by VirtualService default/back http[0] (later.yaml:7)
+      back-v2 → store:8080: no calls ⇒ 100% store
+      limits of back v2
+        http1MaxPendingRequests  32 × 4 front proxies = at most 128 in all
+
+  Without effect
+    workload idle: no request reaches it
+
+  Guessed (write your own under `workloads`)
+    serviceTime lognormal(p50=10ms, p99=50ms) and concurrency unlimited for
+      store
+";
+    assert_eq!(text, expected, "\n{text}");
+}
