@@ -140,8 +140,13 @@ fn glob(directory: &str, parts: &[&str], level: usize, found: &mut Vec<String>) 
     if *part == "**" {
         glob(directory, rest, level + 1, found)?;
     }
-    if *part == ".." {
-        return glob(&under(directory, ".."), rest, level + 1, found);
+    if !part.contains(['*', '?']) {
+        // A plain name needs no look around, and may be a hidden one.
+        let path = under(directory, part);
+        if !rest.is_empty() {
+            return glob(&path, rest, level + 1, found);
+        }
+        return if Path::new(&path).is_file() && !found.contains(&path) { push(path, found) } else { Ok(()) };
     }
     // A directory that cannot be read holds nothing that fits.
     for name in names(directory).unwrap_or_default() {
