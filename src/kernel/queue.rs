@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            delay 0          soon                  far, or a crowded instant      one constant delay
-//!   push ──▶ immediate FIFOs  ring of buckets ──▶   4-ary heap               arm ─▶ FIFO lane (linked both ways)
+//!   push ──▶ alone, or FIFOs  ring of buckets ──▶   4-ary heap               arm ─▶ FIFO lane (linked both ways)
 //!            (one per rank)   └▶ current, sorted    └─────────┐                     └──────┐
 //!                     └───────────────┴───────────────────────┴── next_before: the least ──┘
 //! ```
@@ -26,6 +26,8 @@ pub const RANKS: usize = 4;
 
 const NIL: u32 = u32::MAX;
 const RANK_SHIFT: u32 = 60;
+/// Buckets up to this size are sorted by insertion while they are loaded.
+const FEW: usize = 16;
 /// A bucket that would grow past this sends further events to the heap, so that a crowd costs log n, not n.
 const CROWD: usize = 48;
 /// Buckets loaded between two looks at their width.
@@ -45,6 +47,11 @@ impl<E> Item<E> {
     #[inline(always)]
     fn key(&self) -> (u64, u64) {
         (self.time, self.order)
+    }
+
+    #[inline(always)]
+    fn is_before(&self, other: &Item<E>) -> bool {
+        self.time < other.time || self.time == other.time && self.order < other.order
     }
 }
 
@@ -96,6 +103,10 @@ pub struct Queue<E> {
     serial: u64,
     /// Nothing but what is immediate comes before; it may be earlier than what does come.
     later: u64,
+    /// Nothing of the heap and no lane's front is due before; it may be earlier than the earliest of them.
+    aside: u64,
+    /// The event of this instant, with its order, while there is just one: mostly it comes next, and passes by.
+    alone: Option<(u64, E)>,
     immediate: [Immediate<E>; RANKS],
     immediate_ranks: u32,
     // the ring
@@ -117,8 +128,6 @@ pub struct Queue<E> {
     lanes: Vec<LaneState>,
     timers: Vec<Armed<E>>,
     free_timer: u32,
-    /// No lane's front is due before; it may be earlier than the earliest front.
-    lane_bound: u64,
 }
 
 impl<E: Event> Default for Queue<E> {
@@ -134,6 +143,8 @@ impl<E: Event> Queue<E> {
             now: 0,
             serial: 0,
             later: 0,
+            aside: u64::MAX,
+            alone: None,
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
             shift: 16,
@@ -152,7 +163,6 @@ impl<E: Event> Queue<E> {
             lanes: Vec::new(),
             timers: Vec::new(),
             free_timer: NIL,
-            lane_bound: u64::MAX,
         }
     }
 
@@ -166,7 +176,8 @@ impl<E: Event> Queue<E> {
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
         let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
-        immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
+        let alone = usize::from(self.alone.is_some());
+        alone + immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
     }
 
     pub fn is_empty(&self) -> bool {
@@ -174,19 +185,34 @@ impl<E: Event> Queue<E> {
     }
 
     /// Schedules `event` for `time`, which must not lie in the past.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, time: SimTime, event: E) {
         let time = time.nanos();
         assert!(time >= self.now, "an event is scheduled for the past");
         let order = self.next_order(event.rank());
-        if time == self.now {
-            let rank = event.rank() as usize;
-            self.immediate[rank].events.push((order, event));
-            self.immediate_ranks |= 1 << rank;
-            return;
+        if time > self.now {
+            self.place(Item { time, order, event, next: NIL });
+        } else if self.alone.is_none() && self.immediate_ranks == 0 {
+            self.alone = Some((order, event));
+        } else {
+            self.line_up(order, event);
         }
-        self.later = self.later.min(time);
-        self.place(Item { time, order, event, next: NIL });
+    }
+
+    /// Several events of this instant wait by rank.
+    #[inline(never)]
+    fn line_up(&mut self, order: u64, event: E) {
+        self.line_alone_up();
+        let rank = (order >> RANK_SHIFT) as usize;
+        self.immediate[rank].events.push((order, event));
+        self.immediate_ranks |= 1 << rank;
+    }
+
+    #[inline]
+    fn line_alone_up(&mut self) {
+        if let Some((order, event)) = self.alone.take() {
+            self.line_up(order, event);
+        }
     }
 
     /// The lane of this constant delay for events of this rank; the same pair has the same lane.
@@ -219,7 +245,7 @@ impl<E: Event> Queue<E> {
         };
         if state.tail == NIL {
             state.head = slot;
-            self.lane_bound = self.lane_bound.min(due);
+            self.aside = self.aside.min(due);
             self.later = self.later.min(due);
         } else {
             self.timers[state.tail as usize].next = slot;
@@ -253,32 +279,46 @@ impl<E: Event> Queue<E> {
     /// Hands out the next event before `end`, or `None` if there is none.
     #[inline]
     pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        if self.immediate_ranks != 0 && self.later > self.now && self.now < end.nanos() {
-            let rank = self.immediate_ranks.trailing_zeros() as usize;
-            return Some((SimTime::from_nanos(self.now), self.take_immediate(rank)));
+        if self.later > self.now
+            && self.now < end.nanos()
+            && let Some((_, event)) = self.alone.take()
+        {
+            return Some((SimTime::from_nanos(self.now), event));
         }
-        self.next_of_all(end)
-    }
-
-    /// The same, with a look at everything that is pending.
-    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
         if self.current.is_empty() && self.in_ring > 0 {
             self.load_bucket();
         }
+        match self.current.last() {
+            Some(item) if item.time < self.aside && self.alone.is_none() && self.immediate_ranks == 0 => {
+                let (time, event) = (item.time, item.event);
+                if time >= end.nanos() {
+                    return None;
+                }
+                self.take_current(time);
+                Some((SimTime::from_nanos(time), event))
+            }
+            _ => self.next_of_all(end),
+        }
+    }
+
+    /// The same, with a look at everything that is pending.
+    #[inline(never)]
+    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
+        self.line_alone_up();
         let mut best = self.current.last().map_or((u64::MAX, u64::MAX), Item::key);
         let mut from = From::Current;
-        if let Some(item) = self.far.items.first()
-            && item.key() < best
-        {
-            best = item.key();
-            from = From::Far;
-        }
-        if self.lane_bound <= best.0 {
+        if self.aside <= best.0 {
             let (key, lane) = self.earliest_lane();
             if key < best {
                 best = key;
                 from = From::Lane(lane);
             }
+            let far = self.far.items.first().map_or((u64::MAX, u64::MAX), Item::key);
+            if far < best {
+                best = far;
+                from = From::Far;
+            }
+            self.aside = key.0.min(far.0);
         }
         self.later = best.0;
         if self.immediate_ranks != 0 {
@@ -294,21 +334,29 @@ impl<E: Event> Queue<E> {
         if time >= end.nanos() {
             return None;
         }
-        assert!(time >= self.now, "time runs backward");
-        self.now = time;
         let event = match from {
             From::Current => {
-                let event = self.current.pop().expect("it was the least").event;
-                let next = self.current.last().map_or((self.bucket + 1) << self.shift, |item| item.time);
-                self.later = next.min(self.far.items.first().map_or(u64::MAX, |item| item.time));
-                self.later = self.later.min(self.lane_bound);
+                let event = self.current.last().expect("it was the least").event;
+                self.take_current(time);
                 event
             }
             From::Far => self.far.pop().event,
             From::Lane(lane) => self.take_timer(lane),
             From::Immediate(rank) => self.take_immediate(rank),
         };
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
         Some((SimTime::from_nanos(time), event))
+    }
+
+    /// Takes out the last of the current bucket, which is due at `time`.
+    #[inline(always)]
+    fn take_current(&mut self, time: u64) {
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
+        self.current.pop();
+        let next = self.current.last().map_or((self.bucket + 1) << self.shift, |item| item.time);
+        self.later = next.min(self.aside);
     }
 
     #[inline(always)]
@@ -331,7 +379,7 @@ impl<E: Event> Queue<E> {
         event
     }
 
-    /// The key and lane of the earliest timer; also mends the bound.
+    /// The key and lane of the earliest timer.
     #[inline(never)]
     fn earliest_lane(&mut self) -> ((u64, u64), usize) {
         let (mut best, mut lane) = ((u64::MAX, u64::MAX), 0);
@@ -344,7 +392,6 @@ impl<E: Event> Queue<E> {
                 }
             }
         }
-        self.lane_bound = best.0;
         (best, lane)
     }
 
@@ -356,29 +403,35 @@ impl<E: Event> Queue<E> {
     }
 
     /// Puts an event where its time belongs: the current bucket, the ring, or the heap.
-    #[inline]
+    #[inline(never)]
     fn place(&mut self, item: Item<E>) {
+        self.later = self.later.min(item.time);
         let bucket = item.time >> self.shift;
+        let ahead = bucket.wrapping_sub(self.bucket);
         if bucket <= self.bucket {
             if self.current.len() >= CROWD {
-                self.far.push(item);
+                self.put_aside(item);
             } else {
                 self.insert_current(item);
             }
-        } else if bucket - self.bucket <= self.mask {
+        } else if ahead <= self.mask {
             self.link(bucket, item);
         } else {
             self.far_pushes += 1;
-            self.far.push(item);
+            self.put_aside(item);
         }
+    }
+
+    fn put_aside(&mut self, item: Item<E>) {
+        self.aside = self.aside.min(item.time);
+        self.far.push(item);
     }
 
     #[inline]
     fn insert_current(&mut self, item: Item<E>) {
-        let key = item.key();
         let mut at = self.current.len();
         self.current.push(item);
-        while at > 0 && self.current[at - 1].key() < key {
+        while at > 0 && self.current[at - 1].is_before(&item) {
             self.current[at] = self.current[at - 1];
             at -= 1;
         }
@@ -389,14 +442,12 @@ impl<E: Event> Queue<E> {
     fn link(&mut self, bucket: u64, mut item: Item<E>) {
         let head = (bucket & self.mask) as usize;
         item.next = self.heads[head];
-        let slot = if self.free_node == NIL {
-            self.nodes.push(item);
-            (self.nodes.len() - 1) as u32
-        } else {
-            let slot = self.free_node;
-            self.free_node = self.nodes[slot as usize].next;
-            self.nodes[slot as usize] = item;
-            slot
+        let slot = match self.nodes.get_mut(self.free_node as usize) {
+            Some(node) => std::mem::replace(&mut self.free_node, std::mem::replace(node, item).next),
+            None => {
+                self.nodes.push(item);
+                (self.nodes.len() - 1) as u32
+            }
         };
         self.heads[head] = slot;
         self.occupied[head / 64] |= 1 << (head % 64);
@@ -418,16 +469,18 @@ impl<E: Event> Queue<E> {
         self.heads[head] = NIL;
         self.occupied[head / 64] &= !(1 << (head % 64));
         while slot != NIL {
-            let item = self.nodes[slot as usize];
-            self.current.push(item);
-            self.nodes[slot as usize].next = self.free_node;
+            let node = &mut self.nodes[slot as usize];
+            let item = *node;
+            node.next = self.free_node;
             self.free_node = slot;
             slot = item.next;
+            if self.current.len() < FEW { self.insert_current(item) } else { self.current.push(item) }
         }
-        self.in_ring -= self.current.len();
+        let loaded = self.current.len();
+        self.in_ring -= loaded;
         self.loads += 1;
-        self.loaded += self.current.len() as u64;
-        if self.current.len() > 1 {
+        self.loaded += loaded as u64;
+        if loaded > FEW {
             self.current.sort_unstable_by_key(|item| std::cmp::Reverse(item.key()));
         }
     }
