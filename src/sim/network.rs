@@ -12,7 +12,7 @@ pub fn leg_out(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64) -> SimDura
     if plan.network.is_free {
         return SimDuration::ZERO;
     }
-    plan.link(proxy, pod).sample(draw(key, Purpose::NetworkOut, 0)) + proxies(plan, proxy, pod, key, 0)
+    leg(plan, proxy, pod, key, Purpose::NetworkOut, 0)
 }
 
 /// From the pod to the calling proxy.
@@ -21,7 +21,12 @@ pub fn leg_back(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64) -> SimDur
     if plan.network.is_free {
         return SimDuration::ZERO;
     }
-    plan.link(proxy, pod).sample(draw(key, Purpose::NetworkBack, 0)) + proxies(plan, proxy, pod, key, 1)
+    leg(plan, proxy, pod, key, Purpose::NetworkBack, 1)
+}
+
+#[inline(never)]
+fn leg(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64, purpose: Purpose, way: u64) -> SimDuration {
+    plan.link(proxy, pod).sample(draw(key, purpose, 0)) + proxies(plan, proxy, pod, key, way)
 }
 
 /// Half of what the proxies take: the rounded-down half on the way out (`way` 0), the rest on the way back.

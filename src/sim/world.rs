@@ -15,7 +15,7 @@ use crate::policy::pool::{Breakers, Connections, Pool};
 use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
-use crate::sim::plan::{NIL, Plan};
+use crate::sim::plan::{ClusterPlan, NIL, Plan};
 use crate::sim::shapes::Shapes;
 
 /// One run of one replication.
@@ -33,7 +33,7 @@ pub struct World<'p> {
     /// Waiting lines: at pools, at pods, and the hosts that calls have tried.
     pub lines: Arena,
     pub proxies: Vec<ProxyState>,
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Vec<Upstream<'p>>,
     pub pods: Vec<PodState>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
@@ -56,7 +56,8 @@ pub struct ProxyState {
 }
 
 /// One cluster at one proxy.
-pub struct Upstream {
+pub struct Upstream<'p> {
+    pub plan: &'p ClusterPlan,
     pub cluster: ClusterId,
     pub proxy: ProxyId,
     pub row: ClusterRow,
@@ -250,6 +251,7 @@ impl<'p> World<'p> {
             .collect();
         let index = self.upstreams.len() as u32;
         self.upstreams.push(Upstream {
+            plan: self.plan.cluster(id),
             cluster: id,
             proxy,
             row,
