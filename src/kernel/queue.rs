@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!            delay 0          soon                  far, or a crowded instant      one constant delay
-//!   push ──▶ alone, or FIFOs  ring of buckets ──▶   4-ary heap               arm ─▶ FIFO lane (linked both ways)
-//!            (one per rank)   └▶ current, sorted    └─────────┐                     └──────┐
-//!                     └───────────────┴───────────────────────┴── next_before: the least ──┘
+//!   push ──▶ alone, or FIFOs  ring of buckets       4-ary heap               arm ─▶ FIFO lane (linked both ways)
+//!            (one per rank)   (sorted lists)           │                            │
+//!                     └───────────────┴────────────────┴── next_before: the least ──┘
 //! ```
 //!
-//! The ring is a calendar: buckets of `2^shift` nanoseconds, an occupancy bit each, and only the current bucket is
-//! kept sorted. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
+//! The ring is a calendar: buckets of `2^shift` nanoseconds from now on, each a list sorted by insertion, with an
+//! occupancy bit. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
 //! out. Timers of one constant delay come due in the order in which they were armed, so a lane is a list, and a
 //! cancelled timer leaves at once.
 
@@ -26,11 +26,9 @@ pub const RANKS: usize = 4;
 
 const NIL: u32 = u32::MAX;
 const RANK_SHIFT: u32 = 60;
-/// Buckets up to this size are sorted by insertion while they are loaded.
-const FEW: usize = 16;
-/// A bucket that would grow past this sends further events to the heap, so that a crowd costs log n, not n.
-const CROWD: usize = 48;
-/// Buckets loaded between two looks at their width.
+/// An event that would have to pass so many of its bucket goes to the heap, so that a crowd costs log n, not n.
+const CROWD: u32 = 24;
+/// Events put into the ring between two looks at its width.
 const RETUNE_EVERY: u32 = 2048;
 
 #[derive(Clone, Copy)]
@@ -112,17 +110,15 @@ pub struct Queue<E> {
     // the ring
     shift: u32,
     mask: u64,
-    bucket: u64,
     heads: Vec<u32>,
     occupied: Vec<u64>,
     nodes: Vec<Item<E>>,
     free_node: u32,
     in_ring: usize,
-    current: Vec<Item<E>>,
     far: Heap<E>,
     // how well the ring's width fits
-    loads: u32,
-    loaded: u64,
+    pushes: u32,
+    passed: u32,
     far_pushes: u32,
     // lanes
     lanes: Vec<LaneState>,
@@ -149,16 +145,14 @@ impl<E: Event> Queue<E> {
             immediate_ranks: 0,
             shift: 16,
             mask: buckets as u64 - 1,
-            bucket: 0,
             heads: vec![NIL; buckets],
             occupied: vec![0; buckets / 64],
             nodes: Vec::new(),
             free_node: NIL,
             in_ring: 0,
-            current: Vec::with_capacity(64),
             far: Heap { items: Vec::new() },
-            loads: 0,
-            loaded: 0,
+            pushes: 0,
+            passed: 0,
             far_pushes: 0,
             lanes: Vec::new(),
             timers: Vec::new(),
@@ -177,7 +171,7 @@ impl<E: Event> Queue<E> {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
         let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
         let alone = usize::from(self.alone.is_some());
-        alone + immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
+        alone + immediate + self.in_ring + self.far.items.len() + armed
     }
 
     pub fn is_empty(&self) -> bool {
@@ -285,28 +279,31 @@ impl<E: Event> Queue<E> {
         {
             return Some((SimTime::from_nanos(self.now), event));
         }
-        if self.current.is_empty() && self.in_ring > 0 {
-            self.load_bucket();
-        }
-        match self.current.last() {
-            Some(item) if item.time < self.aside && self.alone.is_none() && self.immediate_ranks == 0 => {
-                let (time, event) = (item.time, item.event);
-                if time >= end.nanos() {
+        if self.in_ring > 0 && self.alone.is_none() && self.immediate_ranks == 0 {
+            let bucket = self.first_bucket();
+            let item = self.nodes[self.heads[bucket] as usize];
+            if item.time < self.aside {
+                if item.time >= end.nanos() {
                     return None;
                 }
-                self.take_current(time);
-                Some((SimTime::from_nanos(time), event))
+                self.take_first(bucket);
+                return Some((SimTime::from_nanos(item.time), item.event));
             }
-            _ => self.next_of_all(end),
         }
+        self.next_of_all(end)
     }
 
     /// The same, with a look at everything that is pending.
     #[inline(never)]
     fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
         self.line_alone_up();
-        let mut best = self.current.last().map_or((u64::MAX, u64::MAX), Item::key);
-        let mut from = From::Current;
+        let mut best = (u64::MAX, u64::MAX);
+        let mut from = From::Ring(0);
+        if self.in_ring > 0 {
+            let bucket = self.first_bucket();
+            best = self.nodes[self.heads[bucket] as usize].key();
+            from = From::Ring(bucket);
+        }
         if self.aside <= best.0 {
             let (key, lane) = self.earliest_lane();
             if key < best {
@@ -335,11 +332,7 @@ impl<E: Event> Queue<E> {
             return None;
         }
         let event = match from {
-            From::Current => {
-                let event = self.current.last().expect("it was the least").event;
-                self.take_current(time);
-                event
-            }
+            From::Ring(bucket) => self.take_first(bucket),
             From::Far => self.far.pop().event,
             From::Lane(lane) => self.take_timer(lane),
             From::Immediate(rank) => self.take_immediate(rank),
@@ -349,14 +342,25 @@ impl<E: Event> Queue<E> {
         Some((SimTime::from_nanos(time), event))
     }
 
-    /// Takes out the last of the current bucket, which is due at `time`.
+    /// Takes out the first event of the first bucket; the present moves on to it.
     #[inline(always)]
-    fn take_current(&mut self, time: u64) {
+    fn take_first(&mut self, bucket: usize) -> E {
+        let slot = self.heads[bucket];
+        let Item { time, event, next, .. } = self.nodes[slot as usize];
         assert!(time >= self.now, "time runs backward");
         self.now = time;
-        self.current.pop();
-        let next = self.current.last().map_or((self.bucket + 1) << self.shift, |item| item.time);
-        self.later = next.min(self.aside);
+        self.nodes[slot as usize].next = self.free_node;
+        self.free_node = slot;
+        self.in_ring -= 1;
+        self.heads[bucket] = next;
+        let following = if next == NIL {
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            ((time >> self.shift) + 1) << self.shift
+        } else {
+            self.nodes[next as usize].time
+        };
+        self.later = following.min(self.aside);
+        event
     }
 
     #[inline(always)]
@@ -402,20 +406,22 @@ impl<E: Event> Queue<E> {
         event
     }
 
-    /// Puts an event where its time belongs: the current bucket, the ring, or the heap.
+    /// Puts an event where its time belongs: the ring or the heap.
     #[inline(never)]
     fn place(&mut self, item: Item<E>) {
+        if self.pushes >= RETUNE_EVERY {
+            self.retune();
+        }
+        self.put(item);
+    }
+
+    #[inline]
+    fn put(&mut self, item: Item<E>) {
+        self.pushes += 1;
         self.later = self.later.min(item.time);
         let bucket = item.time >> self.shift;
-        let ahead = bucket.wrapping_sub(self.bucket);
-        if bucket <= self.bucket {
-            if self.current.len() >= CROWD {
-                self.put_aside(item);
-            } else {
-                self.insert_current(item);
-            }
-        } else if ahead <= self.mask {
-            self.link(bucket, item);
+        if bucket - (self.now >> self.shift) <= self.mask {
+            self.link((bucket & self.mask) as usize, item);
         } else {
             self.far_pushes += 1;
             self.put_aside(item);
@@ -427,21 +433,25 @@ impl<E: Event> Queue<E> {
         self.far.push(item);
     }
 
+    /// Puts an event into its place in the ring.
     #[inline]
-    fn insert_current(&mut self, item: Item<E>) {
-        let mut at = self.current.len();
-        self.current.push(item);
-        while at > 0 && self.current[at - 1].is_before(&item) {
-            self.current[at] = self.current[at - 1];
-            at -= 1;
+    fn link(&mut self, bucket: usize, mut item: Item<E>) {
+        let mut before = NIL;
+        let mut next = self.heads[bucket];
+        let mut passed = 0;
+        while let Some(node) = self.nodes.get(next as usize)
+            && node.is_before(&item)
+        {
+            before = next;
+            next = node.next;
+            passed += 1;
+            if passed == CROWD {
+                self.passed += passed;
+                return self.put_aside(item);
+            }
         }
-        self.current[at] = item;
-    }
-
-    #[inline]
-    fn link(&mut self, bucket: u64, mut item: Item<E>) {
-        let head = (bucket & self.mask) as usize;
-        item.next = self.heads[head];
+        self.passed += passed;
+        item.next = next;
         let slot = match self.nodes.get_mut(self.free_node as usize) {
             Some(node) => std::mem::replace(&mut self.free_node, std::mem::replace(node, item).next),
             None => {
@@ -449,72 +459,44 @@ impl<E: Event> Queue<E> {
                 (self.nodes.len() - 1) as u32
             }
         };
-        self.heads[head] = slot;
-        self.occupied[head / 64] |= 1 << (head % 64);
+        match self.nodes.get_mut(before as usize) {
+            Some(node) => node.next = slot,
+            None => {
+                self.heads[bucket] = slot;
+                self.occupied[bucket / 64] |= 1 << (bucket % 64);
+            }
+        }
         self.in_ring += 1;
     }
 
-    /// Makes the next occupied bucket current. The ring must not be empty.
-    fn load_bucket(&mut self) {
-        if self.loads >= RETUNE_EVERY {
-            self.retune();
-            if !self.current.is_empty() || self.in_ring == 0 {
-                return;
-            }
-        }
-        let start = ((self.bucket + 1) & self.mask) as usize;
-        let head = self.next_occupied(start);
-        self.bucket += 1 + ((head as u64).wrapping_sub(start as u64) & self.mask);
-        let mut slot = self.heads[head];
-        self.heads[head] = NIL;
-        self.occupied[head / 64] &= !(1 << (head % 64));
-        while slot != NIL {
-            let node = &mut self.nodes[slot as usize];
-            let item = *node;
-            node.next = self.free_node;
-            self.free_node = slot;
-            slot = item.next;
-            if self.current.len() < FEW { self.insert_current(item) } else { self.current.push(item) }
-        }
-        let loaded = self.current.len();
-        self.in_ring -= loaded;
-        self.loads += 1;
-        self.loaded += loaded as u64;
-        if loaded > FEW {
-            self.current.sort_unstable_by_key(|item| std::cmp::Reverse(item.key()));
-        }
-    }
-
-    /// The first occupied bucket at or after `start`, around the ring.
+    /// The first bucket that holds something, from the present on. The ring must not be empty.
     #[inline]
-    fn next_occupied(&self, start: usize) -> usize {
-        let words = self.occupied.len();
+    fn first_bucket(&self) -> usize {
+        let start = ((self.now >> self.shift) & self.mask) as usize;
         let mut word = start / 64;
         let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
-        loop {
-            if bits != 0 {
-                return word * 64 + bits.trailing_zeros() as usize;
-            }
-            word = (word + 1) % words;
+        while bits == 0 {
+            word = (word + 1) & (self.occupied.len() - 1);
             bits = self.occupied[word];
         }
+        word * 64 + bits.trailing_zeros() as usize
     }
 
-    /// Fits the bucket width to about two events a bucket, and the ring's length to what is pending. Widths move by
+    /// Fits the bucket width to about one event a bucket, and the ring's length to what is pending. Widths move by
     /// powers of two and only when well off, so that a steady load is retuned once.
     #[inline(never)]
     fn retune(&mut self) {
-        let per_bucket = self.loaded / u64::from(self.loads.max(1));
-        let crowded = per_bucket >= 6;
-        let sparse = self.loaded < u64::from(self.loads) * 3 / 2 && self.far_pushes > RETUNE_EVERY / 8;
+        let crowded = self.passed > self.pushes;
+        let sparse = self.passed < self.pushes / 4 && self.far_pushes > self.pushes / 8;
         let pending = self.in_ring + self.far.items.len();
         let longer = pending > self.heads.len() && self.heads.len() < 1 << 20;
-        (self.loads, self.loaded, self.far_pushes) = (0, 0, 0);
+        let passed_each = self.passed / self.pushes;
+        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
         if !(crowded || sparse || longer) {
             return;
         }
         if crowded {
-            self.shift = self.shift.saturating_sub(per_bucket.ilog2().saturating_sub(1));
+            self.shift = self.shift.saturating_sub(1 + passed_each.ilog2());
         }
         if sparse {
             self.shift = (self.shift + 2).min(40);
@@ -525,9 +507,8 @@ impl<E: Event> Queue<E> {
 
     fn rebuild(&mut self, buckets: usize) {
         let mut items = std::mem::take(&mut self.far.items);
-        items.append(&mut self.current);
-        for head in &mut self.heads {
-            let mut slot = std::mem::replace(head, NIL);
+        for head in &self.heads {
+            let mut slot = *head;
             while slot != NIL {
                 items.push(self.nodes[slot as usize]);
                 slot = self.nodes[slot as usize].next;
@@ -539,16 +520,15 @@ impl<E: Event> Queue<E> {
         self.heads = vec![NIL; buckets];
         self.occupied = vec![0; buckets / 64];
         self.mask = buckets as u64 - 1;
-        self.bucket = self.now >> self.shift;
         for item in items {
-            self.place(Item { next: NIL, ..item });
+            self.put(item);
         }
-        self.far_pushes = 0;
+        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
     }
 }
 
 enum From {
-    Current,
+    Ring(usize),
     Far,
     Lane(usize),
     Immediate(usize),
