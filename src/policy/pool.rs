@@ -147,7 +147,7 @@ pub enum Released {
 
 impl Pool {
     /// Steps 1 and 2 of S7.4 for one new stream.
-    #[inline]
+    #[inline(always)]
     pub fn admit(
         &mut self,
         breakers: &mut Breakers,

@@ -257,7 +257,7 @@ fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
 }
 
 /// The attempt has its stream: the per-try timer starts, the bytes leave. Source: semantics S10.2.
-#[inline]
+#[inline(always)]
 fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
     let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);

@@ -155,7 +155,7 @@ fn after_delay(world: &mut World<'_>, index: u32) {
 }
 
 /// The router: timers, retry state, the first try. Source: semantics S1.1 (5).
-#[inline]
+#[inline(always)]
 fn forward(world: &mut World<'_>, index: u32) {
     let slot = world.calls.slot(index);
     let call = &mut world.calls[index];

@@ -261,7 +261,7 @@ fn go_on(world: &mut World<'_>, index: u32) {
 }
 
 /// Works for as long as the draw says, times what slows the pod down at this moment.
-#[inline]
+#[inline(always)]
 fn work(world: &mut World<'_>, index: u32, sampler: SamplerId, drawn: u64) {
     let mut takes = world.plan.sampler(sampler).sample(drawn);
     let slot = world.attempts.slot(index);
