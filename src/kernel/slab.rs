@@ -72,6 +72,12 @@ impl<T> Slab<T> {
         self.rows.get(slot.index as usize).filter(|row| row.life == slot.life).map(|row| &row.value)
     }
 
+    /// The same, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.rows.get_mut(slot.index as usize).filter(|row| row.life == slot.life).map(|row| &mut row.value)
+    }
+
     #[inline]
     pub fn is_alive(&self, slot: Slot) -> bool {
         self.get(slot).is_some()

@@ -74,6 +74,7 @@ pub fn start(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
         upstream: call.upstream,
         host,
         pod: upstream.hosts[host as usize].pod,
+        proxy: upstream.proxy,
         connection,
         per_try_timer: Timer::NONE,
         place: Place::NONE,
@@ -275,7 +276,7 @@ fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
         attempt.per_try_timer =
             world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
-    let leg = network::leg_out(world.plan, upstream.proxy, attempt.pod, attempt.key);
+    let leg = network::leg_out(world.plan, attempt);
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Source: semantics S1.1, S9, S10, S11.
 
-use crate::kernel::Id;
+use crate::kernel::{Id, SimDuration};
 use crate::kernel::queue::Timer;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
@@ -360,12 +360,11 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
 /// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
 fn abandon(world: &mut World<'_>, slot: Slot) {
     let attempt = &world.attempts[slot.index];
-    let (pod, key, proxy) = (attempt.pod, attempt.key, world.calls[attempt.call].proxy);
-    let workload = world.plan.mesh.pods[pod].workload;
+    let workload = world.plan.mesh.pods[attempt.pod].workload;
     let tells = world.plan.workload(workload).workload.cancellation;
+    let leg = if tells { network::leg_out(world.plan, attempt) } else { SimDuration::ZERO };
     attempt::let_go(world, slot.index, true);
     if tells && world.attempts.is_alive(slot) {
-        let leg = network::leg_out(world.plan, ProxyId::from_index(proxy as usize), pod, key);
         world.queue.push(world.now + leg, Event::Cancelled(slot));
     }
 }

@@ -182,6 +182,7 @@ pub struct Attempt {
     pub upstream: u32,
     pub host: u32,
     pub pod: PodId,
+    pub proxy: ProxyId,
     pub connection: u32,
     pub per_try_timer: Timer,
     /// Its place at the pool, or at the pod.
