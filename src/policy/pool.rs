@@ -286,7 +286,7 @@ impl Pool {
     }
 
     /// A stream ended. `broken`: the connection cannot be used again (HTTP/1.1 cut short, or reset).
-    #[inline]
+    #[inline(always)]
     pub fn release(
         &mut self,
         breakers: &mut Breakers,
@@ -315,6 +315,7 @@ impl Pool {
     }
 
     /// No further streams on this connection; closed as soon as it has none.
+    #[inline(never)]
     fn retire(&mut self, breakers: &mut Breakers, connections: &mut Connections, index: u32) -> Released {
         if connections[index].state == State::Ready {
             self.unlink(connections, index);
@@ -372,6 +373,7 @@ impl Pool {
 
     /// Closes the connections that have been idle, or alive, for too long. They go when somebody looks: nothing
     /// else can tell the difference. Source: semantics S7.7.
+    #[inline(never)]
     pub fn expire(
         &mut self,
         breakers: &mut Breakers,

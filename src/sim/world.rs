@@ -221,7 +221,7 @@ impl<'p> World<'p> {
     }
 
     #[cold]
-    fn make_upstream(&mut self, proxy: ProxyId, id: ClusterId) -> u32 {
+    pub fn make_upstream(&mut self, proxy: ProxyId, id: ClusterId) -> u32 {
         let mesh = self.plan.mesh;
         let cluster = &mesh.clusters[id];
         let service = &mesh.services[cluster.service].name;
