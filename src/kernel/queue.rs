@@ -249,7 +249,7 @@ impl<E: Event> Queue<E> {
     }
 
     /// Cancels an armed timer. Panics if it has fired or was disarmed before.
-    #[inline]
+    #[inline(always)]
     pub fn disarm(&mut self, timer: Timer) {
         let armed = self.timers[timer.0 as usize];
         assert!(armed.lane != NIL, "a timer is disarmed twice");

@@ -282,7 +282,7 @@ fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
 
 /// The caller lets go of an attempt: of its place in the pool, or of its stream. `broken`: the exchange was cut
 /// short, which costs an HTTP/1.1 connection its life (S21.4). The pod may go on with it.
-#[inline]
+#[inline(always)]
 pub fn let_go(world: &mut World<'_>, index: u32, broken: bool) {
     let attempt = &mut world.attempts[index];
     if !attempt.per_try_timer.is_none() {
@@ -312,7 +312,7 @@ fn leave_line(world: &mut World<'_>, index: u32) {
     world.attempts.remove(index);
 }
 
-#[inline]
+#[inline(always)]
 fn release_stream(world: &mut World<'_>, at: PoolAt, connection: u32, broken: bool) {
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;
