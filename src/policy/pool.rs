@@ -73,8 +73,9 @@ impl Rules {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
+    #[default]
     Connecting,
     /// In the ready list.
     Ready,
@@ -85,7 +86,7 @@ enum State {
 }
 
 /// One upstream connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Connection {
     /// The cluster's state that it belongs to, and the pool in it.
     pub upstream: u32,

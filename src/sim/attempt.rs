@@ -76,23 +76,18 @@ pub fn start(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
         pod: upstream.hosts[host as usize].pod,
         proxy: upstream.proxy,
         connection,
-        per_try_timer: Timer::NONE,
-        place: Place::NONE,
         shape: call.shape,
-        step: NIL,
-        end_step: 0,
-        open_calls: 0,
-        hung: 0,
-        status: 0,
         worker: call.worker,
-        phase: Phase::Pending,
         hops: call.hops,
         counted: call.counted,
-        is_abandoned: false,
-        has_slot: false,
+        ..Attempt::default()
     });
     call.attempt = slot;
-    if connection == NIL { pend(world, slot.index) } else { send(world, slot, connection) }
+    if connection == NIL {
+        pend(world, slot.index)
+    } else {
+        send(world, slot, connection)
+    }
     Ok(())
 }
 
@@ -273,8 +268,7 @@ fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
     world.recorder.count(upstream.row, Counter::Attempts, attempt.counted);
     let per_try = world.plan.routes[world.calls[attempt.call].route as usize].per_try;
     if per_try != NIL {
-        attempt.per_try_timer =
-            world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
+        attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
     let leg = network::leg_out(world.plan, attempt);
     world.queue.push(world.now + leg, Event::Delivered(slot));

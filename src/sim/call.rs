@@ -8,10 +8,10 @@
 //!
 //! Source: semantics S1.1, S9, S10, S11.
 
-use crate::kernel::{Id, SimDuration};
 use crate::kernel::queue::Timer;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
+use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{FaultSpec, RetrySpec};
 use crate::mesh::routing::{Destination, ServiceRef};
 use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
@@ -38,9 +38,8 @@ pub struct Ended {
 
 /// Starts a call whose key, parent, shape, proxy and spec are set: it reaches its proxy. What the proxy answers
 /// itself comes by an event. Source: semantics S1.1 (2) to (4).
-pub fn start(world: &mut World<'_>, call: Call) {
+pub fn start(world: &mut World<'_>, slot: Slot) {
     let plan = world.plan;
-    let slot = world.calls.insert(call);
     let call = &mut world.calls[slot.index];
     // The application's own limit on this try. Source: design D9.9.
     let timeout = match call.parent {
@@ -268,7 +267,8 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
         give_retry_back(world, index);
     }
     let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
-    let would_retry = retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers));
+    let would_retry =
+        retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers));
     if would_retry && try_again(world, index, host, key) {
         // The answer's body is not read to its end. Source: semantics S21.4.
         attempt::let_go(world, slot.index, true);
@@ -497,7 +497,7 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         return false;
     }
     let number = number + (u64::from(tries) << 16);
-    let again = Call {
+    let again = world.calls.insert(Call {
         key: draw(key ^ target.name_hash, Purpose::Call, number),
         spec: call.spec,
         shape,
@@ -506,8 +506,8 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         counted: call.counted,
         tries,
         ..Call::new(0, call.parent, world.now)
-    };
-    // The slot changes its life with the call, so that nothing of the old one finds the new.
+    });
+    // A slot of its own, so that nothing of the old one finds the new.
     world.calls.remove(index);
     start(world, again);
     true

@@ -383,7 +383,7 @@ fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool 
         }
         open += 1;
         world.attempts[slot.index].open_calls = open;
-        let call = Call {
+        let call = world.calls.insert(Call {
             key: draw(key ^ spec.target.name_hash, Purpose::Call, spec.index),
             spec: id.index() as u32,
             shape: world.shapes.of_call(plan, *id, shape),
@@ -391,7 +391,7 @@ fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool 
             hops: hops + 1,
             counted,
             ..Call::new(0, Parent::Attempt(slot), world.now)
-        };
+        });
         call::start(world, call);
     }
     if open > 0 && world.pods[pod.index()].is_async {

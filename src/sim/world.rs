@@ -98,6 +98,7 @@ pub struct WorkerState {
 }
 
 /// What a client asked for, end to end.
+#[derive(Default)]
 pub struct Request {
     /// The key of all its luck. Source: design D2.
     pub fate: u64,
@@ -296,7 +297,42 @@ impl<'p> World<'p> {
     }
 }
 
+impl Default for Call {
+    fn default() -> Call {
+        Call::new(0, Parent::Nobody, SimTime::ZERO)
+    }
+}
+
+impl Default for Attempt {
+    fn default() -> Attempt {
+        Attempt {
+            key: 0,
+            call: NIL,
+            upstream: NIL,
+            host: NIL,
+            pod: PodId::from_index(0),
+            proxy: ProxyId::from_index(0),
+            connection: NIL,
+            per_try_timer: Timer::NONE,
+            place: Place::NONE,
+            shape: NIL,
+            step: NIL,
+            end_step: 0,
+            open_calls: 0,
+            hung: 0,
+            status: 0,
+            worker: 0,
+            phase: Phase::Pending,
+            hops: 0,
+            counted: false,
+            is_abandoned: false,
+            has_slot: false,
+        }
+    }
+}
+
 impl Call {
+    #[inline(always)]
     pub fn new(key: u64, parent: Parent, now: SimTime) -> Call {
         Call {
             key,
