@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!            delay 0          soon                  far, or a crowded instant      one constant delay
-//!   push ──▶ immediate FIFOs  ring of buckets ──▶   4-ary heap               arm ─▶ FIFO lane (linked both ways)
-//!            (one per rank)   └▶ current, sorted    └─────────┐                     └──────┐
-//!                     └───────────────┴───────────────────────┴── next_before: the least ──┘
+//!   push ──▶ alone, or FIFOs  ring of buckets       4-ary heap               arm ─▶ FIFO lane (linked both ways)
+//!            (one per rank)   (sorted lists)           │                            │
+//!                     └───────────────┴────────────────┴── next_before: the least ──┘
 //! ```
 //!
-//! The ring is a calendar: buckets of `2^shift` nanoseconds, an occupancy bit each, and only the current bucket is
-//! kept sorted. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
+//! The ring is a calendar: buckets of `2^shift` nanoseconds from now on, each a list sorted by insertion, with an
+//! occupancy bit. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
 //! out. Timers of one constant delay come due in the order in which they were armed, so a lane is a list, and a
 //! cancelled timer leaves at once.
 
@@ -26,9 +26,9 @@ pub const RANKS: usize = 4;
 
 const NIL: u32 = u32::MAX;
 const RANK_SHIFT: u32 = 60;
-/// A bucket that would grow past this sends further events to the heap, so that a crowd costs log n, not n.
-const CROWD: usize = 48;
-/// Buckets loaded between two looks at their width.
+/// An event that would have to pass so many of its bucket goes to the heap, so that a crowd costs log n, not n.
+const CROWD: u32 = 24;
+/// Events put into the ring between two looks at its width.
 const RETUNE_EVERY: u32 = 2048;
 
 #[derive(Clone, Copy)]
@@ -45,6 +45,11 @@ impl<E> Item<E> {
     #[inline(always)]
     fn key(&self) -> (u64, u64) {
         (self.time, self.order)
+    }
+
+    #[inline(always)]
+    fn is_before(&self, other: &Item<E>) -> bool {
+        self.time < other.time || self.time == other.time && self.order < other.order
     }
 }
 
@@ -96,29 +101,29 @@ pub struct Queue<E> {
     serial: u64,
     /// Nothing but what is immediate comes before; it may be earlier than what does come.
     later: u64,
+    /// Nothing of the heap and no lane's front is due before; it may be earlier than the earliest of them.
+    aside: u64,
+    /// The event of this instant, with its order, while there is just one: mostly it comes next, and passes by.
+    alone: Option<(u64, E)>,
     immediate: [Immediate<E>; RANKS],
     immediate_ranks: u32,
     // the ring
     shift: u32,
     mask: u64,
-    bucket: u64,
     heads: Vec<u32>,
     occupied: Vec<u64>,
     nodes: Vec<Item<E>>,
     free_node: u32,
     in_ring: usize,
-    current: Vec<Item<E>>,
     far: Heap<E>,
     // how well the ring's width fits
-    loads: u32,
-    loaded: u64,
+    pushes: u32,
+    passed: u32,
     far_pushes: u32,
     // lanes
     lanes: Vec<LaneState>,
     timers: Vec<Armed<E>>,
     free_timer: u32,
-    /// No lane's front is due before; it may be earlier than the earliest front.
-    lane_bound: u64,
 }
 
 impl<E: Event> Default for Queue<E> {
@@ -134,25 +139,24 @@ impl<E: Event> Queue<E> {
             now: 0,
             serial: 0,
             later: 0,
+            aside: u64::MAX,
+            alone: None,
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
             shift: 16,
             mask: buckets as u64 - 1,
-            bucket: 0,
             heads: vec![NIL; buckets],
             occupied: vec![0; buckets / 64],
             nodes: Vec::new(),
             free_node: NIL,
             in_ring: 0,
-            current: Vec::with_capacity(64),
             far: Heap { items: Vec::new() },
-            loads: 0,
-            loaded: 0,
+            pushes: 0,
+            passed: 0,
             far_pushes: 0,
             lanes: Vec::new(),
             timers: Vec::new(),
             free_timer: NIL,
-            lane_bound: u64::MAX,
         }
     }
 
@@ -166,7 +170,8 @@ impl<E: Event> Queue<E> {
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
         let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
-        immediate + self.current.len() + self.in_ring + self.far.items.len() + armed
+        let alone = usize::from(self.alone.is_some());
+        alone + immediate + self.in_ring + self.far.items.len() + armed
     }
 
     pub fn is_empty(&self) -> bool {
@@ -174,19 +179,34 @@ impl<E: Event> Queue<E> {
     }
 
     /// Schedules `event` for `time`, which must not lie in the past.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, time: SimTime, event: E) {
         let time = time.nanos();
         assert!(time >= self.now, "an event is scheduled for the past");
         let order = self.next_order(event.rank());
-        if time == self.now {
-            let rank = event.rank() as usize;
-            self.immediate[rank].events.push((order, event));
-            self.immediate_ranks |= 1 << rank;
-            return;
+        if time > self.now {
+            self.place(Item { time, order, event, next: NIL });
+        } else if self.alone.is_none() && self.immediate_ranks == 0 {
+            self.alone = Some((order, event));
+        } else {
+            self.line_up(order, event);
         }
-        self.later = self.later.min(time);
-        self.place(Item { time, order, event, next: NIL });
+    }
+
+    /// Several events of this instant wait by rank.
+    #[inline(never)]
+    fn line_up(&mut self, order: u64, event: E) {
+        self.line_alone_up();
+        let rank = (order >> RANK_SHIFT) as usize;
+        self.immediate[rank].events.push((order, event));
+        self.immediate_ranks |= 1 << rank;
+    }
+
+    #[inline]
+    fn line_alone_up(&mut self) {
+        if let Some((order, event)) = self.alone.take() {
+            self.line_up(order, event);
+        }
     }
 
     /// The lane of this constant delay for events of this rank; the same pair has the same lane.
@@ -219,7 +239,7 @@ impl<E: Event> Queue<E> {
         };
         if state.tail == NIL {
             state.head = slot;
-            self.lane_bound = self.lane_bound.min(due);
+            self.aside = self.aside.min(due);
             self.later = self.later.min(due);
         } else {
             self.timers[state.tail as usize].next = slot;
@@ -229,7 +249,7 @@ impl<E: Event> Queue<E> {
     }
 
     /// Cancels an armed timer. Panics if it has fired or was disarmed before.
-    #[inline]
+    #[inline(always)]
     pub fn disarm(&mut self, timer: Timer) {
         let armed = self.timers[timer.0 as usize];
         assert!(armed.lane != NIL, "a timer is disarmed twice");
@@ -253,32 +273,49 @@ impl<E: Event> Queue<E> {
     /// Hands out the next event before `end`, or `None` if there is none.
     #[inline]
     pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        if self.immediate_ranks != 0 && self.later > self.now && self.now < end.nanos() {
-            let rank = self.immediate_ranks.trailing_zeros() as usize;
-            return Some((SimTime::from_nanos(self.now), self.take_immediate(rank)));
+        if self.later > self.now
+            && self.now < end.nanos()
+            && let Some((_, event)) = self.alone.take()
+        {
+            return Some((SimTime::from_nanos(self.now), event));
+        }
+        if self.in_ring > 0 && self.alone.is_none() && self.immediate_ranks == 0 {
+            let bucket = self.first_bucket();
+            let item = self.nodes[self.heads[bucket] as usize];
+            if item.time < self.aside {
+                if item.time >= end.nanos() {
+                    return None;
+                }
+                self.take_first(bucket);
+                return Some((SimTime::from_nanos(item.time), item.event));
+            }
         }
         self.next_of_all(end)
     }
 
     /// The same, with a look at everything that is pending.
+    #[inline(never)]
     fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        if self.current.is_empty() && self.in_ring > 0 {
-            self.load_bucket();
+        self.line_alone_up();
+        let mut best = (u64::MAX, u64::MAX);
+        let mut from = From::Ring(0);
+        if self.in_ring > 0 {
+            let bucket = self.first_bucket();
+            best = self.nodes[self.heads[bucket] as usize].key();
+            from = From::Ring(bucket);
         }
-        let mut best = self.current.last().map_or((u64::MAX, u64::MAX), Item::key);
-        let mut from = From::Current;
-        if let Some(item) = self.far.items.first()
-            && item.key() < best
-        {
-            best = item.key();
-            from = From::Far;
-        }
-        if self.lane_bound <= best.0 {
+        if self.aside <= best.0 {
             let (key, lane) = self.earliest_lane();
             if key < best {
                 best = key;
                 from = From::Lane(lane);
             }
+            let far = self.far.items.first().map_or((u64::MAX, u64::MAX), Item::key);
+            if far < best {
+                best = far;
+                from = From::Far;
+            }
+            self.aside = key.0.min(far.0);
         }
         self.later = best.0;
         if self.immediate_ranks != 0 {
@@ -294,21 +331,36 @@ impl<E: Event> Queue<E> {
         if time >= end.nanos() {
             return None;
         }
-        assert!(time >= self.now, "time runs backward");
-        self.now = time;
         let event = match from {
-            From::Current => {
-                let event = self.current.pop().expect("it was the least").event;
-                let next = self.current.last().map_or((self.bucket + 1) << self.shift, |item| item.time);
-                self.later = next.min(self.far.items.first().map_or(u64::MAX, |item| item.time));
-                self.later = self.later.min(self.lane_bound);
-                event
-            }
+            From::Ring(bucket) => self.take_first(bucket),
             From::Far => self.far.pop().event,
             From::Lane(lane) => self.take_timer(lane),
             From::Immediate(rank) => self.take_immediate(rank),
         };
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
         Some((SimTime::from_nanos(time), event))
+    }
+
+    /// Takes out the first event of the first bucket; the present moves on to it.
+    #[inline(always)]
+    fn take_first(&mut self, bucket: usize) -> E {
+        let slot = self.heads[bucket];
+        let Item { time, event, next, .. } = self.nodes[slot as usize];
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
+        self.nodes[slot as usize].next = self.free_node;
+        self.free_node = slot;
+        self.in_ring -= 1;
+        self.heads[bucket] = next;
+        let following = if next == NIL {
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            ((time >> self.shift) + 1) << self.shift
+        } else {
+            self.nodes[next as usize].time
+        };
+        self.later = following.min(self.aside);
+        event
     }
 
     #[inline(always)]
@@ -331,7 +383,7 @@ impl<E: Event> Queue<E> {
         event
     }
 
-    /// The key and lane of the earliest timer; also mends the bound.
+    /// The key and lane of the earliest timer.
     #[inline(never)]
     fn earliest_lane(&mut self) -> ((u64, u64), usize) {
         let (mut best, mut lane) = ((u64::MAX, u64::MAX), 0);
@@ -344,7 +396,6 @@ impl<E: Event> Queue<E> {
                 }
             }
         }
-        self.lane_bound = best.0;
         (best, lane)
     }
 
@@ -355,113 +406,97 @@ impl<E: Event> Queue<E> {
         event
     }
 
-    /// Puts an event where its time belongs: the current bucket, the ring, or the heap.
-    #[inline]
+    /// Puts an event where its time belongs: the ring or the heap.
+    #[inline(never)]
     fn place(&mut self, item: Item<E>) {
+        if self.pushes >= RETUNE_EVERY {
+            self.retune();
+        }
+        self.put(item);
+    }
+
+    #[inline]
+    fn put(&mut self, item: Item<E>) {
+        self.pushes += 1;
+        self.later = self.later.min(item.time);
         let bucket = item.time >> self.shift;
-        if bucket <= self.bucket {
-            if self.current.len() >= CROWD {
-                self.far.push(item);
-            } else {
-                self.insert_current(item);
-            }
-        } else if bucket - self.bucket <= self.mask {
-            self.link(bucket, item);
+        if bucket - (self.now >> self.shift) <= self.mask {
+            self.link((bucket & self.mask) as usize, item);
         } else {
             self.far_pushes += 1;
-            self.far.push(item);
+            self.put_aside(item);
         }
     }
 
-    #[inline]
-    fn insert_current(&mut self, item: Item<E>) {
-        let key = item.key();
-        let mut at = self.current.len();
-        self.current.push(item);
-        while at > 0 && self.current[at - 1].key() < key {
-            self.current[at] = self.current[at - 1];
-            at -= 1;
-        }
-        self.current[at] = item;
+    fn put_aside(&mut self, item: Item<E>) {
+        self.aside = self.aside.min(item.time);
+        self.far.push(item);
     }
 
+    /// Puts an event into its place in the ring.
     #[inline]
-    fn link(&mut self, bucket: u64, mut item: Item<E>) {
-        let head = (bucket & self.mask) as usize;
-        item.next = self.heads[head];
-        let slot = if self.free_node == NIL {
-            self.nodes.push(item);
-            (self.nodes.len() - 1) as u32
-        } else {
-            let slot = self.free_node;
-            self.free_node = self.nodes[slot as usize].next;
-            self.nodes[slot as usize] = item;
-            slot
+    fn link(&mut self, bucket: usize, mut item: Item<E>) {
+        let mut before = NIL;
+        let mut next = self.heads[bucket];
+        let mut passed = 0;
+        while let Some(node) = self.nodes.get(next as usize)
+            && node.is_before(&item)
+        {
+            before = next;
+            next = node.next;
+            passed += 1;
+            if passed == CROWD {
+                self.passed += passed;
+                return self.put_aside(item);
+            }
+        }
+        self.passed += passed;
+        item.next = next;
+        let slot = match self.nodes.get_mut(self.free_node as usize) {
+            Some(node) => std::mem::replace(&mut self.free_node, std::mem::replace(node, item).next),
+            None => {
+                self.nodes.push(item);
+                (self.nodes.len() - 1) as u32
+            }
         };
-        self.heads[head] = slot;
-        self.occupied[head / 64] |= 1 << (head % 64);
+        match self.nodes.get_mut(before as usize) {
+            Some(node) => node.next = slot,
+            None => {
+                self.heads[bucket] = slot;
+                self.occupied[bucket / 64] |= 1 << (bucket % 64);
+            }
+        }
         self.in_ring += 1;
     }
 
-    /// Makes the next occupied bucket current. The ring must not be empty.
-    fn load_bucket(&mut self) {
-        if self.loads >= RETUNE_EVERY {
-            self.retune();
-            if !self.current.is_empty() || self.in_ring == 0 {
-                return;
-            }
-        }
-        let start = ((self.bucket + 1) & self.mask) as usize;
-        let head = self.next_occupied(start);
-        self.bucket += 1 + ((head as u64).wrapping_sub(start as u64) & self.mask);
-        let mut slot = self.heads[head];
-        self.heads[head] = NIL;
-        self.occupied[head / 64] &= !(1 << (head % 64));
-        while slot != NIL {
-            let item = self.nodes[slot as usize];
-            self.current.push(item);
-            self.nodes[slot as usize].next = self.free_node;
-            self.free_node = slot;
-            slot = item.next;
-        }
-        self.in_ring -= self.current.len();
-        self.loads += 1;
-        self.loaded += self.current.len() as u64;
-        if self.current.len() > 1 {
-            self.current.sort_unstable_by_key(|item| std::cmp::Reverse(item.key()));
-        }
-    }
-
-    /// The first occupied bucket at or after `start`, around the ring.
+    /// The first bucket that holds something, from the present on. The ring must not be empty.
     #[inline]
-    fn next_occupied(&self, start: usize) -> usize {
-        let words = self.occupied.len();
+    fn first_bucket(&self) -> usize {
+        let start = ((self.now >> self.shift) & self.mask) as usize;
         let mut word = start / 64;
         let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
-        loop {
-            if bits != 0 {
-                return word * 64 + bits.trailing_zeros() as usize;
-            }
-            word = (word + 1) % words;
+        while bits == 0 {
+            word = (word + 1) & (self.occupied.len() - 1);
             bits = self.occupied[word];
         }
+        word * 64 + bits.trailing_zeros() as usize
     }
 
-    /// Fits the bucket width to about two events a bucket, and the ring's length to what is pending. Widths move by
+    /// Fits the bucket width to about one event a bucket, and the ring's length to what is pending. Widths move by
     /// powers of two and only when well off, so that a steady load is retuned once.
     #[inline(never)]
     fn retune(&mut self) {
-        let per_bucket = self.loaded / u64::from(self.loads.max(1));
-        let crowded = per_bucket >= 6;
-        let sparse = self.loaded < u64::from(self.loads) * 3 / 2 && self.far_pushes > RETUNE_EVERY / 8;
+        let crowded = self.passed > self.pushes;
+        let sparse = self.passed < self.pushes / 4 && self.far_pushes > self.pushes / 8;
         let pending = self.in_ring + self.far.items.len();
         let longer = pending > self.heads.len() && self.heads.len() < 1 << 20;
-        (self.loads, self.loaded, self.far_pushes) = (0, 0, 0);
+        let passed_each = self.passed / self.pushes;
+        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
         if !(crowded || sparse || longer) {
             return;
         }
         if crowded {
-            self.shift = self.shift.saturating_sub(per_bucket.ilog2().saturating_sub(1));
+            self.shift = self.shift.saturating_sub(1 + passed_each.ilog2());
         }
         if sparse {
             self.shift = (self.shift + 2).min(40);
@@ -472,9 +507,8 @@ impl<E: Event> Queue<E> {
 
     fn rebuild(&mut self, buckets: usize) {
         let mut items = std::mem::take(&mut self.far.items);
-        items.append(&mut self.current);
-        for head in &mut self.heads {
-            let mut slot = std::mem::replace(head, NIL);
+        for head in &self.heads {
+            let mut slot = *head;
             while slot != NIL {
                 items.push(self.nodes[slot as usize]);
                 slot = self.nodes[slot as usize].next;
@@ -486,16 +520,15 @@ impl<E: Event> Queue<E> {
         self.heads = vec![NIL; buckets];
         self.occupied = vec![0; buckets / 64];
         self.mask = buckets as u64 - 1;
-        self.bucket = self.now >> self.shift;
         for item in items {
-            self.place(Item { next: NIL, ..item });
+            self.put(item);
         }
-        self.far_pushes = 0;
+        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
     }
 }
 
 enum From {
-    Current,
+    Ring(usize),
     Far,
     Lane(usize),
     Immediate(usize),

@@ -68,38 +68,43 @@ pub fn draw(key: u64, purpose: Purpose, n: u64) -> u64 {
 /// A decision's 1st, 2nd ... number for one key and purpose. Tests put given numbers in with [`Draw::given`].
 #[derive(Clone, Debug)]
 pub struct Draw<'a> {
-    key: u64,
-    purpose: Purpose,
-    n: u64,
-    given: Option<&'a [u64]>,
+    /// What [`mix`] takes for the number before the next: each lies PHI behind the one before.
+    state: u64,
+    given: Option<std::slice::Iter<'a, u64>>,
 }
 
 impl<'a> Draw<'a> {
     #[inline(always)]
     pub fn at(key: u64, purpose: Purpose) -> Draw<'static> {
-        Draw { key, purpose, n: 0, given: None }
+        Draw::starting(key, purpose, 0)
     }
 
     /// Begins with the number after the first `n`.
+    #[inline(always)]
     pub fn starting(key: u64, purpose: Purpose, n: u64) -> Draw<'static> {
-        Draw { key, purpose, n, given: None }
+        let counter = ((purpose as u64) << 32).wrapping_add(n);
+        Draw { state: key.wrapping_add(PHI.wrapping_mul(counter)), given: None }
     }
 
     /// Hands out these numbers instead; panics when they run out.
     pub fn given(numbers: &'a [u64]) -> Draw<'a> {
-        Draw { key: 0, purpose: Purpose::HostPick, n: 0, given: Some(numbers) }
+        Draw { state: 0, given: Some(numbers.iter()) }
     }
 
     #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "a draw never ends, and `next` is the word for it")]
     pub fn next(&mut self) -> u64 {
-        let n = self.n;
-        self.n += 1;
-        match self.given {
-            None => draw(self.key, self.purpose, n),
-            Some(numbers) => numbers[n as usize],
+        self.state = self.state.wrapping_add(PHI);
+        match &mut self.given {
+            None => mix(self.state),
+            Some(numbers) => next_given(numbers),
         }
     }
+}
+
+#[cold]
+fn next_given(numbers: &mut std::slice::Iter<'_, u64>) -> u64 {
+    *numbers.next().expect("enough numbers are given")
 }
 
 /// The stream name's hash; names are `client/browser`, `proxy/browser-0`, `pod/reviews-v2-1` ...
@@ -179,6 +184,13 @@ mod tests {
         let offset = PHI.wrapping_mul((Purpose::Request as u64) << 32);
         assert_eq!(draw(0u64.wrapping_sub(offset), Purpose::Request, 0), 0xE220_A839_7B1D_CDAF);
         assert_eq!(draw(0u64.wrapping_sub(offset), Purpose::Request, 1), 0x6E78_9E6A_A1B9_65F4);
+    }
+
+    #[test]
+    fn a_decision_counts_its_numbers_up() {
+        let mut numbers = Draw::at(7, Purpose::HostPick);
+        assert_eq!([0, 1, 2].map(|_| numbers.next()), [0, 1, 2].map(|n| draw(7, Purpose::HostPick, n)));
+        assert_eq!(Draw::starting(7, Purpose::Work, 5).next(), draw(7, Purpose::Work, 5));
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Sampler {
     }
 
     /// The duration that this draw stands for: the quantile at u = (draw / 2^11 + 0.5) * 2^-53.
-    #[inline]
+    #[inline(always)]
     pub fn sample(&self, draw: u64) -> SimDuration {
         let number = draw >> 11;
         match &self.form {

@@ -39,14 +39,13 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T> Slab<T> {
-    #[inline]
+impl<T: Default> Slab<T> {
+    #[inline(always)]
     pub fn insert(&mut self, value: T) -> Slot {
-        self.alive += 1;
         if self.free == NIL {
-            self.rows.push(Row { life: 1, next_free: NIL, value });
-            return Slot { index: (self.rows.len() - 1) as u32, life: 1 };
+            self.grow();
         }
+        self.alive += 1;
         let index = self.free;
         let row = &mut self.rows[index as usize];
         self.free = row.next_free;
@@ -55,6 +54,15 @@ impl<T> Slab<T> {
         Slot { index, life: row.life }
     }
 
+    /// A dead row, so that values are written straight into their rows.
+    #[cold]
+    fn grow(&mut self) {
+        self.free = self.rows.len() as u32;
+        self.rows.push(Row { life: 0, next_free: NIL, value: T::default() });
+    }
+}
+
+impl<T> Slab<T> {
     /// Ends the row's life. Panics if it is not alive.
     #[inline]
     pub fn remove(&mut self, index: u32) {
@@ -70,6 +78,12 @@ impl<T> Slab<T> {
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&T> {
         self.rows.get(slot.index as usize).filter(|row| row.life == slot.life).map(|row| &row.value)
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.rows.get_mut(slot.index as usize).filter(|row| row.life == slot.life).map(|row| &mut row.value)
     }
 
     #[inline]

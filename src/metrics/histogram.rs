@@ -2,6 +2,8 @@
 //! to 584 years. An octave's cells are made when a value first falls into it: a series of one kind of call touches
 //! three to six of them (1 KiB each). Source: design D9.23.
 
+use std::fmt;
+
 /// Cells of one octave; below this value a cell is one nanosecond wide.
 const CELLS: usize = 128;
 const CELL_BITS: u32 = CELLS.trailing_zeros();
@@ -11,7 +13,7 @@ const OCTAVES: usize = 64 - CELL_BITS as usize + 1;
 type Cells = [u64; CELLS];
 
 /// Counts of values, their exact sum, and the extremes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Histogram {
     count: u64,
     min: u64,
@@ -177,6 +179,14 @@ impl PartialEq for Histogram {
     fn eq(&self, other: &Histogram) -> bool {
         (self.count, self.sum, self.min, self.max) == (other.count, other.sum, other.min, other.max)
             && self.cells().eq(other.cells())
+    }
+}
+
+/// What it holds, whatever octaves it has made room for.
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values, sum {}, {:?} to {:?}: ", self.count, self.sum(), self.min(), self.max())?;
+        f.debug_list().entries(self.cells()).finish()
     }
 }
 

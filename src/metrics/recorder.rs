@@ -194,7 +194,7 @@ impl Recorder {
     }
 
     /// A call has ended. `counted`: its request counts.
-    #[inline]
+    #[inline(always)]
     pub fn call_done(&mut self, row: ClusterRow, latency: SimDuration, outcome: Outcome, counted: bool) {
         self.clusters[row.index()].calls.record(latency.nanos(), outcome, counted);
     }

@@ -105,7 +105,7 @@ pub(super) struct LiveCalls {
 }
 
 impl LiveCalls {
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, nanos: u64, outcome: Outcome, counted: bool) {
         let slot = usize::from(counted) * 2 + usize::from(outcome.is_success());
         self.live[slot].record(nanos);

@@ -73,8 +73,9 @@ impl Rules {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
+    #[default]
     Connecting,
     /// In the ready list.
     Ready,
@@ -85,7 +86,7 @@ enum State {
 }
 
 /// One upstream connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Connection {
     /// The cluster's state that it belongs to, and the pool in it.
     pub upstream: u32,
@@ -147,7 +148,7 @@ pub enum Released {
 
 impl Pool {
     /// Steps 1 and 2 of S7.4 for one new stream.
-    #[inline]
+    #[inline(always)]
     pub fn admit(
         &mut self,
         breakers: &mut Breakers,
@@ -286,7 +287,7 @@ impl Pool {
     }
 
     /// A stream ended. `broken`: the connection cannot be used again (HTTP/1.1 cut short, or reset).
-    #[inline]
+    #[inline(always)]
     pub fn release(
         &mut self,
         breakers: &mut Breakers,
@@ -315,6 +316,7 @@ impl Pool {
     }
 
     /// No further streams on this connection; closed as soon as it has none.
+    #[inline(never)]
     fn retire(&mut self, breakers: &mut Breakers, connections: &mut Connections, index: u32) -> Released {
         if connections[index].state == State::Ready {
             self.unlink(connections, index);
@@ -372,6 +374,7 @@ impl Pool {
 
     /// Closes the connections that have been idle, or alive, for too long. They go when somebody looks: nothing
     /// else can tell the difference. Source: semantics S7.7.
+    #[inline(never)]
     pub fn expire(
         &mut self,
         breakers: &mut Breakers,

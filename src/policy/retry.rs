@@ -35,7 +35,7 @@ pub fn would_retry_reset(on: RetryOn, failure: Failure, was_sent: bool) -> bool 
 }
 
 /// Whether `spec` has attempts retried that were answered so. Source: semantics S9.3.
-#[inline]
+#[inline(always)]
 pub fn would_retry_response(spec: &RetrySpec, headers: ResponseHeaders) -> bool {
     let (on, code) = (spec.on, headers.code);
     if headers.is_rate_limited {

@@ -31,105 +31,81 @@ use crate::sim::world::{Attempt, Phase, WorkerState, World};
 /// Source: semantics S1.1 (h) and (k), S7.4.
 pub fn start(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
     let call = &mut world.calls[call_index];
-    let (upstream, worker) = (call.upstream, call.worker);
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     call.attempts += 1;
-    if world.upstreams[upstream as usize].workers[usize::from(worker)].is_none() {
-        world.make_worker(upstream, worker);
-    }
-    let Some(host) = pick_host(world, call_index, key) else {
-        count(world, call_index, Counter::NoHealthyUpstream);
-        return Err(Failure::NoHealthyHost);
-    };
-    let attempt = create(world, call_index, key, host);
-    match admit(world, attempt) {
-        Admission::Ready(connection) => {
-            send(world, attempt, connection);
-            Ok(())
-        }
-        Admission::Pend => {
-            pend(world, attempt);
-            Ok(())
-        }
-        overflow => {
-            let is_pending = overflow == Admission::PendingOverflow;
-            count(
-                world,
-                call_index,
-                if is_pending { Counter::PendingOverflow } else { Counter::ActiveOverflow },
-            );
-            world.attempts.remove(attempt);
-            world.calls[call_index].attempt = Slot::NONE;
-            Err(Failure::Overflow)
-        }
-    }
-}
-
-/// The balancer's choice, away from hosts tried before where the retry policy says so.
-#[inline]
-fn pick_host(world: &mut World<'_>, call_index: u32, key: u64) -> Option<u32> {
-    let call = &world.calls[call_index];
-    let plan = world.plan;
     let upstream = &mut world.upstreams[call.upstream as usize];
+    let cluster = upstream.plan;
+    let Some(worker) = &mut upstream.workers[usize::from(call.worker)] else {
+        return start_first(world, call_index);
+    };
     let view = HostView {
         active: &upstream.active,
-        weights: &plan.cluster(upstream.cluster).weights,
+        weights: &cluster.weights,
         available: &upstream.available,
         generation: upstream.generation,
         source: 0,
         now: world.now,
         first_healthy: &[],
     };
-    let worker = upstream.workers[usize::from(call.worker)].as_mut().expect("made before the pick");
     let mut draws = Draw::at(key, Purpose::HostPick);
-    let retried = if call.tried.is_empty() { None } else { plan.routes[call.route as usize].retry };
-    match retried {
+    let retried = if call.tried.is_empty() { None } else { world.plan.routes[call.route as usize].retry };
+    let picked = match retried {
         None => worker.balancer.pick(&view, &mut draws),
         Some(spec) => {
-            let lines = &world.lines;
-            let was_tried = |host| lines.iter(&call.tried).any(|tried| tried == host);
+            let was_tried = |host| world.lines.iter(&call.tried).any(|tried| tried == host);
             retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
         }
-    }
-}
-
-#[inline]
-fn create(world: &mut World<'_>, call_index: u32, key: u64, host: u32) -> u32 {
-    let call = &mut world.calls[call_index];
-    let attempt = Attempt {
+    };
+    let Some(host) = picked else {
+        count(world, call_index, Counter::NoHealthyUpstream);
+        return Err(Failure::NoHealthyHost);
+    };
+    let pool = &mut worker.pools[host as usize];
+    let admission = pool.admit(&mut upstream.breakers, &mut world.connections, cluster.rules, world.now);
+    let connection = match admission {
+        Admission::Ready(connection) => connection,
+        Admission::Pend => NIL,
+        Admission::PendingOverflow => return overflow(world, call_index, Counter::PendingOverflow),
+        Admission::RequestsOverflow => return overflow(world, call_index, Counter::ActiveOverflow),
+    };
+    let slot = world.attempts.insert(Attempt {
         key,
         call: call_index,
         upstream: call.upstream,
         host,
-        pod: world.upstreams[call.upstream as usize].hosts[host as usize].pod,
-        connection: NIL,
-        per_try_timer: Timer::NONE,
-        place: Place::NONE,
+        pod: upstream.hosts[host as usize].pod,
+        proxy: upstream.proxy,
+        connection,
         shape: call.shape,
-        step: NIL,
-        end_step: 0,
-        open_calls: 0,
-        hung: 0,
-        status: 0,
         worker: call.worker,
-        phase: Phase::Pending,
         hops: call.hops,
         counted: call.counted,
-        is_abandoned: false,
-        has_slot: false,
-    };
-    let slot = world.attempts.insert(attempt);
+        ..Attempt::default()
+    });
     call.attempt = slot;
-    slot.index
+    if connection == NIL {
+        pend(world, slot.index)
+    } else {
+        send(world, slot, connection)
+    }
+    Ok(())
 }
 
-#[inline]
-fn admit(world: &mut World<'_>, index: u32) -> Admission {
-    let attempt = &world.attempts[index];
-    let upstream = &mut world.upstreams[attempt.upstream as usize];
-    let rules = world.plan.cluster(upstream.cluster).rules;
-    let pool = &mut worker(&mut upstream.workers, attempt.worker).pools[attempt.host as usize];
-    pool.admit(&mut upstream.breakers, &mut world.connections, rules, world.now)
+/// The first attempt of a worker at a cluster makes what it has there.
+#[cold]
+fn start_first(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
+    let call = &mut world.calls[call_index];
+    call.attempts -= 1;
+    let (upstream, worker) = (call.upstream, call.worker);
+    world.make_worker(upstream, worker);
+    start(world, call_index)
+}
+
+#[cold]
+fn overflow(world: &mut World<'_>, call_index: u32, counter: Counter) -> Result<(), Failure> {
+    count(world, call_index, counter);
+    world.calls[call_index].attempt = Slot::NONE;
+    Err(Failure::Overflow)
 }
 
 #[inline]
@@ -195,14 +171,14 @@ fn connect(world: &mut World<'_>, at: PoolAt, key: u64) {
 
 fn wanted(world: &mut World<'_>, at: PoolAt) -> (u32, bool) {
     let upstream = &mut world.upstreams[at.upstream as usize];
-    let rules = world.plan.cluster(upstream.cluster).rules;
+    let rules = upstream.plan.rules;
     let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
     pool.wanted(&upstream.breakers, rules)
 }
 
 fn expire_idle(world: &mut World<'_>, upstream: u32) {
     let upstream = &mut world.upstreams[upstream as usize];
-    let rules = world.plan.cluster(upstream.cluster).rules;
+    let rules = upstream.plan.rules;
     for pool in upstream.workers.iter_mut().flatten().flat_map(|worker| &mut worker.pools) {
         pool.expire(&mut upstream.breakers, &mut world.connections, rules, world.now);
     }
@@ -214,7 +190,7 @@ fn make_connection(world: &mut World<'_>, at: PoolAt, key: u64, nth: u32) {
     let plan = world.plan;
     let upstream = &mut world.upstreams[at.upstream as usize];
     let (proxy, host) = (upstream.proxy, &upstream.hosts[at.host as usize]);
-    let limit = plan.cluster(upstream.cluster).connect_timeout;
+    let limit = upstream.plan.connect_timeout;
     let takes = network::handshake(plan, proxy, host.pod, key, nth, host.tls);
     let condition = world.pods[host.pod.index()].condition;
     let number = u32::from(at.worker) * upstream.hosts.len() as u32 + at.host;
@@ -263,25 +239,23 @@ pub fn connect_failed(world: &mut World<'_>, slot: Slot) -> Vec<u32> {
 fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
     loop {
         let upstream = &mut world.upstreams[at.upstream as usize];
-        let rules = world.plan.cluster(upstream.cluster).rules;
+        let rules = upstream.plan.rules;
         let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
         let served = pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
         let Some((attempt, connection)) = served else { return };
         world.attempts[attempt].place = Place::NONE;
+        let slot = world.attempts.slot(attempt);
         match connection {
-            Some(connection) => send(world, attempt, connection),
-            None => {
-                let slot = world.attempts.slot(attempt);
-                world.queue.push(world.now, Event::Overflowed(slot));
-            }
+            Some(connection) => send(world, slot, connection),
+            None => world.queue.push(world.now, Event::Overflowed(slot)),
         }
     }
 }
 
 /// The attempt has its stream: the per-try timer starts, the bytes leave. Source: semantics S10.2.
-#[inline]
-fn send(world: &mut World<'_>, index: u32, connection: u32) {
-    let attempt = &mut world.attempts[index];
+#[inline(always)]
+fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
+    let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);
     attempt.connection = connection;
     attempt.phase = Phase::Sent;
@@ -292,66 +266,68 @@ fn send(world: &mut World<'_>, index: u32, connection: u32) {
         let _ = detector.observe(attempt.host as usize, Report::ConnectSuccess);
     }
     world.recorder.count(upstream.row, Counter::Attempts, attempt.counted);
-    let leg = network::leg_out(world.plan, upstream.proxy, attempt.pod, attempt.key);
     let per_try = world.plan.routes[world.calls[attempt.call].route as usize].per_try;
-    let slot = world.attempts.slot(index);
     if per_try != NIL {
-        let timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
-        world.attempts[index].per_try_timer = timer;
+        attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
+    let leg = network::leg_out(world.plan, attempt);
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 
 /// The caller lets go of an attempt: of its place in the pool, or of its stream. `broken`: the exchange was cut
 /// short, which costs an HTTP/1.1 connection its life (S21.4). The pod may go on with it.
-#[inline]
+#[inline(always)]
 pub fn let_go(world: &mut World<'_>, index: u32, broken: bool) {
     let attempt = &mut world.attempts[index];
     if !attempt.per_try_timer.is_none() {
         world.queue.disarm(attempt.per_try_timer);
         attempt.per_try_timer = Timer::NONE;
     }
-    let at = PoolAt::of(attempt);
-    if attempt.phase == Phase::Pending {
-        leave_line(world, index);
-    } else {
-        release_stream(world, at, index, broken);
-    }
-    let attempt = &mut world.attempts[index];
-    match attempt.phase {
+    let (phase, at, connection) = (attempt.phase, PoolAt::of(attempt), attempt.connection);
+    match phase {
+        Phase::Pending => leave_line(world, index),
         Phase::Sent | Phase::Serving => attempt.is_abandoned = true,
-        Phase::Pending | Phase::Returning | Phase::Lost => world.attempts.remove(index),
+        Phase::Returning | Phase::Lost => world.attempts.remove(index),
+    }
+    if phase != Phase::Pending {
+        release_stream(world, at, connection, broken);
     }
 }
 
 fn leave_line(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
-    let place = std::mem::replace(&mut attempt.place, Place::NONE);
-    if place.is_none() {
-        // Served a moment ago, and overflowed.
-        return;
+    let place = attempt.place;
+    // Without a place it was served a moment ago, and overflowed.
+    if !place.is_none() {
+        let upstream = &mut world.upstreams[attempt.upstream as usize];
+        let pool = &mut worker(&mut upstream.workers, attempt.worker).pools[attempt.host as usize];
+        pool.unpend(&mut upstream.breakers, &mut world.lines, place);
     }
-    let upstream = &mut world.upstreams[attempt.upstream as usize];
-    let pool = &mut worker(&mut upstream.workers, attempt.worker).pools[attempt.host as usize];
-    pool.unpend(&mut upstream.breakers, &mut world.lines, place);
+    world.attempts.remove(index);
 }
 
-#[inline]
-fn release_stream(world: &mut World<'_>, at: PoolAt, index: u32, broken: bool) {
-    let connection = world.attempts[index].connection;
+#[inline(always)]
+fn release_stream(world: &mut World<'_>, at: PoolAt, connection: u32, broken: bool) {
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;
-    let rules = world.plan.cluster(upstream.cluster).rules;
+    let rules = upstream.plan.rules;
     let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
     let broken = broken && rules.is_http1();
     let released =
         pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
-    if pool.waiting.is_empty() {
-        return;
+    if !pool.waiting.is_empty() {
+        serve_next(world, at, released);
     }
+}
+
+/// A stream of a pool has ended while others wait there.
+#[inline(never)]
+fn serve_next(world: &mut World<'_>, at: PoolAt, released: Released) {
     if released == Released::Usable {
         serve_waiting(world, at);
     } else {
+        let upstream = &mut world.upstreams[at.upstream as usize];
+        let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
         let first = world.lines.iter(&pool.waiting).next().expect("somebody waits");
         let key = world.attempts[first].key;
         connect(world, at, key);

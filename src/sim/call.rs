@@ -8,11 +8,11 @@
 //!
 //! Source: semantics S1.1, S9, S10, S11.
 
-use crate::kernel::Id;
 use crate::kernel::queue::Timer;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
-use crate::mesh::policy_spec::RetrySpec;
+use crate::kernel::{Id, SimDuration};
+use crate::mesh::policy_spec::{FaultSpec, RetrySpec};
 use crate::mesh::routing::{Destination, ServiceRef};
 use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
 use crate::metrics::results::Counter;
@@ -36,71 +36,66 @@ pub struct Ended {
     pub outcome: Outcome,
 }
 
-/// Starts a call whose key, parent, shape, proxy and spec are set. What the proxy answers itself comes by an event.
-pub fn start(world: &mut World<'_>, call: Call) {
-    let slot = world.calls.insert(call);
-    arm_app_timer(world, slot);
-    begin(world, slot.index);
-}
-
-/// The application's own limit on this try. Source: design D9.9.
-fn arm_app_timer(world: &mut World<'_>, slot: Slot) {
-    let call = &world.calls[slot.index];
+/// Starts a call whose key, parent, shape, proxy and spec are set: it reaches its proxy. What the proxy answers
+/// itself comes by an event. Source: semantics S1.1 (2) to (4).
+pub fn start(world: &mut World<'_>, slot: Slot) {
+    let plan = world.plan;
+    let call = &mut world.calls[slot.index];
+    // The application's own limit on this try. Source: design D9.9.
     let timeout = match call.parent {
         Parent::Request(request) => {
             let client = world.requests[request].client;
-            world.plan.class_timeouts[client as usize][call.spec as usize]
+            plan.class_timeouts[client as usize][call.spec as usize]
         }
-        Parent::Attempt(_) => world.plan.call(CallSpecId::from_index(call.spec as usize)).timeout,
+        Parent::Attempt(_) => plan.call(CallSpecId::from_index(call.spec as usize)).timeout,
         Parent::Nobody => NIL,
     };
     if timeout != NIL {
-        let timer = world.queue.arm(world.lanes[timeout as usize], Event::AppTimeout(slot));
-        world.calls[slot.index].app_timer = timer;
+        call.app_timer = world.queue.arm(world.lanes[timeout as usize], Event::AppTimeout(slot));
     }
-}
-
-/// The request reaches the proxy. Source: semantics S1.1 (2) to (4).
-#[inline]
-fn begin(world: &mut World<'_>, index: u32) {
-    let plan = world.plan;
-    let call = &mut world.calls[index];
     if call.hops > MOST_HOPS {
-        return reply_locally(world, index, Outcome { code: 0, ..Outcome::OK });
+        return reply_locally(world, slot.index, Outcome { code: 0, ..Outcome::OK });
     }
     let workers = plan.mesh.proxy.workers.get();
     if workers > 1 {
         call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(workers)) as u16;
     }
-    let table = world.proxies[call.proxy as usize].table;
-    let row = world.shapes.route(plan, table, call.shape);
-    let call = &mut world.calls[index];
+    let proxy = &world.proxies[call.proxy as usize];
+    let row = world.shapes.route(plan, proxy.table, call.shape);
     call.route = row;
     if row == NIL {
-        return reply_locally(world, index, Outcome::new(404, Flag::NR));
+        return reply_locally(world, slot.index, Outcome::new(404, Flag::NR));
     }
     let route = &plan.routes[row as usize];
-    call.shape = world.shapes.routed(plan, row, call.shape);
+    if route.changes_shape {
+        call.shape = world.shapes.routed(plan, row, call.shape);
+    }
     if route.respond == 0 {
-        choose_destination(world, index, route);
+        choose_destination(world, slot.index, route);
     }
     match route.fault {
-        None => forward(world, index),
-        Some(spec) => match fault::delay(spec, draw(world.calls[index].key, Purpose::FaultDelay, 0)) {
-            None => after_delay(world, index),
-            Some(delay) => {
-                world.calls[index].outcome.flags.set(Flag::DI);
-                let slot = world.calls.slot(index);
-                world.queue.push(world.now + delay, Event::FaultDelayOver(slot));
-            }
-        },
+        None => forward(world, slot, route),
+        Some(spec) => delay(world, slot, spec),
+    }
+}
+
+/// The fault filter holds the call for a delay, or not. Source: semantics S11.
+#[inline(never)]
+fn delay(world: &mut World<'_>, slot: Slot, spec: &FaultSpec) {
+    let call = &mut world.calls[slot.index];
+    match fault::delay(spec, draw(call.key, Purpose::FaultDelay, 0)) {
+        None => after_delay(world, slot),
+        Some(delay) => {
+            call.outcome.flags.set(Flag::DI);
+            world.queue.push(world.now + delay, Event::FaultDelayOver(slot));
+        }
     }
 }
 
 /// The weighted choice, made once and kept for all tries; it is there before the filters run. Source: semantics S3.
-#[inline]
+#[inline(always)]
 fn choose_destination(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
-    let call = &world.calls[index];
+    let call = &mut world.calls[index];
     let chosen = if route.total_weight > 0 {
         let stream_id = draw(call.key, Purpose::StreamId, 0);
         let weights = route.destinations.iter().map(|destination| destination.weight);
@@ -109,20 +104,23 @@ fn choose_destination(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) 
         0
     };
     let destination = &route.destinations[chosen];
-    let proxy = ProxyId::from_index(call.proxy as usize);
-    match destination.cluster {
-        Some(cluster) => {
-            let upstream = world.upstream(proxy, cluster);
+    if !destination.request_headers.is_empty() {
+        call.shape = world.shapes.sent_to(world.plan, call.route, chosen as u32, call.shape);
+    }
+    let Some(cluster) = destination.cluster else { return meant_for(world, index, destination) };
+    let known = world.proxies[call.proxy as usize].upstreams.get(cluster.index());
+    match known {
+        Some(row) if *row != NIL => {
+            call.upstream = *row;
+            call.row = Some(world.upstreams[*row as usize].row);
+        }
+        _ => {
+            let proxy = ProxyId::from_index(call.proxy as usize);
+            let upstream = world.make_upstream(proxy, cluster);
             let row = world.upstreams[upstream as usize].row;
             let call = &mut world.calls[index];
             (call.upstream, call.row) = (upstream, Some(row));
         }
-        None => meant_for(world, index, destination),
-    }
-    if !destination.request_headers.is_empty() {
-        let call = &world.calls[index];
-        let shape = world.shapes.sent_to(world.plan, call.route, chosen as u32, call.shape);
-        world.calls[index].shape = shape;
     }
 }
 
@@ -141,52 +139,51 @@ fn meant_for(world: &mut World<'_>, index: u32, destination: &Destination) {
 /// The fault filter has held the call for its delay. Source: semantics S11.3.
 pub fn fault_delay_over(world: &mut World<'_>, slot: Slot) {
     if world.calls.is_alive(slot) {
-        after_delay(world, slot.index);
+        after_delay(world, slot);
     }
 }
 
-fn after_delay(world: &mut World<'_>, index: u32) {
-    let call = &world.calls[index];
-    let spec = world.plan.routes[call.route as usize].fault.expect("the fault filter is on");
+fn after_delay(world: &mut World<'_>, slot: Slot) {
+    let call = &world.calls[slot.index];
+    let route = &world.plan.routes[call.route as usize];
+    let spec = route.fault.expect("the fault filter is on");
     match fault::abort(spec, draw(call.key, Purpose::FaultAbort, 0)) {
-        Some(abort) => reply_locally(world, index, abort),
-        None => forward(world, index),
+        Some(abort) => reply_locally(world, slot.index, abort),
+        None => forward(world, slot, route),
     }
 }
 
 /// The router: timers, retry state, the first try. Source: semantics S1.1 (5).
-#[inline]
-fn forward(world: &mut World<'_>, index: u32) {
-    let slot = world.calls.slot(index);
-    let call = &mut world.calls[index];
-    let route = &world.plan.routes[call.route as usize];
+#[inline(always)]
+fn forward(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
+    let call = &mut world.calls[slot.index];
     if route.respond != 0 {
-        return reply_locally(world, index, Outcome { code: route.respond, ..Outcome::OK });
+        return reply_locally(world, slot.index, Outcome { code: route.respond, ..Outcome::OK });
     }
     if call.upstream == NIL {
-        return reply_locally(world, index, Outcome::new(503, Flag::NC));
+        return reply_locally(world, slot.index, Outcome::new(503, Flag::NC));
     }
-    call.retries_left = route.retry.map_or(0, |retry| retry.attempts.get().min(0xffff) as u16);
+    call.retries_left = route.retries;
     if route.timeout != NIL {
         call.route_timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(slot));
     }
-    attempt_again(world, index);
+    if let Err(failure) = attempt::start(world, slot.index) {
+        give_failure(world, slot.index, failure);
+    } else if !route.mirrors.is_empty() {
+        mirror(world, slot.index, route);
+    }
 }
 
 fn attempt_again(world: &mut World<'_>, index: u32) {
     if let Err(failure) = attempt::start(world, index) {
         // Neither is retried: no host before retries are thought of, and overflow never. S5.11, S7.9.
-        return give_failure(world, index, failure);
-    }
-    let call = &world.calls[index];
-    let route = &world.plan.routes[call.route as usize];
-    if !route.mirrors.is_empty() && call.attempts == 1 && call.parent != Parent::Nobody {
-        mirror(world, index, route);
+        give_failure(world, index, failure);
     }
 }
 
 /// Sends the copies of a request whose first attempt is set up: once, whatever its retries do, and nobody waits for
 /// them. A copy is an ordinary call of its cluster, without retries, under the route's timeout. Source: semantics S12.
+#[inline(never)]
 fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
     let original = &world.calls[index];
     let (key, shape, row, proxy, hops, counted) =
@@ -224,18 +221,21 @@ fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
 }
 
 /// The policy by which a call's attempts are tried again; copies have none. Source: semantics S12.4.
+#[inline]
 fn retry_policy<'p>(world: &World<'p>, index: u32) -> Option<&'p RetrySpec> {
     let call = &world.calls[index];
     if call.parent == Parent::Nobody { None } else { world.plan.routes[call.route as usize].retry }
 }
 
 /// The proxy answers with a failure of its own.
+#[cold]
 fn give_failure(world: &mut World<'_>, index: u32, failure: Failure) {
     let outcome = failure.outcome();
     reply_locally(world, index, outcome);
 }
 
 /// The proxy answers itself; its flags come behind those that are set. Source: design D9.1.
+#[cold]
 fn reply_locally(world: &mut World<'_>, index: u32, outcome: Outcome) {
     disarm_route_timer(world, index);
     give_retry_back(world, index);
@@ -258,26 +258,31 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let attempt = world.attempts.get(slot)?;
     debug_assert_eq!(attempt.phase, Phase::Returning);
     let (index, status, key) = (attempt.call, attempt.status, attempt.key);
-    let (cluster, host, counted) = (attempt.upstream, attempt.host, attempt.counted);
-    upstream::observe(world, cluster, host, Report::Code(status));
+    let (cluster, host) = (attempt.upstream, attempt.host);
     let row = world.upstreams[cluster as usize].hosts[host as usize].row;
-    world.recorder.attempt_done(row, status >= 500, counted);
-    give_retry_back(world, index);
-    let retry = retry_policy(world, index);
+    world.recorder.attempt_done(row, status >= 500, attempt.counted);
+    upstream::observe(world, cluster, host, Report::Code(status));
+    let call = &mut world.calls[index];
+    if call.is_retrying {
+        give_retry_back(world, index);
+    }
     let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
-    let would_retry = retry.is_some_and(|spec| retry::would_retry_response(spec, headers));
+    let would_retry =
+        retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers));
     if would_retry && try_again(world, index, host, key) {
         // The answer's body is not read to its end. Source: semantics S21.4.
         attempt::let_go(world, slot.index, true);
         return None;
     }
     attempt::let_go(world, slot.index, false);
-    world.calls[index].attempt = Slot::NONE;
-    world.calls[index].outcome.code = status;
+    let call = &mut world.calls[index];
+    call.attempt = Slot::NONE;
+    call.outcome.code = status;
     end(world, index)
 }
 
 /// Asks for a retry of what would be retried; sets the flag where it is refused. Source: semantics S9.4, S9.5.
+#[inline(never)]
 fn try_again(world: &mut World<'_>, index: u32, host: u32, attempt_key: u64) -> bool {
     let call = &mut world.calls[index];
     let spec = world.plan.routes[call.route as usize].retry.expect("only a policy retries");
@@ -360,12 +365,11 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
 /// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
 fn abandon(world: &mut World<'_>, slot: Slot) {
     let attempt = &world.attempts[slot.index];
-    let (pod, key, proxy) = (attempt.pod, attempt.key, world.calls[attempt.call].proxy);
-    let workload = world.plan.mesh.pods[pod].workload;
+    let workload = world.plan.mesh.pods[attempt.pod].workload;
     let tells = world.plan.workload(workload).workload.cancellation;
+    let leg = if tells { network::leg_out(world.plan, attempt) } else { SimDuration::ZERO };
     attempt::let_go(world, slot.index, true);
     if tells && world.attempts.is_alive(slot) {
-        let leg = network::leg_out(world.plan, ProxyId::from_index(proxy as usize), pod, key);
         world.queue.push(world.now + leg, Event::Cancelled(slot));
     }
 }
@@ -443,12 +447,14 @@ fn disarm_route_timer(world: &mut World<'_>, index: u32) {
 }
 
 /// The call's one answer reaches the application, which may try again. Source: design D9.9.
+#[inline(always)]
 fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
-    disarm_route_timer(world, index);
     let call = &mut world.calls[index];
-    if !call.app_timer.is_none() {
-        world.queue.disarm(call.app_timer);
-        call.app_timer = Timer::NONE;
+    for timer in [&mut call.route_timer, &mut call.app_timer] {
+        if !timer.is_none() {
+            world.queue.disarm(*timer);
+            *timer = Timer::NONE;
+        }
     }
     if !call.tried.is_empty() {
         world.lines.clear(&mut call.tried);
@@ -491,7 +497,7 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         return false;
     }
     let number = number + (u64::from(tries) << 16);
-    let again = Call {
+    let again = world.calls.insert(Call {
         key: draw(key ^ target.name_hash, Purpose::Call, number),
         spec: call.spec,
         shape,
@@ -500,8 +506,8 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         counted: call.counted,
         tries,
         ..Call::new(0, call.parent, world.now)
-    };
-    // The slot changes its life with the call, so that nothing of the old one finds the new.
+    });
+    // A slot of its own, so that nothing of the old one finds the new.
     world.calls.remove(index);
     start(world, again);
     true

@@ -170,14 +170,14 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, number: u64, class: O
         counted,
     });
     let target = &spec.classes[class as usize].target;
-    let call = Call {
+    let call = world.calls.insert(Call {
         key: draw(fate ^ target.name_hash, Purpose::Call, 0),
         spec: class,
         shape: world.shapes.of_class(plan, client.index() as u32, class, population_user),
         proxy: proxy.index() as u32,
         counted,
         ..Call::new(0, Parent::Request(request.index), world.now)
-    };
+    });
     call::start(world, call);
 }
 

@@ -309,7 +309,7 @@ fn close_hosts(world: &mut World<'_>) {
 }
 
 /// Adds what ejections in force have lasted so far.
-fn settle_ejections(upstream: &mut Upstream, warmup: SimTime, now: SimTime) {
+fn settle_ejections(upstream: &mut Upstream<'_>, warmup: SimTime, now: SimTime) {
     let Some(detector) = &upstream.detector else { return };
     for (number, host) in upstream.hosts.iter_mut().enumerate() {
         if detector.is_ejected(number) {

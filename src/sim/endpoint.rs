@@ -132,57 +132,58 @@ impl PodState {
 /// An attempt's bytes reach its pod.
 #[inline]
 pub fn accept(world: &mut World<'_>, slot: Slot) {
-    if !world.attempts.is_alive(slot) {
-        return;
-    }
-    let index = slot.index;
-    let attempt = &mut world.attempts[index];
+    let plan = world.plan;
+    let Some(attempt) = world.attempts.get_mut(slot) else { return };
     debug_assert_eq!(attempt.phase, Phase::Sent);
     attempt.phase = Phase::Serving;
-    let (pod, shape) = (attempt.pod, attempt.shape);
-    let state = &world.pods[pod.index()];
-    if let Condition::Down(of) = state.condition {
-        return refuse(world, index, of);
+    let pod = &mut world.pods[attempt.pod.index()];
+    if let Condition::Down(of) = pod.condition {
+        return refuse(world, slot.index, of);
     }
-    let row = world.shapes.operation(world.plan, state.workload, shape);
+    let row = world.shapes.operation(plan, pod.workload, attempt.shape);
     if row == NIL {
-        return respond(world, index, 404);
+        return respond(world, slot, 404);
     }
-    let steps = &world.plan.workload(state.workload).operations[row as usize].steps;
-    let attempt = &mut world.attempts[index];
+    let steps = &plan.workload(pod.workload).operations[row as usize].steps;
     (attempt.step, attempt.end_step, attempt.status) = (steps.start, steps.end, 200);
-    if let Some(errors) = &state.errors
+    if let Some(errors) = &pod.errors
         && errors.rate.hits(draw(attempt.key, Purpose::Failure, 0))
     {
         // It takes one work step of its own and makes no calls. Source: design D9.11.
         (attempt.step, attempt.status) = (NIL, errors.status);
     }
-    let state = &mut world.pods[pod.index()];
-    state.account(world.now);
-    if state.sharing.is_some() {
-        if state.queued() >= state.queue_limit && state.busy >= state.concurrency {
-            return respond(world, index, 503);
-        }
-        state.busy += 1;
-        state.note_queue();
-        return serve(world, index);
+    pod.account(world.now);
+    if pod.busy >= pod.concurrency {
+        return wait(world, slot);
     }
-    if state.busy < state.concurrency {
-        state.busy += 1;
-        return serve(world, index);
+    pod.busy += 1;
+    serve(world, slot);
+}
+
+/// All slots, or cores, are busy: the attempt joins the line or those that share, or finds no room.
+fn wait(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
+    let pod = &mut world.pods[attempt.pod.index()];
+    if pod.queued() >= pod.queue_limit {
+        return respond(world, slot, 503);
     }
-    if state.waiting.len() >= state.queue_limit {
-        return respond(world, index, 503);
+    if pod.sharing.is_some() {
+        pod.busy += 1;
+        pod.note_queue();
+        return serve(world, slot);
     }
-    world.attempts[index].place = world.lines.push_back(&mut state.waiting, index);
-    state.note_queue();
+    attempt.place = world.lines.push_back(&mut pod.waiting, slot.index);
+    pod.note_queue();
 }
 
 /// What a pod that is down makes of a request. Source: design D9.14; semantics S15.3, S15.5.
 #[cold]
 fn refuse(world: &mut World<'_>, index: u32, of: CrashOf) {
     match of {
-        CrashOf::App => respond(world, index, 503),
+        CrashOf::App => {
+            let slot = world.attempts.slot(index);
+            respond(world, slot, 503);
+        }
         CrashOf::Pod => reset(world, index),
         CrashOf::Node => lose(world, index),
     }
@@ -195,9 +196,7 @@ pub fn reset(world: &mut World<'_>, index: u32) {
     }
     let attempt = &mut world.attempts[index];
     attempt.phase = Phase::Returning;
-    let (pod, key, upstream) = (attempt.pod, attempt.key, attempt.upstream);
-    let proxy = world.upstreams[upstream as usize].proxy;
-    let leg = network::leg_back(world.plan, proxy, pod, key);
+    let leg = network::leg_back(world.plan, attempt);
     let slot = world.attempts.slot(index);
     world.queue.push(world.now + leg, Event::Reset(slot));
 }
@@ -213,15 +212,23 @@ pub fn lose(world: &mut World<'_>, index: u32) {
 
 /// A slot is there.
 #[inline]
-fn serve(world: &mut World<'_>, index: u32) {
-    let attempt = &mut world.attempts[index];
+fn serve(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
     attempt.has_slot = true;
-    if attempt.step == NIL { work_at_error(world, index) } else { go_on(world, index) }
+    match world.plan.steps.get(attempt.step as usize) {
+        Some(StepPlan::Work(sampler, number)) => {
+            let drawn = draw(attempt.key, Purpose::Work, u64::from(*number));
+            work(world, slot, *sampler, drawn);
+        }
+        Some(StepPlan::Calls(_)) => go_on(world, slot),
+        None => work_at_error(world, slot),
+    }
 }
 
 /// A failing request takes the error's own time, or the operation's first work step.
-fn work_at_error(world: &mut World<'_>, index: u32) {
-    let attempt = &world.attempts[index];
+#[inline(never)]
+fn work_at_error(world: &mut World<'_>, slot: Slot) {
+    let attempt = &world.attempts[slot.index];
     let (pod, key, shape) = (attempt.pod, attempt.key, attempt.shape);
     let state = &world.pods[pod.index()];
     let own = state.errors.and_then(|errors| errors.service_time);
@@ -229,52 +236,50 @@ fn work_at_error(world: &mut World<'_>, index: u32) {
     let first = world.plan.workload(state.workload).operations[operation as usize].first_work;
     let purpose = if own.is_some() { Purpose::ErrorWork } else { Purpose::Work };
     match own.or(first) {
-        Some(sampler) => work(world, index, sampler, draw(key, purpose, 0)),
-        None => {
-            let slot = world.attempts.slot(index);
-            world.queue.push(world.now, Event::WorkDone(slot));
-        }
+        Some(sampler) => work(world, slot, sampler, draw(key, purpose, 0)),
+        None => world.queue.push(world.now, Event::WorkDone(slot)),
     }
 }
 
 /// Goes through the steps until one takes time.
-fn go_on(world: &mut World<'_>, index: u32) {
+#[inline(never)]
+fn go_on(world: &mut World<'_>, slot: Slot) {
+    let plan = world.plan;
     loop {
-        let attempt = &world.attempts[index];
+        let attempt = &world.attempts[slot.index];
         let (step, key) = (attempt.step, attempt.key);
         if step >= attempt.end_step {
             let status = attempt.status;
-            return respond(world, index, status);
+            return respond(world, slot, status);
         }
-        match &world.plan.steps[step as usize] {
+        match &plan.steps[step as usize] {
             StepPlan::Work(sampler, number) => {
-                return work(world, index, *sampler, draw(key, Purpose::Work, u64::from(*number)));
+                return work(world, slot, *sampler, draw(key, Purpose::Work, u64::from(*number)));
             }
             StepPlan::Calls(calls) => {
-                if start_calls(world, index, calls) {
+                if start_calls(world, slot, calls) {
                     return;
                 }
-                world.attempts[index].step += 1;
+                world.attempts[slot.index].step += 1;
             }
         }
     }
 }
 
 /// Works for as long as the draw says, times what slows the pod down at this moment.
-#[inline]
-fn work(world: &mut World<'_>, index: u32, sampler: SamplerId, drawn: u64) {
+#[inline(always)]
+fn work(world: &mut World<'_>, slot: Slot, sampler: SamplerId, drawn: u64) {
     let mut takes = world.plan.sampler(sampler).sample(drawn);
-    let slot = world.attempts.slot(index);
-    let attempt = &mut world.attempts[index];
-    let state = &world.pods[attempt.pod.index()];
-    if state.slowdown != 1.0 || world.now < state.cold_until {
-        takes = slowed(world.plan, state, takes, world.now);
+    let attempt = &mut world.attempts[slot.index];
+    let pod = &world.pods[attempt.pod.index()];
+    if pod.slowdown != 1.0 || world.now < pod.cold_until {
+        takes = slowed(world.plan, pod, takes, world.now);
     }
-    if state.sharing.is_some() {
-        return share(world, index, takes);
+    if pod.sharing.is_some() {
+        return share(world, slot, takes);
     }
-    attempt.hung = state.hung;
-    let begins = world.now.max(state.hangs_until);
+    attempt.hung = pod.hung;
+    let begins = world.now.max(pod.hangs_until);
     world.queue.push(begins + takes, Event::WorkDone(slot));
 }
 
@@ -290,9 +295,9 @@ fn slowed(plan: &Plan<'_>, state: &PodState, takes: SimDuration, now: SimTime) -
 }
 
 /// Puts work onto shared cores.
-fn share(world: &mut World<'_>, index: u32, takes: SimDuration) {
-    let pod = world.attempts[index].pod;
-    let slot = world.attempts.slot(index);
+#[inline(never)]
+fn share(world: &mut World<'_>, slot: Slot, takes: SimDuration) {
+    let pod = world.attempts[slot.index].pod;
     let now = world.now;
     let sharing = world.pods[pod.index()].sharing.as_mut().expect("its cores are shared");
     sharing.advance(now);
@@ -324,7 +329,7 @@ pub fn shared_work_done(world: &mut World<'_>, pod: u32, version: u32) {
     schedule_shared(world, PodId::from_index(pod as usize));
     for slot in done {
         if world.attempts.get(slot).is_some_and(|attempt| attempt.phase == Phase::Serving) {
-            step_done(world, slot.index);
+            step_done(world, slot);
         }
     }
 }
@@ -332,7 +337,7 @@ pub fn shared_work_done(world: &mut World<'_>, pod: u32, version: u32) {
 /// A work step's time is over, unless the pod stood still meanwhile.
 #[inline]
 pub fn work_done(world: &mut World<'_>, slot: Slot) {
-    let Some(attempt) = world.attempts.get(slot) else { return };
+    let Some(attempt) = world.attempts.get_mut(slot) else { return };
     // A crash has answered for it.
     if attempt.phase != Phase::Serving {
         return;
@@ -340,32 +345,34 @@ pub fn work_done(world: &mut World<'_>, slot: Slot) {
     let hung = world.pods[attempt.pod.index()].hung;
     let stood_still = hung - attempt.hung;
     if stood_still > 0 {
-        world.attempts[slot.index].hung = hung;
+        attempt.hung = hung;
         let due = world.now + SimDuration::from_nanos(stood_still);
         return world.queue.push(due, Event::WorkDone(slot));
     }
-    step_done(world, slot.index);
+    step_done(world, slot);
 }
 
 #[inline]
-fn step_done(world: &mut World<'_>, index: u32) {
-    let attempt = &mut world.attempts[index];
-    if attempt.step == NIL {
+fn step_done(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
+    let is_over = attempt.step == NIL || attempt.step + 1 >= attempt.end_step;
+    attempt.step = attempt.step.saturating_add(1);
+    if is_over {
         let status = attempt.status;
-        return respond(world, index, status);
+        respond(world, slot, status);
+    } else {
+        go_on(world, slot);
     }
-    attempt.step += 1;
-    go_on(world, index);
 }
 
 /// Starts the calls of a step; false if none was drawn. Source: design D9.9.
-fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool {
+#[inline]
+fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool {
     let plan = world.plan;
-    let attempt = &world.attempts[index];
+    let attempt = &world.attempts[slot.index];
     let (key, shape, pod, hops, counted) =
         (attempt.key, attempt.shape, attempt.pod, attempt.hops, attempt.counted);
     let proxy = plan.mesh.pods[pod].proxy.expect("a pod that calls has a proxy");
-    let parent = world.attempts.slot(index);
     let mut open = 0;
     for id in calls {
         let call = plan.call(*id);
@@ -375,20 +382,20 @@ fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool 
             continue;
         }
         open += 1;
-        world.attempts[index].open_calls = open;
-        let call = Call {
+        world.attempts[slot.index].open_calls = open;
+        let call = world.calls.insert(Call {
             key: draw(key ^ spec.target.name_hash, Purpose::Call, spec.index),
             spec: id.index() as u32,
             shape: world.shapes.of_call(plan, *id, shape),
             proxy: proxy.index() as u32,
             hops: hops + 1,
             counted,
-            ..Call::new(0, Parent::Attempt(parent), world.now)
-        };
+            ..Call::new(0, Parent::Attempt(slot), world.now)
+        });
         call::start(world, call);
     }
     if open > 0 && world.pods[pod.index()].is_async {
-        give_slot(world, index);
+        give_slot(world, slot.index);
     }
     open > 0
 }
@@ -396,11 +403,10 @@ fn start_calls(world: &mut World<'_>, index: u32, calls: &[CallSpecId]) -> bool 
 /// A call that an attempt's pod made has ended.
 #[inline]
 pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool) {
-    let Some(attempt) = world.attempts.get(slot) else { return };
+    let Some(attempt) = world.attempts.get_mut(slot) else { return };
     if attempt.phase != Phase::Serving {
         return;
     }
-    let attempt = &mut world.attempts[slot.index];
     if !is_success
         && let OnError::Fail(status) = world.plan.call(CallSpecId::from_index(spec as usize)).on_error
         && attempt.status == 200
@@ -411,67 +417,69 @@ pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool
     if attempt.open_calls > 0 {
         return;
     }
-    if attempt.status != 200 {
-        // The operation ends after the step.
-        let status = attempt.status;
-        return respond(world, slot.index, status);
-    }
+    let status = attempt.status;
     attempt.step += 1;
-    // Without work to come, an asynchronous pod answers at once.
-    if attempt.has_slot || attempt.step >= attempt.end_step {
-        go_on(world, slot.index);
+    // The operation ends after a step that failed, and without work to come an asynchronous pod answers at once.
+    if status != 200 || attempt.step >= attempt.end_step {
+        respond(world, slot, status);
+    } else if attempt.has_slot {
+        go_on(world, slot);
     } else {
-        queue_again(world, slot.index);
+        queue_again(world, slot);
     }
 }
 
 /// An asynchronous pod takes up a request whose calls are done: behind others, past the limit. Source: design D9.12.
-fn queue_again(world: &mut World<'_>, index: u32) {
-    let pod = world.attempts[index].pod;
+fn queue_again(world: &mut World<'_>, slot: Slot) {
+    let pod = world.attempts[slot.index].pod;
     let state = &mut world.pods[pod.index()];
     state.account(world.now);
     if state.sharing.is_some() || state.busy < state.concurrency {
         state.busy += 1;
         state.note_queue();
-        return serve(world, index);
+        return serve(world, slot);
     }
-    world.attempts[index].place = world.lines.push_back(&mut state.waiting, index);
+    world.attempts[slot.index].place = world.lines.push_back(&mut state.waiting, slot.index);
     state.note_queue();
 }
 
 /// Gives an attempt's slot back, to the next in line if there is one.
+#[inline]
 fn give_slot(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
-    if !attempt.has_slot {
-        return;
-    }
-    attempt.has_slot = false;
-    let state = &mut world.pods[attempt.pod.index()];
-    state.account(world.now);
-    let next = world.lines.pop_front(&mut state.waiting);
-    match next {
-        None => state.busy -= 1,
-        Some(next) => {
-            world.attempts[next].place = Place::NONE;
-            serve(world, next);
+    if attempt.has_slot {
+        attempt.has_slot = false;
+        let id = attempt.pod;
+        let pod = &mut world.pods[id.index()];
+        pod.account(world.now);
+        if pod.waiting.is_empty() {
+            pod.busy -= 1;
+        } else {
+            serve_next(world, id);
         }
     }
 }
 
+#[inline(never)]
+fn serve_next(world: &mut World<'_>, pod: PodId) {
+    let waiting = &mut world.pods[pod.index()].waiting;
+    let next = world.lines.pop_front(waiting).expect("somebody waits");
+    world.attempts[next].place = Place::NONE;
+    let slot = world.attempts.slot(next);
+    serve(world, slot);
+}
+
 /// The pod has done with a request: its answer leaves, and the next in line is served.
 #[inline]
-fn respond(world: &mut World<'_>, index: u32, status: u16) {
-    give_slot(world, index);
-    let attempt = &mut world.attempts[index];
+fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
+    give_slot(world, slot.index);
+    let attempt = &mut world.attempts[slot.index];
     if attempt.is_abandoned {
-        return world.attempts.remove(index);
+        return world.attempts.remove(slot.index);
     }
     attempt.status = status;
     attempt.phase = Phase::Returning;
-    let (pod, key, upstream) = (attempt.pod, attempt.key, attempt.upstream);
-    let proxy = world.upstreams[upstream as usize].proxy;
-    let leg = network::leg_back(world.plan, proxy, pod, key);
-    let slot = world.attempts.slot(index);
+    let leg = network::leg_back(world.plan, attempt);
     world.queue.push(world.now + leg, Event::Answered(slot));
 }
 

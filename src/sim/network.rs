@@ -5,23 +5,30 @@ use crate::kernel::SimDuration;
 use crate::kernel::random::{Purpose, draw};
 use crate::mesh::{PodId, ProxyId, ProxyKind};
 use crate::sim::plan::Plan;
+use crate::sim::world::Attempt;
 
 /// From the calling proxy to the pod.
 #[inline]
-pub fn leg_out(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64) -> SimDuration {
+pub fn leg_out(plan: &Plan<'_>, attempt: &Attempt) -> SimDuration {
     if plan.network.is_free {
         return SimDuration::ZERO;
     }
-    plan.link(proxy, pod).sample(draw(key, Purpose::NetworkOut, 0)) + proxies(plan, proxy, pod, key, 0)
+    leg(plan, attempt, Purpose::NetworkOut, 0)
 }
 
 /// From the pod to the calling proxy.
 #[inline]
-pub fn leg_back(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64) -> SimDuration {
+pub fn leg_back(plan: &Plan<'_>, attempt: &Attempt) -> SimDuration {
     if plan.network.is_free {
         return SimDuration::ZERO;
     }
-    plan.link(proxy, pod).sample(draw(key, Purpose::NetworkBack, 0)) + proxies(plan, proxy, pod, key, 1)
+    leg(plan, attempt, Purpose::NetworkBack, 1)
+}
+
+#[inline(never)]
+fn leg(plan: &Plan<'_>, attempt: &Attempt, purpose: Purpose, way: u64) -> SimDuration {
+    let (proxy, pod, key) = (attempt.proxy, attempt.pod, attempt.key);
+    plan.link(proxy, pod).sample(draw(key, purpose, 0)) + proxies(plan, proxy, pod, key, way)
 }
 
 /// Half of what the proxies take: the rounded-down half on the way out (`way` 0), the rest on the way back.

@@ -9,7 +9,7 @@ use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
-use crate::mesh::routing::{Action, Destination, Mirror, Route, RouteTable, ServiceRef};
+use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
 use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
 use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
 use crate::policy::pool::Rules;
@@ -80,6 +80,10 @@ pub struct RoutePlan<'m> {
     pub respond: u16,
     pub fault: Option<&'m FaultSpec>,
     pub retry: Option<&'m RetrySpec>,
+    /// How often it may be tried again.
+    pub retries: u16,
+    /// Some request looks different behind it.
+    pub changes_shape: bool,
     pub mirrors: Vec<MirrorPlan<'m>>,
     /// Rows of `delays`, or [`NIL`].
     pub timeout: u32,
@@ -354,6 +358,8 @@ impl<'m> Parts<'m> {
             respond,
             fault: route.fault.as_ref(),
             retry: route.retry.as_ref(),
+            retries: route.retry.as_ref().map_or(0, |retry| retry.attempts.get().min(0xffff) as u16),
+            changes_shape: !route.request_headers.is_empty() || route.rewrite != Rewrite::default(),
             mirrors: route.mirrors.iter().map(|mirror| MirrorPlan::new(self.mesh, mirror)).collect(),
             timeout: self.delay(route.timeout),
             per_try: self.delay(timeout::per_try(per_try, route.timeout)),

@@ -107,7 +107,7 @@ impl<'p> Run<'p> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn handle(world: &mut World<'_>, event: Event) {
     match event {
         Event::Arrival(client) => client::arrive(world, client),

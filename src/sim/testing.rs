@@ -435,12 +435,9 @@ mod tests {
         assert_eq!((total(&of_pod), total(&of_app)), (19_000, 19_000));
     }
 
-    /// The yardstick's workloads, printed on demand: `cargo test --release speed -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    #[expect(clippy::disallowed_types, reason = "it measures")]
-    fn speed() {
-        let w5 = Chain {
+    /// Three hops of ten pods with everything switched on: the yardstick's mesh.
+    fn w5(duration: SimDuration) -> Chain {
+        Chain {
             hops: 3,
             pods: 10,
             concurrency: 4,
@@ -462,9 +459,80 @@ mod tests {
                 max_ejection_time: SimDuration::from_secs(300),
                 max_ejection_percent: 10,
             }),
-            duration: SimDuration::from_secs(50),
+            duration,
+            ..Chain::default()
+        }
+    }
+
+    fn digest(chain: &Chain) -> u64 {
+        name_hash(&format!("{:?}", of(chain)))
+    }
+
+    /// The engine may become faster, never different.
+    #[test]
+    fn results_are_pinned_to_the_bit() {
+        let quarter = SimDuration::from_millis(250);
+        let limited = Chain {
+            breakers: CircuitBreakers {
+                max_connections: 3,
+                max_pending_requests: 4,
+                max_requests: 40,
+                max_retries: 3,
+                retry_budget: None,
+            },
+            errors: 0.2,
+            timeout: Some(SimDuration::from_millis(4)),
+            retry: Some(RetrySpec {
+                per_try_timeout: Some(SimDuration::from_millis(3)),
+                ..retry(3, &["5xx", "reset"])
+            }),
+            latency: Distribution::Uniform {
+                low: SimDuration::from_micros(20),
+                high: SimDuration::from_micros(900),
+            },
+            ..w5(quarter)
+        };
+        let shared = Chain {
+            balancer: "ROUND_ROBIN",
+            discipline: Discipline::ProcessorSharing,
+            mirrored_percent: Some(25.0),
+            retry: None,
+            outlier: None,
+            ..w5(quarter)
+        };
+        let crashed = Chain {
+            incidents: vec![Incident {
+                at: SimTime::ZERO + SimDuration::from_millis(20),
+                lasts: None,
+                pods: Some(vec![0, 3]),
+                kind: IncidentKind::Crash { restart: SimDuration::from_millis(90), of: CrashOf::Pod },
+            }],
+            latency: Distribution::Constant(SimDuration::from_micros(100)),
+            ..w5(quarter)
+        };
+        let crowded = Chain {
+            load: Load::Poisson { rate: 1_100.0 },
+            duration: SimDuration::from_secs(10),
             ..Chain::default()
         };
+        let digests = [w5(quarter), limited, shared, crashed, crowded].map(|chain| digest(&chain));
+        assert_eq!(
+            digests,
+            [
+                11_922_497_660_471_564_043,
+                7_879_067_345_820_924_254,
+                7_933_368_121_461_090_352,
+                11_973_328_215_127_581_567,
+                12_420_846_915_962_881_623
+            ]
+        );
+    }
+
+    /// The yardstick's workloads, printed on demand: `cargo test --release speed -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    #[expect(clippy::disallowed_types, reason = "it measures")]
+    fn speed() {
         let secs = SimDuration::from_secs;
         let cases = [
             ("w1", Chain { duration: secs(1250), ..Chain::default() }),
@@ -496,7 +564,7 @@ mod tests {
                     ..Chain::default()
                 },
             ),
-            ("w5", w5),
+            ("w5", w5(secs(50))),
         ];
         let only = std::env::var("ONLY").ok();
         for (name, mut chain) in cases {

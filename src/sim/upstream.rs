@@ -11,7 +11,7 @@ use crate::sim::event::Event;
 use crate::sim::world::{MERGE_WINDOW, World};
 
 /// Tells the detector how an attempt on `host` went, and acts on what it wants.
-#[inline]
+#[inline(always)]
 pub fn observe(world: &mut World<'_>, upstream: u32, host: u32, report: Report) {
     let Some(detector) = &mut world.upstreams[upstream as usize].detector else { return };
     if let Some(request) = detector.observe(host as usize, report) {

@@ -15,7 +15,7 @@ use crate::policy::pool::{Breakers, Connections, Pool};
 use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
-use crate::sim::plan::{NIL, Plan};
+use crate::sim::plan::{ClusterPlan, NIL, Plan};
 use crate::sim::shapes::Shapes;
 
 /// One run of one replication.
@@ -33,7 +33,7 @@ pub struct World<'p> {
     /// Waiting lines: at pools, at pods, and the hosts that calls have tried.
     pub lines: Arena,
     pub proxies: Vec<ProxyState>,
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Vec<Upstream<'p>>,
     pub pods: Vec<PodState>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
@@ -56,7 +56,8 @@ pub struct ProxyState {
 }
 
 /// One cluster at one proxy.
-pub struct Upstream {
+pub struct Upstream<'p> {
+    pub plan: &'p ClusterPlan,
     pub cluster: ClusterId,
     pub proxy: ProxyId,
     pub row: ClusterRow,
@@ -97,6 +98,7 @@ pub struct WorkerState {
 }
 
 /// What a client asked for, end to end.
+#[derive(Default)]
 pub struct Request {
     /// The key of all its luck. Source: design D2.
     pub fate: u64,
@@ -181,6 +183,7 @@ pub struct Attempt {
     pub upstream: u32,
     pub host: u32,
     pub pod: PodId,
+    pub proxy: ProxyId,
     pub connection: u32,
     pub per_try_timer: Timer,
     /// Its place at the pool, or at the pod.
@@ -219,7 +222,7 @@ impl<'p> World<'p> {
     }
 
     #[cold]
-    fn make_upstream(&mut self, proxy: ProxyId, id: ClusterId) -> u32 {
+    pub fn make_upstream(&mut self, proxy: ProxyId, id: ClusterId) -> u32 {
         let mesh = self.plan.mesh;
         let cluster = &mesh.clusters[id];
         let service = &mesh.services[cluster.service].name;
@@ -250,6 +253,7 @@ impl<'p> World<'p> {
             .collect();
         let index = self.upstreams.len() as u32;
         self.upstreams.push(Upstream {
+            plan: self.plan.cluster(id),
             cluster: id,
             proxy,
             row,
@@ -293,7 +297,42 @@ impl<'p> World<'p> {
     }
 }
 
+impl Default for Call {
+    fn default() -> Call {
+        Call::new(0, Parent::Nobody, SimTime::ZERO)
+    }
+}
+
+impl Default for Attempt {
+    fn default() -> Attempt {
+        Attempt {
+            key: 0,
+            call: NIL,
+            upstream: NIL,
+            host: NIL,
+            pod: PodId::from_index(0),
+            proxy: ProxyId::from_index(0),
+            connection: NIL,
+            per_try_timer: Timer::NONE,
+            place: Place::NONE,
+            shape: NIL,
+            step: NIL,
+            end_step: 0,
+            open_calls: 0,
+            hung: 0,
+            status: 0,
+            worker: 0,
+            phase: Phase::Pending,
+            hops: 0,
+            counted: false,
+            is_abandoned: false,
+            has_slot: false,
+        }
+    }
+}
+
 impl Call {
+    #[inline(always)]
     pub fn new(key: u64, parent: Parent, now: SimTime) -> Call {
         Call {
             key,
