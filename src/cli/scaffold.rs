@@ -146,7 +146,7 @@ impl Service<'_> {
 
 fn workloads(text: &mut String, town: &Town<'_>) {
     text.push_str("\n# How the pods behave, by Deployment name.\nworkloads:\n");
-    for workload in &town.workloads {
+    for (place, workload) in town.workloads.iter().enumerate() {
         let services: Vec<&str> =
             town.services.iter().filter(|s| s.selects(workload)).map(|service| service.name).collect();
         let serves = if services.is_empty() { "no service".to_owned() } else { services.join(", ") };
@@ -162,7 +162,7 @@ fn workloads(text: &mut String, town: &Town<'_>) {
         );
         let other = town.services.iter().find(|service| !service.selects(workload));
         let example = other.and_then(|service| service.url(&town.home));
-        if let Some(url) = example.filter(|_| !services.is_empty()) {
+        if let Some(url) = example.filter(|_| place == 0) {
             let _ = writeln!(text, "    # calls: [\"{url}\"]  # TODO: whom it calls, for each request");
         }
     }
