@@ -125,7 +125,7 @@ pub fn arrive(world: &mut World<'_>, client: ClientId) {
     let fate = draw(state.root, Purpose::Request, number);
     // The next birth first, so that a request's own events come behind it in an instant that they share.
     schedule_birth(world, client);
-    ask(world, client, fate, number, class, NIL);
+    ask(world, client, fate, class, NIL);
 }
 
 /// A closed loop's user asks.
@@ -135,12 +135,12 @@ pub fn thought(world: &mut World<'_>, client: ClientId, user: u32) {
     state.users[user as usize] += 1;
     let key = draw(state.root, Purpose::User, u64::from(user));
     let fate = draw(key, Purpose::Request, number);
-    ask(world, client, fate, number, None, user);
+    ask(world, client, fate, None, user);
 }
 
 /// Draws what a request is and sends it. Source: design D2.
 #[inline]
-fn ask(world: &mut World<'_>, client: ClientId, fate: u64, number: u64, class: Option<usize>, user: u32) {
+fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>, user: u32) {
     let plan = world.plan;
     let spec = &plan.mesh.clients[client];
     let state = &world.clients[client.index()];
@@ -162,7 +162,6 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, number: u64, class: O
     let request = world.requests.insert(Request {
         fate,
         born: world.now,
-        number,
         client: client.index() as u32,
         class,
         user,

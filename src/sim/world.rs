@@ -103,8 +103,6 @@ pub struct Request {
     /// The key of all its luck. Source: design D2.
     pub fate: u64,
     pub born: SimTime,
-    /// Number of its birth, or of the user's request in a closed loop.
-    pub number: u64,
     pub client: u32,
     pub class: u32,
     /// User of a closed loop, else [`NIL`].

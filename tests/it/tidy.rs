@@ -32,7 +32,16 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     (
         "src/config/istio",
         "KINDS",
-        &["corpus", "destination_rule_rules", "finding", "string_match", "values", "virtual_service_rules"],
+        &[
+            "corpus",
+            "destination_rule_rules",
+            "finding",
+            "http_rule_parts",
+            "load_balancer_rules",
+            "string_match",
+            "values",
+            "virtual_service_rules",
+        ],
     ),
 ];
 
@@ -45,14 +54,11 @@ const LONG: usize = 400;
 const TOO_LONG: usize = 500;
 /// Files that are longer still. The list shrinks and does not grow.
 const STILL_TOO_LONG: &[&str] = &[
-    "src/config/istio/destination_rule_rules.rs",
-    "src/config/istio/virtual_service_rules.rs",
     "src/config/load.rs",
     "src/config/read.rs",
     "src/kernel/queue.rs",
     "src/metrics/recorder.rs",
     "src/policy/pool.rs",
-    "src/resolve/routes.rs",
     "src/sim/call.rs",
     "src/sim/endpoint.rs",
 ];
