@@ -5,6 +5,8 @@ pub mod arrivals;
 mod births;
 pub mod distribution;
 pub mod fifo;
+mod heap;
+pub mod lanes;
 mod law;
 pub mod quantile;
 pub mod queue;

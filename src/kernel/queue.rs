@@ -10,15 +10,25 @@
 //!
 //! The ring is a calendar: buckets of `2^shift` nanoseconds from now on, each a list sorted by insertion, with an
 //! occupancy bit. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
-//! out. Timers of one constant delay come due in the order in which they were armed, so a lane is a list, and a
-//! cancelled timer leaves at once.
+//! out. Inside, an event is one word that stays in a register: written in pieces and read whole, it would have to wait
+//! for the memory.
 
+use std::marker::PhantomData;
+
+use super::heap::{Heap, Item};
+use super::lanes::{Lane, Lanes, Timer};
 use super::time::{SimDuration, SimTime};
 
 /// What the queue must know of an event.
 pub trait Event: Copy {
     /// Events of one instant come in ascending rank, below [`RANKS`]; of one rank in the order of their making.
     fn rank(&self) -> u8;
+
+    /// The event as one word.
+    fn pack(self) -> u64;
+
+    /// The event that was packed into `word`.
+    fn unpack(word: u64) -> Self;
 }
 
 /// Number of ranks.
@@ -31,67 +41,18 @@ const CROWD: u32 = 24;
 /// Events put into the ring between two looks at its width.
 const RETUNE_EVERY: u32 = 2048;
 
+/// A pending event in the ring.
 #[derive(Clone, Copy)]
-struct Item<E> {
-    time: u64,
-    /// Rank in the top bits, serial below.
-    order: u64,
-    event: E,
-    /// Next in the bucket, while in the ring.
+struct Node {
+    item: Item,
+    /// Next in the bucket, or next free.
     next: u32,
-}
-
-impl<E> Item<E> {
-    #[inline(always)]
-    fn key(&self) -> (u64, u64) {
-        (self.time, self.order)
-    }
-
-    #[inline(always)]
-    fn is_before(&self, other: &Item<E>) -> bool {
-        self.time < other.time || self.time == other.time && self.order < other.order
-    }
-}
-
-/// Timers of one constant delay and one rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lane(u32);
-
-/// An armed timer. It fires once or is disarmed once; its owner forgets it then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timer(u32);
-
-impl Timer {
-    /// No timer.
-    pub const NONE: Timer = Timer(NIL);
-
-    #[inline]
-    pub fn is_none(self) -> bool {
-        self.0 == NIL
-    }
-}
-
-struct LaneState {
-    delay: u64,
-    rank: u8,
-    head: u32,
-    tail: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Armed<E> {
-    due: u64,
-    order: u64,
-    event: E,
-    prev: u32,
-    next: u32,
-    /// `NIL` while the slot is free.
-    lane: u32,
 }
 
 /// Events of this instant and of one rank, in the order of their making.
-struct Immediate<E> {
-    events: Vec<(u64, E)>,
+struct Immediate {
+    /// Order and word.
+    events: Vec<(u64, u64)>,
     next: usize,
 }
 
@@ -103,27 +64,26 @@ pub struct Queue<E> {
     later: u64,
     /// Nothing of the heap and no lane's front is due before; it may be earlier than the earliest of them.
     aside: u64,
-    /// The event of this instant, with its order, while there is just one: mostly it comes next, and passes by.
-    alone: Option<(u64, E)>,
-    immediate: [Immediate<E>; RANKS],
+    /// Order (0: there is none) and word of the event of this instant, while there is just one: mostly it comes next,
+    /// and passes by.
+    alone: (u64, u64),
+    immediate: [Immediate; RANKS],
     immediate_ranks: u32,
     // the ring
     shift: u32,
     mask: u64,
     heads: Vec<u32>,
     occupied: Vec<u64>,
-    nodes: Vec<Item<E>>,
+    nodes: Vec<Node>,
     free_node: u32,
     in_ring: usize,
-    far: Heap<E>,
+    far: Heap,
     // how well the ring's width fits
     pushes: u32,
     passed: u32,
     far_pushes: u32,
-    // lanes
-    lanes: Vec<LaneState>,
-    timers: Vec<Armed<E>>,
-    free_timer: u32,
+    lanes: Lanes,
+    event: PhantomData<fn(E) -> E>,
 }
 
 impl<E: Event> Default for Queue<E> {
@@ -140,7 +100,7 @@ impl<E: Event> Queue<E> {
             serial: 0,
             later: 0,
             aside: u64::MAX,
-            alone: None,
+            alone: (0, 0),
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
             shift: 16,
@@ -150,13 +110,12 @@ impl<E: Event> Queue<E> {
             nodes: Vec::new(),
             free_node: NIL,
             in_ring: 0,
-            far: Heap { items: Vec::new() },
+            far: Heap::default(),
             pushes: 0,
             passed: 0,
             far_pushes: 0,
-            lanes: Vec::new(),
-            timers: Vec::new(),
-            free_timer: NIL,
+            lanes: Lanes::default(),
+            event: PhantomData,
         }
     }
 
@@ -169,9 +128,7 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
-        let alone = usize::from(self.alone.is_some());
-        alone + immediate + self.in_ring + self.far.items.len() + armed
+        usize::from(self.alone.0 != 0) + immediate + self.in_ring + self.far.items.len() + self.lanes.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -184,133 +141,95 @@ impl<E: Event> Queue<E> {
         let time = time.nanos();
         assert!(time >= self.now, "an event is scheduled for the past");
         let order = self.next_order(event.rank());
+        let word = event.pack();
         if time > self.now {
-            self.place(Item { time, order, event, next: NIL });
-        } else if self.alone.is_none() && self.immediate_ranks == 0 {
-            self.alone = Some((order, event));
+            self.place(time, order, word);
+        } else if self.alone.0 == 0 && self.immediate_ranks == 0 {
+            self.alone = (order, word);
         } else {
-            self.line_up(order, event);
+            self.line_up(order, word);
         }
     }
 
     /// Several events of this instant wait by rank.
     #[inline(never)]
-    fn line_up(&mut self, order: u64, event: E) {
+    fn line_up(&mut self, order: u64, word: u64) {
         self.line_alone_up();
         let rank = (order >> RANK_SHIFT) as usize;
-        self.immediate[rank].events.push((order, event));
+        self.immediate[rank].events.push((order, word));
         self.immediate_ranks |= 1 << rank;
     }
 
     #[inline]
     fn line_alone_up(&mut self) {
-        if let Some((order, event)) = self.alone.take() {
-            self.line_up(order, event);
+        let (order, word) = std::mem::take(&mut self.alone);
+        if order != 0 {
+            self.line_up(order, word);
         }
     }
 
     /// The lane of this constant delay for events of this rank; the same pair has the same lane.
     pub fn lane(&mut self, delay: SimDuration, rank: u8) -> Lane {
-        let delay = delay.nanos();
-        let found = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
-        let index = found.unwrap_or_else(|| {
-            self.lanes.push(LaneState { delay, rank, head: NIL, tail: NIL });
-            self.lanes.len() - 1
-        });
-        Lane(index as u32)
+        self.lanes.lane(delay.nanos(), rank)
     }
 
-    /// Schedules `event` for the lane's delay from now.
+    /// Schedules `event`, which is of the lane's rank, for the lane's delay from now.
     #[inline]
     pub fn arm(&mut self, lane: Lane, event: E) -> Timer {
         let order = self.next_order(event.rank());
-        let state = &mut self.lanes[lane.0 as usize];
-        debug_assert_eq!(event.rank(), state.rank, "a lane holds one rank");
-        let due = self.now.saturating_add(state.delay);
-        let armed = Armed { due, order, event, prev: state.tail, next: NIL, lane: lane.0 };
-        let slot = if self.free_timer == NIL {
-            self.timers.push(armed);
-            (self.timers.len() - 1) as u32
-        } else {
-            let slot = self.free_timer;
-            self.free_timer = self.timers[slot as usize].next;
-            self.timers[slot as usize] = armed;
-            slot
-        };
-        if state.tail == NIL {
-            state.head = slot;
+        let (timer, first_due) = self.lanes.arm(lane, self.now, order, event.pack());
+        if let Some(due) = first_due {
             self.aside = self.aside.min(due);
             self.later = self.later.min(due);
-        } else {
-            self.timers[state.tail as usize].next = slot;
         }
-        state.tail = slot;
-        Timer(slot)
+        timer
     }
 
     /// Cancels an armed timer. Panics if it has fired or was disarmed before.
-    #[inline(always)]
+    #[inline]
     pub fn disarm(&mut self, timer: Timer) {
-        let armed = self.timers[timer.0 as usize];
-        assert!(armed.lane != NIL, "a timer is disarmed twice");
-        let lane = &mut self.lanes[armed.lane as usize];
-        if armed.prev == NIL {
-            lane.head = armed.next;
-        } else {
-            self.timers[armed.prev as usize].next = armed.next;
-        }
-        if armed.next == NIL {
-            lane.tail = armed.prev;
-        } else {
-            self.timers[armed.next as usize].prev = armed.prev;
-        }
-        let slot = &mut self.timers[timer.0 as usize];
-        slot.lane = NIL;
-        slot.next = self.free_timer;
-        self.free_timer = timer.0;
+        self.lanes.disarm(timer);
     }
 
     /// Hands out the next event before `end`, or `None` if there is none.
     #[inline]
     pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        if self.later > self.now
-            && self.now < end.nanos()
-            && let Some((_, event)) = self.alone.take()
-        {
-            return Some((SimTime::from_nanos(self.now), event));
+        if self.later > self.now && self.now < end.nanos() && self.alone.0 != 0 {
+            self.alone.0 = 0;
+            return Some((SimTime::from_nanos(self.now), E::unpack(self.alone.1)));
         }
-        if self.in_ring > 0 && self.alone.is_none() && self.immediate_ranks == 0 {
+        if self.in_ring > 0 && self.alone.0 == 0 && self.immediate_ranks == 0 {
             let bucket = self.first_bucket();
-            let item = self.nodes[self.heads[bucket] as usize];
-            if item.time < self.aside {
-                if item.time >= end.nanos() {
+            let time = self.nodes[self.heads[bucket] as usize].item.time;
+            if time < self.aside {
+                if time >= end.nanos() {
                     return None;
                 }
-                self.take_first(bucket);
-                return Some((SimTime::from_nanos(item.time), item.event));
+                let word = self.take_first(bucket);
+                return Some((SimTime::from_nanos(time), E::unpack(word)));
             }
         }
-        self.next_of_all(end)
+        self.next_of_all(end).map(|(time, word)| (time, E::unpack(word)))
     }
 
     /// The same, with a look at everything that is pending.
     #[inline(never)]
-    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, E)> {
+    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, u64)> {
         self.line_alone_up();
         let mut best = (u64::MAX, u64::MAX);
         let mut from = From::Ring(0);
         if self.in_ring > 0 {
             let bucket = self.first_bucket();
-            best = self.nodes[self.heads[bucket] as usize].key();
+            best = self.nodes[self.heads[bucket] as usize].item.key();
             from = From::Ring(bucket);
         }
         if self.aside <= best.0 {
-            let (key, lane) = self.earliest_lane();
+            let (key, lane) = self.lanes.earliest();
             if key < best {
                 best = key;
                 from = From::Lane(lane);
             }
-            let far = self.far.items.first().map_or((u64::MAX, u64::MAX), Item::key);
+            let far = self.far.least();
             if far < best {
                 best = far;
                 from = From::Far;
@@ -331,36 +250,38 @@ impl<E: Event> Queue<E> {
         if time >= end.nanos() {
             return None;
         }
-        let event = match from {
+        let word = match from {
             From::Ring(bucket) => self.take_first(bucket),
-            From::Far => self.far.pop().event,
-            From::Lane(lane) => self.take_timer(lane),
+            From::Far => self.far.pop().word,
+            From::Lane(lane) => self.lanes.take(lane),
             From::Immediate(rank) => self.take_immediate(rank),
         };
         assert!(time >= self.now, "time runs backward");
         self.now = time;
-        Some((SimTime::from_nanos(time), event))
+        Some((SimTime::from_nanos(time), word))
     }
 
     /// Takes out the first event of the first bucket; the present moves on to it.
     #[inline(always)]
-    fn take_first(&mut self, bucket: usize) -> E {
+    fn take_first(&mut self, bucket: usize) -> u64 {
         let slot = self.heads[bucket];
-        let Item { time, event, next, .. } = self.nodes[slot as usize];
+        let node = &mut self.nodes[slot as usize];
+        let (time, word, next) = (node.item.time, node.item.word, node.next);
         assert!(time >= self.now, "time runs backward");
         self.now = time;
-        self.nodes[slot as usize].next = self.free_node;
+        node.next = self.free_node;
         self.free_node = slot;
         self.in_ring -= 1;
         self.heads[bucket] = next;
-        let following = if next == NIL {
-            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-            ((time >> self.shift) + 1) << self.shift
-        } else {
-            self.nodes[next as usize].time
+        let following = match self.nodes.get(next as usize) {
+            Some(node) => node.item.time,
+            None => {
+                self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+                ((time >> self.shift) + 1) << self.shift
+            }
         };
         self.later = following.min(self.aside);
-        event
+        word
     }
 
     #[inline(always)]
@@ -371,91 +292,72 @@ impl<E: Event> Queue<E> {
     }
 
     #[inline]
-    fn take_immediate(&mut self, rank: usize) -> E {
+    fn take_immediate(&mut self, rank: usize) -> u64 {
         let line = &mut self.immediate[rank];
-        let event = line.events[line.next].1;
+        let word = line.events[line.next].1;
         line.next += 1;
         if line.next == line.events.len() {
             line.events.clear();
             line.next = 0;
             self.immediate_ranks &= !(1 << rank);
         }
-        event
-    }
-
-    /// The key and lane of the earliest timer.
-    #[inline(never)]
-    fn earliest_lane(&mut self) -> ((u64, u64), usize) {
-        let (mut best, mut lane) = ((u64::MAX, u64::MAX), 0);
-        for (index, state) in self.lanes.iter().enumerate() {
-            if state.head != NIL {
-                let front = &self.timers[state.head as usize];
-                let key = (front.due, front.order);
-                if key < best {
-                    (best, lane) = (key, index);
-                }
-            }
-        }
-        (best, lane)
-    }
-
-    fn take_timer(&mut self, lane: usize) -> E {
-        let slot = self.lanes[lane].head;
-        let event = self.timers[slot as usize].event;
-        self.disarm(Timer(slot));
-        event
+        word
     }
 
     /// Puts an event where its time belongs: the ring or the heap.
     #[inline(never)]
-    fn place(&mut self, item: Item<E>) {
+    fn place(&mut self, time: u64, order: u64, word: u64) {
         if self.pushes >= RETUNE_EVERY {
             self.retune();
         }
-        self.put(item);
+        self.put(time, order, word);
     }
 
     #[inline]
-    fn put(&mut self, item: Item<E>) {
+    fn put(&mut self, time: u64, order: u64, word: u64) {
         self.pushes += 1;
-        self.later = self.later.min(item.time);
-        let bucket = item.time >> self.shift;
+        self.later = self.later.min(time);
+        let bucket = time >> self.shift;
         if bucket - (self.now >> self.shift) <= self.mask {
-            self.link((bucket & self.mask) as usize, item);
+            self.link((bucket & self.mask) as usize, time, order, word);
         } else {
             self.far_pushes += 1;
-            self.put_aside(item);
+            self.put_aside(time, order, word);
         }
     }
 
-    fn put_aside(&mut self, item: Item<E>) {
-        self.aside = self.aside.min(item.time);
-        self.far.push(item);
+    fn put_aside(&mut self, time: u64, order: u64, word: u64) {
+        self.aside = self.aside.min(time);
+        self.far.push(Item { time, order, word });
     }
 
     /// Puts an event into its place in the ring.
     #[inline]
-    fn link(&mut self, bucket: usize, mut item: Item<E>) {
+    fn link(&mut self, bucket: usize, time: u64, order: u64, word: u64) {
         let mut before = NIL;
         let mut next = self.heads[bucket];
         let mut passed = 0;
         while let Some(node) = self.nodes.get(next as usize)
-            && node.is_before(&item)
+            && (node.item.time < time || node.item.time == time && node.item.order < order)
         {
             before = next;
             next = node.next;
             passed += 1;
             if passed == CROWD {
                 self.passed += passed;
-                return self.put_aside(item);
+                return self.put_aside(time, order, word);
             }
         }
         self.passed += passed;
-        item.next = next;
-        let slot = match self.nodes.get_mut(self.free_node as usize) {
-            Some(node) => std::mem::replace(&mut self.free_node, std::mem::replace(node, item).next),
+        let slot = self.free_node;
+        let slot = match self.nodes.get_mut(slot as usize) {
+            Some(node) => {
+                self.free_node = node.next;
+                (node.item.time, node.item.order, node.item.word, node.next) = (time, order, word, next);
+                slot
+            }
             None => {
-                self.nodes.push(item);
+                self.nodes.push(Node { item: Item { time, order, word }, next });
                 (self.nodes.len() - 1) as u32
             }
         };
@@ -510,7 +412,7 @@ impl<E: Event> Queue<E> {
         for head in &self.heads {
             let mut slot = *head;
             while slot != NIL {
-                items.push(self.nodes[slot as usize]);
+                items.push(self.nodes[slot as usize].item);
                 slot = self.nodes[slot as usize].next;
             }
         }
@@ -521,7 +423,7 @@ impl<E: Event> Queue<E> {
         self.occupied = vec![0; buckets / 64];
         self.mask = buckets as u64 - 1;
         for item in items {
-            self.put(item);
+            self.put(item.time, item.order, item.word);
         }
         (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
     }
@@ -532,55 +434,6 @@ enum From {
     Far,
     Lane(usize),
     Immediate(usize),
-}
-
-/// A 4-ary heap, least key first.
-struct Heap<E> {
-    items: Vec<Item<E>>,
-}
-
-impl<E: Copy> Heap<E> {
-    fn push(&mut self, item: Item<E>) {
-        let key = item.key();
-        let mut at = self.items.len();
-        self.items.push(item);
-        while at > 0 {
-            let parent = (at - 1) / 4;
-            if self.items[parent].key() <= key {
-                break;
-            }
-            self.items[at] = self.items[parent];
-            at = parent;
-        }
-        self.items[at] = item;
-    }
-
-    /// Takes the least; the heap must not be empty.
-    fn pop(&mut self) -> Item<E> {
-        let least = self.items[0];
-        let last = self.items.pop().expect("not empty");
-        let count = self.items.len();
-        if count == 0 {
-            return least;
-        }
-        let key = last.key();
-        let mut at = 0;
-        loop {
-            let first = 4 * at + 1;
-            if first >= count {
-                break;
-            }
-            let children = first..(first + 4).min(count);
-            let child = children.min_by_key(|child| self.items[*child].key()).expect("not empty");
-            if self.items[child].key() >= key {
-                break;
-            }
-            self.items[at] = self.items[child];
-            at = child;
-        }
-        self.items[at] = last;
-        least
-    }
 }
 
 #[cfg(test)]
@@ -599,6 +452,14 @@ mod tests {
     impl Event for Numbered {
         fn rank(&self) -> u8 {
             self.rank
+        }
+
+        fn pack(self) -> u64 {
+            u64::from(self.rank) << 32 | u64::from(self.number)
+        }
+
+        fn unpack(word: u64) -> Numbered {
+            Numbered { rank: (word >> 32) as u8, number: word as u32 }
         }
     }
 
@@ -656,16 +517,6 @@ mod tests {
             queue.disarm(timers[number]);
         }
         assert_eq!(drain(&mut queue), [(100, 1), (100, 3)]);
-    }
-
-    #[test]
-    #[should_panic(expected = "disarmed twice")]
-    fn a_timer_is_disarmed_once() {
-        let mut queue = Queue::new();
-        let lane = queue.lane(SimDuration::from_nanos(100), 1);
-        let timer = queue.arm(lane, Numbered { rank: 1, number: 0 });
-        queue.disarm(timer);
-        queue.disarm(timer);
     }
 
     /// Random pushes, arms and disarms against a plain sorted list, over spreads from crowds to deserts.

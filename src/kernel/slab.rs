@@ -15,7 +15,21 @@ impl Slot {
     pub fn is_none(self) -> bool {
         self.index == u32::MAX
     }
+
+    /// Row, below [`MOST_ROWS`], and life.
+    #[inline(always)]
+    pub fn parts(self) -> (u32, u32) {
+        (self.index, self.life)
+    }
+
+    #[inline(always)]
+    pub fn from_parts(index: u32, life: u32) -> Slot {
+        Slot { index, life }
+    }
 }
+
+/// Rows that one slab has at the most, so that a row's number leaves room for others in a word.
+pub const MOST_ROWS: usize = 1 << 26;
 
 struct Row<T> {
     /// Odd while alive.
@@ -49,7 +63,7 @@ impl<T: Default> Slab<T> {
         let index = self.free;
         let row = &mut self.rows[index as usize];
         self.free = row.next_free;
-        row.life += 1;
+        row.life = row.life.wrapping_add(1);
         row.value = value;
         Slot { index, life: row.life }
     }
@@ -57,6 +71,7 @@ impl<T: Default> Slab<T> {
     /// A dead row, so that values are written straight into their rows.
     #[cold]
     fn grow(&mut self) {
+        assert!(self.rows.len() < MOST_ROWS, "67 million rows at once are more than a run holds");
         self.free = self.rows.len() as u32;
         self.rows.push(Row { life: 0, next_free: NIL, value: T::default() });
     }

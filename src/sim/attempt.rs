@@ -11,7 +11,7 @@
 
 use crate::kernel::Id;
 use crate::kernel::fifo::Place;
-use crate::kernel::queue::Timer;
+use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
 use crate::mesh::workload::CrashOf;

@@ -8,7 +8,7 @@
 //!
 //! Source: semantics S1.1, S9, S10, S11.
 
-use crate::kernel::queue::Timer;
+use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration};

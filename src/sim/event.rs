@@ -1,7 +1,8 @@
 //! Everything that can happen, and what comes first when two things happen in one instant.
 
+use crate::kernel::Id;
 use crate::kernel::queue;
-use crate::kernel::slab::Slot;
+use crate::kernel::slab::{MOST_ROWS, Slot};
 use crate::mesh::{ClientId, ProxyId, StateId, WorkloadId};
 
 /// A fact that has just come true.
@@ -83,17 +84,116 @@ impl queue::Event for Event {
             Event::Delivered(_) => ASK,
         }
     }
+
+    #[inline(always)]
+    fn pack(self) -> u64 {
+        match self {
+            Event::Arrival(client) => word(0, client.index() as u32, 0),
+            Event::Thought(client, user) => word(1, client.index() as u32, user),
+            Event::FaultDelayOver(slot) => slot_word(2, slot),
+            Event::LocalReply(slot) => slot_word(3, slot),
+            Event::BackoffOver(slot) => slot_word(4, slot),
+            Event::RouteTimeout(slot) => slot_word(5, slot),
+            Event::AppTimeout(slot) => slot_word(6, slot),
+            Event::Connected(slot) => slot_word(7, slot),
+            Event::Overflowed(slot) => slot_word(8, slot),
+            Event::ConnectFailed(slot) => slot_word(9, slot),
+            Event::Delivered(slot) => slot_word(10, slot),
+            Event::Cancelled(slot) => slot_word(11, slot),
+            Event::WorkDone(slot) => slot_word(12, slot),
+            Event::SharedWorkDone(pod, version) => word(13, pod, version),
+            Event::Answered(slot) => slot_word(14, slot),
+            Event::Reset(slot) => slot_word(15, slot),
+            Event::PerTryTimeout(slot) => slot_word(16, slot),
+            Event::Pushed(proxy, state) => word(17, proxy.index() as u32, state.index() as u32),
+            Event::Readiness(proxy, pod) => word(18, proxy.index() as u32, pod),
+            Event::HostsMerged(upstream) => word(19, upstream, 0),
+            Event::OutlierSweep(upstream) => word(20, upstream, 0),
+            Event::Incident(workload, number) => word(21, workload.index() as u32, number),
+            Event::WarmupOver => word(22, 0, 0),
+            Event::WindowOver => word(23, 0, 0),
+        }
+    }
+
+    #[inline(always)]
+    fn unpack(word: u64) -> Event {
+        let (kind, a, b) = (word & KIND, (word & FIRST) as u32 >> KIND_BITS, (word >> 32) as u32);
+        let slot = Slot::from_parts(a, b);
+        match kind {
+            0 => Event::Arrival(ClientId::from_index(a as usize)),
+            1 => Event::Thought(ClientId::from_index(a as usize), b),
+            2 => Event::FaultDelayOver(slot),
+            3 => Event::LocalReply(slot),
+            4 => Event::BackoffOver(slot),
+            5 => Event::RouteTimeout(slot),
+            6 => Event::AppTimeout(slot),
+            7 => Event::Connected(slot),
+            8 => Event::Overflowed(slot),
+            9 => Event::ConnectFailed(slot),
+            10 => Event::Delivered(slot),
+            11 => Event::Cancelled(slot),
+            12 => Event::WorkDone(slot),
+            13 => Event::SharedWorkDone(a, b),
+            14 => Event::Answered(slot),
+            15 => Event::Reset(slot),
+            16 => Event::PerTryTimeout(slot),
+            17 => Event::Pushed(ProxyId::from_index(a as usize), StateId::from_index(b as usize)),
+            18 => Event::Readiness(ProxyId::from_index(a as usize), b),
+            19 => Event::HostsMerged(a),
+            20 => Event::OutlierSweep(a),
+            21 => Event::Incident(WorkloadId::from_index(a as usize), b),
+            22 => Event::WarmupOver,
+            _ => Event::WindowOver,
+        }
+    }
+}
+
+// An event's word: its kind in the lowest bits, then a number below MOST_ROWS, then any 32-bit number.
+const KIND_BITS: u32 = 6;
+const KIND: u64 = (1 << KIND_BITS) - 1;
+const FIRST: u64 = u32::MAX as u64 & !KIND;
+const _: () = assert!(MOST_ROWS.ilog2() + KIND_BITS == 32, "a row's number fits beside the kind");
+
+#[inline(always)]
+fn word(kind: u64, a: u32, b: u32) -> u64 {
+    debug_assert!((a as usize) < MOST_ROWS);
+    kind | u64::from(a) << KIND_BITS | u64::from(b) << 32
+}
+
+#[inline(always)]
+fn slot_word(kind: u64, slot: Slot) -> u64 {
+    let (row, life) = slot.parts();
+    word(kind, row, life)
 }
 
 /// The rank of every timer, as lanes hold one rank.
 pub const TIMER_RANK: u8 = EXPIRE;
 
-const _: () = assert!(size_of::<Event>() <= 12, "the queue moves it often");
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::queue::Event as _;
+
+    #[test]
+    fn an_event_comes_out_of_its_word_as_it_went_in() {
+        let slot = Slot::from_parts(MOST_ROWS as u32 - 1, u32::MAX);
+        for event in [
+            Event::Arrival(ClientId::from_index(7)),
+            Event::Thought(ClientId::from_index(7), u32::MAX),
+            Event::FaultDelayOver(slot),
+            Event::Answered(slot),
+            Event::PerTryTimeout(slot),
+            Event::SharedWorkDone(3, 9),
+            Event::Pushed(ProxyId::from_index(5), StateId::from_index(6)),
+            Event::Readiness(ProxyId::from_index(5), 11),
+            Event::OutlierSweep(12),
+            Event::Incident(WorkloadId::from_index(2), 3),
+            Event::WarmupOver,
+            Event::WindowOver,
+        ] {
+            assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
+        }
+    }
 
     #[test]
     fn an_answer_in_the_instant_of_its_timeout_still_counts() {

@@ -2,7 +2,8 @@
 //! and pools per worker, breakers and detectors per proxy and cluster, nothing between two proxies.
 
 use crate::kernel::fifo::{Arena, Fifo, Place};
-use crate::kernel::queue::{Lane, Queue, Timer};
+use crate::kernel::lanes::{Lane, Timer};
+use crate::kernel::queue::Queue;
 use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
 use crate::kernel::slab::{Slab, Slot};
 use crate::kernel::{Id, SimDuration, SimTime};
