@@ -8,6 +8,9 @@ use std::path::Path;
 use crate::config::load::{Files, ReadError};
 use crate::config::yaml::MAX_BYTES;
 
+/// The scenario's JSON Schema, as `init` writes it beside a scenario: no manifest.
+pub const SCHEMA_FILE: &str = "scenario.schema.json";
+
 /// What a directory is searched for.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 /// Directories inside directories; links may form circles.
@@ -116,7 +119,7 @@ fn search(directory: &str, level: usize, found: &mut Vec<String>) -> Result<(), 
             if level < MOST_LEVELS {
                 search(&path, level + 1, found)?;
             }
-        } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        } else if name != SCHEMA_FILE && ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             push(path, found)?;
         }
     }

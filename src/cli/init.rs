@@ -4,13 +4,11 @@ use std::path::{Component, Path, PathBuf};
 
 use super::arguments::InitArguments;
 use super::ending::{Failure, exit, print};
-use super::files::Disk;
+use super::files::{self, Disk, SCHEMA_FILE};
 use super::scaffold::{self, Scaffold};
 use super::{findings, output, schema};
 use crate::config::load::{self, Loaded};
 use crate::resolve;
-
-const SCHEMA_FILE: &str = "scenario.schema.json";
 
 pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let request = load::Request { scenario: None, manifests: &arguments.manifests, sets: &[] };
@@ -36,7 +34,7 @@ pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
     if path == "-" {
         return print(&made.text);
     }
-    let schema_path = super::files::under(parent(&path), SCHEMA_FILE);
+    let schema_path = files::under(parent(&path), SCHEMA_FILE);
     output::write_file(&path, made.text.as_bytes(), arguments.force)?;
     // The schema is ours alone and the same each time.
     output::write_file(&schema_path, schema::text().as_bytes(), true)?;

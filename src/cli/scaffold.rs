@@ -216,7 +216,11 @@ fn client(text: &mut String, requests: &[String]) {
         "    load: poisson(100rps)  # TODO\n    requests:  # equal shares; say `share: 90%` to have others\n",
     );
     for url in requests.iter().take(MOST_REQUESTS) {
-        let _ = writeln!(text, "      - {{get: \"{url}\"}}");
+        // Requests to several hosts are told apart by host, not by paths that are all alike.
+        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+        let name = if path.is_empty() { url.split(['/', ':']).nth(3) } else { None };
+        let name = name.map_or_else(String::new, |host| format!("name: {host}, "));
+        let _ = writeln!(text, "      - {{{name}get: \"{url}\"}}");
     }
     if requests.len() > MOST_REQUESTS {
         let _ = writeln!(text, "      # and {} more that the manifests name", requests.len() - MOST_REQUESTS);
