@@ -227,23 +227,27 @@ impl Pool {
         Some((attempt, Some(self.attach(breakers, connections, rules))))
     }
 
-    /// How many connections to make now for those that wait, and whether the limit refused one
-    /// (`upstream_cx_overflow`). Source: semantics S7.4 step 4.
-    pub fn wanted(&self, breakers: &Breakers, rules: Rules) -> (u32, bool) {
+    /// How many connections to make now for those that wait, and how often the limit was found full
+    /// (`upstream_cx_overflow`): the first connection of a pool is made all the same, and counts.
+    /// Source: semantics S7.4 step 4.
+    pub fn wanted(&self, breakers: &Breakers, rules: Rules) -> (u32, u32) {
         let (mut connecting, mut open, mut connections) = (self.connecting, self.open, breakers.connections);
-        let mut granted = 0;
+        let (mut granted, mut overflows) = (0, 0);
         while granted < CONNECTIONS_AT_ONCE
             && u64::from(self.waiting.len()) > u64::from(connecting) * u64::from(rules.promise())
         {
-            if connections >= breakers.limits.max_connections && open > 0 {
-                return (granted, true);
+            if connections >= breakers.limits.max_connections {
+                overflows += 1;
+                if open > 0 {
+                    break;
+                }
             }
             granted += 1;
             connecting += 1;
             open += 1;
             connections += 1;
         }
-        (granted, false)
+        (granted, overflows)
     }
 
     /// Begins a connection.
@@ -495,7 +499,7 @@ mod tests {
         let mut bench = bench([1, u32::MAX, u32::MAX], Protocol::Http1, 0);
         assert_eq!(bench.pend(1), 1);
         assert_eq!(bench.pend(2), 0);
-        assert_eq!(bench.pool.wanted(&bench.breakers, bench.rules), (0, true));
+        assert_eq!(bench.pool.wanted(&bench.breakers, bench.rules), (0, 1));
         assert_eq!(bench.connected(0), Some((1, Some(0))));
         assert_eq!(bench.release(0, false), Released::Usable);
         assert_eq!(bench.serve(), Some((2, Some(0))));
@@ -507,6 +511,14 @@ mod tests {
         bench.breakers.connections = 1;
         assert_eq!(bench.pend(1), 1);
         assert_eq!(bench.breakers.connections, 2);
+    }
+
+    #[test]
+    fn the_first_connection_beyond_the_limit_counts_as_an_overflow() {
+        let mut bench = bench([1, u32::MAX, u32::MAX], Protocol::Http1, 0);
+        bench.breakers.connections = 1;
+        bench.pool.pend(&mut bench.breakers, &mut bench.arena, 1);
+        assert_eq!(bench.pool.wanted(&bench.breakers, bench.rules), (1, 1));
     }
 
     #[test]

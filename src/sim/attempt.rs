@@ -151,16 +151,16 @@ impl PoolAt {
 /// Makes as many connections of a pool as it wants now; `key` is of the attempt that makes it want them.
 /// Source: semantics S7.4 step 4.
 fn connect(world: &mut World<'_>, at: PoolAt, key: u64) {
-    let (mut granted, mut refused) = wanted(world, at);
-    if refused {
+    let (mut granted, mut overflows) = wanted(world, at);
+    if overflows > 0 {
         // Idle connections that nobody has looked at may have made room by now.
         expire_idle(world, at.upstream);
-        (granted, refused) = wanted(world, at);
+        (granted, overflows) = wanted(world, at);
     }
     let upstream = &world.upstreams[at.upstream as usize];
     let row = upstream.row;
     let counted = world.clock.counts(world.now);
-    if refused {
+    for _ in 0..overflows {
         world.recorder.count(row, Counter::CxOverflow, counted);
     }
     for nth in 0..granted {
@@ -169,7 +169,7 @@ fn connect(world: &mut World<'_>, at: PoolAt, key: u64) {
     }
 }
 
-fn wanted(world: &mut World<'_>, at: PoolAt) -> (u32, bool) {
+fn wanted(world: &mut World<'_>, at: PoolAt) -> (u32, u32) {
     let upstream = &mut world.upstreams[at.upstream as usize];
     let rules = upstream.plan.rules;
     let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
@@ -242,7 +242,7 @@ fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
         let rules = upstream.plan.rules;
         let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
         let served = pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
-        let Some((attempt, connection)) = served else { return };
+        let Some((attempt, connection)) = served else { break };
         world.attempts[attempt].place = Place::NONE;
         let slot = world.attempts.slot(attempt);
         match connection {
@@ -250,6 +250,17 @@ fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
             None => world.queue.push(world.now, Event::Overflowed(slot)),
         }
     }
+    connect_for_waiting(world, at);
+}
+
+/// Envoy asks for connections whenever a line moves and is not empty then, not only when somebody joins it: each time
+/// that the limit says no counts again. Source: E4b and E4c of tests/truth/measured.yaml; S7.4 step 4.
+fn connect_for_waiting(world: &mut World<'_>, at: PoolAt) {
+    let upstream = &mut world.upstreams[at.upstream as usize];
+    let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
+    let Some(first) = world.lines.iter(&pool.waiting).next() else { return };
+    let key = world.attempts[first].key;
+    connect(world, at, key);
 }
 
 /// The attempt has its stream: the per-try timer starts, the bytes leave. Source: semantics S10.2.
@@ -326,11 +337,7 @@ fn serve_next(world: &mut World<'_>, at: PoolAt, released: Released) {
     if released == Released::Usable {
         serve_waiting(world, at);
     } else {
-        let upstream = &mut world.upstreams[at.upstream as usize];
-        let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-        let first = world.lines.iter(&pool.waiting).next().expect("somebody waits");
-        let key = world.attempts[first].key;
-        connect(world, at, key);
+        connect_for_waiting(world, at);
     }
 }
 

@@ -8,3 +8,4 @@ mod scenarios;
 mod theory;
 mod tidy;
 mod traffic;
+mod truth;
