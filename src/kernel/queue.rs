@@ -169,9 +169,13 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        let armed = self.timers.iter().filter(|timer| timer.lane != NIL).count();
         let alone = usize::from(self.alone.is_some());
-        alone + immediate + self.in_ring + self.far.items.len() + armed
+        alone + immediate + self.in_ring + self.far.items.len() + self.armed()
+    }
+
+    /// Armed timers.
+    pub fn armed(&self) -> usize {
+        self.timers.iter().filter(|timer| timer.lane != NIL).count()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,6 +4,8 @@ mod analytic;
 mod cli;
 mod conformance;
 mod large;
+mod meshes;
+mod property;
 mod scenarios;
 mod theory;
 mod tidy;
