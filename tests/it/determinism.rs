@@ -86,14 +86,14 @@ fn slices_do_not_matter() {
         let mut luck = Luck::new(seed);
         let mut run = Run::new(&plan, 1, 3);
         let mut moment = 0;
+        let mut goes_on = true;
         // From single nanoseconds to a tenth of a second, and sometimes back, which does nothing.
-        while moment < whole.clock.duration.nanos() {
+        while goes_on {
             let longest = [1, 1_000, 1_000_000, 100_000_000][luck.below(4) as usize];
             moment += luck.below(longest) + 1;
-            run.advance(SimTime::from_nanos(moment));
-            run.advance(SimTime::from_nanos(moment / 2));
+            goes_on = run.advance(SimTime::from_nanos(moment));
+            assert!(!goes_on || run.advance(SimTime::from_nanos(moment / 2)));
         }
-        run.advance(SimTime::MAX);
         assert!(run.finish() == whole, "mesh {seed}");
     }
 }
@@ -106,14 +106,17 @@ fn the_order_of_files_and_documents_does_not_matter() {
         let mut shuffled = mesh.clone();
         luck.shuffle(&mut shuffled.manifests);
         assert_same(seed, "documents in another order", &mesh.texts(), &shuffled.texts());
+        if mesh.manifests.len() < 2 {
+            continue;
+        }
         // Dealt out to two files, given in either order.
-        let cut = luck.below(mesh.manifests.len() as u64 + 1) as usize;
+        let cut = luck.between(1, mesh.manifests.len() as u64 - 1) as usize;
         let dealt = |list: &str| {
             let mut texts = mesh.texts();
             let scenario = mesh.scenario.replace("manifests: [mesh.yaml]", &format!("manifests: [{list}]"));
             texts.0.insert("scenario.yaml".to_owned(), scenario);
-            texts.0.insert("a.yaml".to_owned(), format!("# first\n{}", mesh.manifests[..cut].join("---\n")));
-            texts.0.insert("b.yaml".to_owned(), format!("# second\n{}", mesh.manifests[cut..].join("---\n")));
+            texts.0.insert("a.yaml".to_owned(), mesh.manifests[..cut].join("---\n"));
+            texts.0.insert("b.yaml".to_owned(), mesh.manifests[cut..].join("---\n"));
             texts
         };
         assert_same(seed, "two files", &mesh.texts(), &dealt("a.yaml, b.yaml"));

@@ -42,42 +42,46 @@ fn latencies(results: &Results, rate: f64) -> Vec<f64> {
 
 // --- time is only a scale ---
 
-/// A mesh with every policy on, all its times multiplied by `scale` / 2 and its rates divided by it.
+/// A mesh with all its times multiplied by `scale` / 2 and its rates divided by it.
+///
+/// Without what Envoy does not scale: back-offs are whole milliseconds, and balancers hear of ejections through a
+/// window of one second. RANDOM, so that a tie that rounding breaks the other way moves no other request.
 fn scaled(scale: u64) -> Mesh {
     let ms = |millis: u64| format!("{}us", millis * 1_000 * scale / 2);
-    let (rate, duration) = (1_600 / scale, ms(20_000));
-    Texts::scenario(&format!(
-        "{HEAD}duration: {duration}\nwarmup: {}\nwindow: {}\nnetwork: {{latency: {}}}\n\
+    let rate = 1_000 / scale;
+    let mut text = format!(
+        "{HEAD}duration: {}\nwarmup: {}\nwindow: {}\nnetwork: {{latency: {}}}\n\
          proxy: {{workers: 2, latency: {}, age: 0s}}\n\
          workloads:\n  \
          a: {{service: \"a:80\", replicas: 3, concurrency: 4, queue: 20, serviceTime: exponential(mean={}), \
          calls: [{{call: \"http://b/\", timeout: {}, attempts: 2}}]}}\n  \
          b: {{service: \"b:80\", replicas: 3, concurrency: 3, serviceTime: \"lognormal(p50={}, p99={})\", \
          errors: {{rate: 5%, status: 503}}, incidents: [{{at: {}, for: {}, pods: 1, slowdown: 4}}]}}\n\
-         clients:\n  c: {{pods: 2, load: poisson({rate}rps), requests: [{{get: \"http://a/\"}}]}}\n---\n\
-         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: b}}\nspec:\n  hosts: [b]\n  \
-         http:\n  - route: [{{destination: {{host: b}}}}]\n    timeout: {}\n    \
-         retries: {{attempts: 2, perTryTimeout: {}, retryOn: \"5xx,reset\", backoff: {}}}\n---\n\
-         apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: b}}\nspec:\n  host: b\n  \
-         trafficPolicy:\n    connectionPool: {{tcp: {{maxConnections: 12}}, http: {{http1MaxPendingRequests: 6}}}}\n    \
-         outlierDetection: {{consecutive5xxErrors: 3, interval: {}, baseEjectionTime: {}, maxEjectionPercent: 50}}\n",
+         clients:\n  c: {{pods: 2, load: poisson({rate}rps), requests: [{{get: \"http://a/\"}}]}}\n",
+        ms(20_000),
         ms(2_000),
         ms(1_000),
         ms(2),
         ms(2),
         ms(6),
-        ms(400),
+        ms(60),
         ms(4),
         ms(40),
         ms(6_000),
         ms(4_000),
-        ms(100),
-        ms(50),
-        ms(30),
-        ms(200),
-        ms(400),
-    ))
-    .mesh()
+    );
+    for host in ["a", "b"] {
+        let timeout = ms(100);
+        text.push_str(&format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {host}}}\nspec:\n  \
+             hosts: [{host}]\n  http:\n  - route: [{{destination: {{host: {host}}}}}]\n    timeout: {timeout}\n    \
+             retries: {{attempts: 0}}\n---\n\
+             apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {host}}}\nspec:\n  \
+             host: {host}\n  trafficPolicy:\n    loadBalancer: {{simple: RANDOM}}\n    \
+             connectionPool: {{tcp: {{maxConnections: 40}}, http: {{http1MaxPendingRequests: 12}}}}\n",
+        ));
+    }
+    Texts::scenario(&text).mesh()
 }
 
 #[test]
@@ -89,14 +93,15 @@ fn twice_the_rate_and_twice_the_speed_is_the_same_in_half_the_time() {
         all
     };
     let (slow_all, fast_all) = (whole(&slow), whole(&fast));
-    assert!(slow_all.count() > 10_000, "{}", slow_all.count());
-    // Times are rounded to nanoseconds, so that now and then a tie is broken the other way.
+    let failed = slow_all.count() - ok(&slow);
+    assert!(slow_all.count() > 8_000 && failed > 100, "{failed} of {}", slow_all.count());
+    // Times are rounded to nanoseconds, and cells of histograms stand where they stand.
     let near = |what: &str, slow: f64, fast: f64, within: f64| {
         assert!((slow - fast).abs() <= within * slow.abs() + 3.0, "{what}: {slow} and {fast}");
     };
-    near("requests", slow_all.count() as f64, fast_all.count() as f64, 0.0);
-    near("successes", ok(&slow) as f64, ok(&fast) as f64, 0.002);
-    near("mean", slow_all.mean().expect("some") / 2.0, fast_all.mean().expect("some"), 0.005);
+    assert_eq!(slow_all.count(), fast_all.count());
+    near("successes", ok(&slow) as f64, ok(&fast) as f64, 0.001);
+    near("mean", slow_all.mean().expect("some") / 2.0, fast_all.mean().expect("some"), 0.001);
     for q in [0.01, 0.5, 0.9, 0.99] {
         let at = |all: &Histogram| all.quantile(q).expect("some") as f64;
         near("percentile", at(&slow_all) / 2.0, at(&fast_all), 0.01);
@@ -104,7 +109,7 @@ fn twice_the_rate_and_twice_the_speed_is_the_same_in_half_the_time() {
     for ((key, slow), fast) in slow.clusters.iter().zip(fast.clusters.values()) {
         assert!(slow.counters.iter().filter(|count| **count > 0).count() >= 2, "{key:?} is used");
         for (slow, fast) in slow.counters.iter().zip(fast.counters) {
-            near("a counter", *slow as f64, fast as f64, 0.02);
+            near("a counter", *slow as f64, fast as f64, 0.01);
         }
     }
     assert_eq!(slow.windows.len(), fast.windows.len());
@@ -201,7 +206,8 @@ fn a_service_that_nobody_calls_changes_nothing() {
         let all = more.series.len();
         more.series.retain(|key, _| key.target != name);
         assert!(more.series.len() < all, "the idle workload has its series");
-        assert_eq!(plain.events, more.events, "mesh {seed} with {name}");
+        // Its own proxies hear of changes too.
+        more.events.retain(|event| !event.object.starts_with(&format!("{name}-")));
         assert!(plain == more, "mesh {seed} with {name}");
     }
 }
@@ -280,7 +286,7 @@ fn with_the_same_luck_slower_work_is_never_faster() {
         ("exponential(mean=1ms)", "exponential(mean=1.3ms)"),
         ("uniform(1ms, 3ms)", "uniform(1ms, 4ms)"),
         ("gamma(mean=1ms, cv=0.7)", "gamma(mean=1.5ms, cv=0.7)"),
-        ("quantiles(50=1ms, 90=2ms, 99=4ms)", "quantiles(50=1ms, 90=3ms, 99=4ms)"),
+        ("quantiles(50=1ms, 90=2ms, 99=4ms)", "quantiles(50=1.2ms, 90=2.4ms, 99=4.8ms)"),
         ("constant(2ms)", "uniform(2ms, 3ms)"),
     ] {
         let quick = latencies(&run_text(&fan(fast, "0.25ms")), 10.0);
