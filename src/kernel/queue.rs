@@ -128,7 +128,12 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        usize::from(self.alone.0 != 0) + immediate + self.in_ring + self.far.items.len() + self.lanes.len()
+        usize::from(self.alone.0 != 0) + immediate + self.in_ring + self.far.items.len() + self.armed()
+    }
+
+    /// Armed timers.
+    pub fn armed(&self) -> usize {
+        self.lanes.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -195,6 +195,8 @@ pub fn warmup_over(world: &mut World<'_>) {
     for pod in &mut world.pods {
         pod.account(now);
         pod.usage.restart(now);
+        // Who waits already is seen too.
+        pod.note_queue();
     }
 }
 

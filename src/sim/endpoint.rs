@@ -123,8 +123,9 @@ impl PodState {
         self.usage.since = now;
     }
 
+    /// Remembers the present line if it is the longest since the last reset.
     #[inline]
-    fn note_queue(&mut self) {
+    pub fn note_queue(&mut self) {
         self.usage.queue_max = self.usage.queue_max.max(self.queued());
     }
 }

@@ -5,6 +5,7 @@
 //! a return value or an event.
 
 mod attempt;
+pub mod audit;
 mod call;
 mod client;
 mod control;

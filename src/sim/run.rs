@@ -6,6 +6,7 @@ use crate::kernel::{Id, SimTime};
 use crate::metrics::recorder::Recorder;
 use crate::metrics::results::{Clock, Results};
 use crate::policy::failure::Failure;
+use crate::sim::audit::{self, Audit};
 use crate::sim::call::{self, Ended};
 use crate::sim::client::{self, ClientState};
 use crate::sim::endpoint::{self, PodState};
@@ -98,6 +99,20 @@ impl<'p> Run<'p> {
     /// Most calls that were in flight at once.
     pub fn calls_at_once(&self) -> usize {
         self.world.calls.capacity_used()
+    }
+
+    /// Lets everything end that would go on behind the last answer: copies, work that nobody waits for, timers of the
+    /// control plane. Only what nobody will ever answer stays. For tests; what is counted meanwhile belongs to no run.
+    pub fn settle(&mut self) {
+        while let Some((now, event)) = self.world.queue.next_before(SimTime::MAX) {
+            self.world.now = now;
+            handle(&mut self.world, event);
+        }
+    }
+
+    /// What is in flight, counted at both ends. For tests.
+    pub fn audit(&self) -> Audit {
+        audit::of(&self.world)
     }
 
     /// What was counted. A request that has no answer by now never gets one.

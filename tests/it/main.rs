@@ -3,7 +3,11 @@
 mod analytic;
 mod cli;
 mod conformance;
+mod determinism;
 mod large;
+mod meshes;
+mod metamorphic;
+mod property;
 mod scenarios;
 mod theory;
 mod tidy;
