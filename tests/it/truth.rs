@@ -3,8 +3,8 @@
 //!
 //! A share or count agrees within three standard errors of the measured mean, where the standard error is the larger
 //! of the one between runs and the one of a single run's sample. A percentile agrees within three standard deviations
-//! between runs, or 3 % (p50, p90) or 6 % (p99), whichever is more. These bounds were set with the measurements, before
-//! any prediction was made.
+//! between runs, or 3 % (p50, p90) or 6 % (p99), whichever is more. These bounds came with the measurements; only that
+//! a count's sample is taken as Poisson is ours.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
