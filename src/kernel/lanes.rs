@@ -141,7 +141,7 @@ impl Lanes {
     }
 
     /// Timers armed.
-    pub fn len(&self) -> usize {
+    pub fn armed(&self) -> usize {
         self.timers.iter().filter(|timer| timer.lane != NIL).count()
     }
 }
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(lanes.take(1), 13);
         lanes.disarm(first);
         assert_eq!(lanes.earliest(), ((105, 2), 0));
-        assert_eq!(lanes.len(), 1);
+        assert_eq!(lanes.armed(), 1);
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl<E: Event> Queue<E> {
 
     /// Armed timers.
     pub fn armed(&self) -> usize {
-        self.lanes.len()
+        self.lanes.armed()
     }
 
     pub fn is_empty(&self) -> bool {
