@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One input text (a file, or standard input), by its place in [`Sources`].
+/// One input text (a file, or standard input), by its place among the sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceId(pub u32);
 

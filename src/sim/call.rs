@@ -348,6 +348,9 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     let was_sent = attempt.phase != Phase::Pending;
     if let Some(report) = failure.report() {
         upstream::observe(world, cluster, host, report);
+    }
+    if was_sent {
+        // One that never got a stream is no attempt. Source: design D9.19.
         let row = world.upstreams[cluster as usize].hosts[host as usize].row;
         world.recorder.attempt_done(row, true, counted);
     }

@@ -37,6 +37,8 @@ pub struct PodState {
     queue_limit: u32,
     /// Slots are given back during calls.
     is_async: bool,
+    /// Slots that count as taken and are on their way to the next in line.
+    slots_promised: u32,
     /// Slots taken; with shared cores: requests in service.
     pub busy: u32,
     pub waiting: Fifo,
@@ -95,6 +97,7 @@ impl PodState {
             concurrency: plan.concurrency,
             queue_limit: plan.queue_limit,
             is_async: plan.is_async,
+            slots_promised: 0,
             busy: 0,
             waiting: Fifo::default(),
             slowdown: 1.0,
@@ -455,6 +458,10 @@ fn give_slot(world: &mut World<'_>, index: u32) {
         pod.account(world.now);
         if pod.waiting.is_empty() {
             pod.busy -= 1;
+        } else if pod.is_async {
+            // Who is next may give the slot back at once: by an event each, a long line is no deep recursion.
+            pod.slots_promised += 1;
+            world.queue.push(world.now, Event::SlotFree(id.index() as u32));
         } else {
             serve_next(world, id);
         }
@@ -468,6 +475,22 @@ fn serve_next(world: &mut World<'_>, pod: PodId) {
     world.attempts[next].place = Place::NONE;
     let slot = world.attempts.slot(next);
     serve(world, slot);
+}
+
+/// A slot that was given back goes to the next in line, if there still is one.
+pub fn slot_free(world: &mut World<'_>, pod: u32) {
+    let state = &mut world.pods[pod as usize];
+    if state.slots_promised == 0 {
+        // A crash has taken it.
+        return;
+    }
+    state.slots_promised -= 1;
+    state.account(world.now);
+    if state.waiting.is_empty() {
+        state.busy -= 1;
+    } else {
+        serve_next(world, PodId::from_index(pod as usize));
+    }
 }
 
 /// The pod has done with a request: its answer leaves, and the next in line is served.
@@ -487,23 +510,31 @@ fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
 /// The caller has given an attempt up, and the pod stops its work. Source: design D9.13.
 pub fn cancelled(world: &mut World<'_>, slot: Slot) {
     let Some(attempt) = world.attempts.get(slot) else { return };
-    if attempt.phase == Phase::Serving {
-        drop_work(world, slot.index);
-        world.attempts.remove(slot.index);
+    match attempt.phase {
+        Phase::Serving => drop_work(world, slot),
+        // Given up in the instant in which it was sent: it never arrives.
+        Phase::Sent => {}
+        Phase::Pending | Phase::Returning | Phase::Lost => return,
     }
+    world.attempts.remove(slot.index);
 }
 
 /// Takes an attempt out of the pod, wherever it is there. Its calls go on and find nobody.
-fn drop_work(world: &mut World<'_>, index: u32) {
-    let attempt = &mut world.attempts[index];
+fn drop_work(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
+    let pod = attempt.pod;
     let place = std::mem::replace(&mut attempt.place, Place::NONE);
-    if place.is_none() {
-        give_slot(world, index);
-    } else {
-        let state = &mut world.pods[attempt.pod.index()];
+    let state = &mut world.pods[pod.index()];
+    if !place.is_none() {
         state.account(world.now);
-        world.lines.remove(&mut state.waiting, place);
+        return world.lines.remove(&mut state.waiting, place);
     }
+    if let Some(sharing) = &mut state.sharing {
+        sharing.advance(world.now);
+        sharing.remove(slot);
+        schedule_shared(world, pod);
+    }
+    give_slot(world, slot.index);
 }
 
 /// Shared cores stand still until `until`; a line of slots is told at each step's end.
@@ -526,7 +557,7 @@ pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
         sharing.clear(world.now);
     }
     world.lines.clear(&mut state.waiting);
-    state.busy = 0;
+    (state.busy, state.slots_promised) = (0, 0);
     let is_there = |attempt: &Attempt| attempt.pod == pod && attempt.phase == Phase::Serving;
     let lost: Vec<u32> =
         world.attempts.iter().filter(|(_, attempt)| is_there(attempt)).map(|(index, _)| index).collect();

@@ -30,6 +30,8 @@ pub enum Event {
     ConnectFailed(Slot),
     /// An attempt's bytes reach its pod.
     Delivered(Slot),
+    /// A slot of an asynchronous pod goes to the next in line.
+    SlotFree(u32),
     /// The pod learns that the caller has given an attempt up.
     Cancelled(Slot),
     /// The pod has finished a work step of an attempt.
@@ -75,7 +77,11 @@ impl queue::Event for Event {
     fn rank(&self) -> u8 {
         match self {
             Event::WarmupOver | Event::WindowOver => WATCH,
-            Event::Connected(_) | Event::WorkDone(_) | Event::SharedWorkDone(..) | Event::Answered(_) => GIVE,
+            Event::Connected(_)
+            | Event::SlotFree(_)
+            | Event::WorkDone(_)
+            | Event::SharedWorkDone(..)
+            | Event::Answered(_) => GIVE,
             Event::LocalReply(_) | Event::Reset(_) | Event::Cancelled(_) => GIVE,
             Event::Pushed(..) | Event::Readiness(..) | Event::HostsMerged(_) | Event::OutlierSweep(_) => GIVE,
             Event::RouteTimeout(_) | Event::AppTimeout(_) | Event::PerTryTimeout(_) => EXPIRE,
@@ -112,6 +118,7 @@ impl queue::Event for Event {
             Event::Incident(workload, number) => word(21, workload.index() as u32, number),
             Event::WarmupOver => word(22, 0, 0),
             Event::WindowOver => word(23, 0, 0),
+            Event::SlotFree(pod) => word(24, pod, 0),
         }
     }
 
@@ -143,7 +150,8 @@ impl queue::Event for Event {
             20 => Event::OutlierSweep(a),
             21 => Event::Incident(WorkloadId::from_index(a as usize), b),
             22 => Event::WarmupOver,
-            _ => Event::WindowOver,
+            23 => Event::WindowOver,
+            _ => Event::SlotFree(a),
         }
     }
 }
@@ -190,6 +198,7 @@ mod tests {
             Event::Incident(WorkloadId::from_index(2), 3),
             Event::WarmupOver,
             Event::WindowOver,
+            Event::SlotFree(9),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

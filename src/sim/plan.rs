@@ -390,8 +390,8 @@ impl<'m> Parts<'m> {
                 };
                 steps.push(planned);
             }
-            if first_work.is_none() {
-                // Every operation passes through the queue once, so that a burst of empty ones is no recursion.
+            if !matches!(operation.steps.first(), Some(Step::Work(_))) {
+                // Every operation begins by passing through the queue, so that a burst of them is no recursion.
                 let nothing = self.sampler(&Distribution::Constant(SimDuration::ZERO));
                 steps.insert(first as usize, StepPlan::Work(nothing, NIL));
             }

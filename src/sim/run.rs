@@ -27,6 +27,8 @@ pub fn run(plan: &Plan<'_>, seed: u64, replication: u64) -> Results {
 pub struct Run<'p> {
     world: World<'p>,
     end: SimTime,
+    /// All is answered, and nothing more belongs to the run.
+    is_over: bool,
     events: u64,
 }
 
@@ -69,7 +71,7 @@ impl<'p> Run<'p> {
             recorder,
             clock,
         };
-        let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), events: 0 };
+        let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), is_over: false, events: 0 };
         control::begin(&mut run.world);
         client::begin(&mut run.world);
         run
@@ -80,11 +82,15 @@ impl<'p> Run<'p> {
         let world = &mut self.world;
         let births_end = client::births_end(world);
         let until = until.min(self.end);
+        if self.is_over {
+            return false;
+        }
         while let Some((now, event)) = world.queue.next_before(until) {
             world.now = now;
             self.events += 1;
             handle(world, event);
             if now >= births_end && client::all_answered(world) {
+                self.is_over = true;
                 return false;
             }
         }
@@ -138,6 +144,7 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::Delivered(attempt) => endpoint::accept(world, attempt),
         Event::WorkDone(attempt) => endpoint::work_done(world, attempt),
         Event::SharedWorkDone(pod, version) => endpoint::shared_work_done(world, pod, version),
+        Event::SlotFree(pod) => endpoint::slot_free(world, pod),
         Event::Cancelled(attempt) => endpoint::cancelled(world, attempt),
         Event::Answered(attempt) => go_on(call::answered(world, attempt), world),
         Event::Reset(attempt) => call::attempt_failed(world, attempt, Failure::ConnectionTermination),

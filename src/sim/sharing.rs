@@ -54,7 +54,8 @@ impl Sharing {
             let ran = passed * u128::from(self.cores.min(sharers)) / u128::from(sharers);
             self.clock += ran as u64;
         }
-        self.updated = now;
+        // A standstill that lies ahead goes on.
+        self.updated = self.updated.max(now);
     }
 
     /// The clock stands still until `until`.
@@ -97,7 +98,17 @@ impl Sharing {
         }
         self.work.pop();
         self.free.push(index);
-        Some(self.slots[index as usize])
+        Some(std::mem::replace(&mut self.slots[index as usize], Slot::NONE))
+    }
+
+    /// Work that is not wanted any more leaves the cores to the others; the clock must be up to now.
+    pub fn remove(&mut self, slot: Slot) {
+        let Some(index) = self.slots.iter().position(|other| *other == slot) else { return };
+        let before = self.work.len();
+        self.work.retain(|Reverse((.., owner))| *owner as usize != index);
+        if self.work.len() < before {
+            self.free.push(index as u32);
+        }
     }
 
     /// All work is lost.
@@ -139,6 +150,32 @@ mod tests {
         sharing.add(Slot::NONE, SimDuration::from_millis(10));
         sharing.add(Slot::NONE, SimDuration::from_millis(10));
         assert_eq!(sharing.next().map(|(after, _)| after), Some(SimDuration::from_millis(10)));
+    }
+
+    #[test]
+    fn a_standstill_outlasts_arrivals() {
+        let mut sharing = Sharing::new(1);
+        sharing.add(Slot::NONE, SimDuration::from_millis(10));
+        sharing.advance(at(4));
+        sharing.stand_still(at(100));
+        sharing.advance(at(50));
+        assert_eq!(sharing.next().map(|(after, _)| after), Some(SimDuration::from_millis(6)));
+        sharing.advance(at(106));
+        assert!(sharing.take_done().is_some());
+    }
+
+    #[test]
+    fn who_leaves_makes_room() {
+        let mut sharing = Sharing::new(1);
+        let (stays, leaves) = (Slot::from_parts(0, 1), Slot::from_parts(1, 1));
+        sharing.add(stays, SimDuration::from_millis(10));
+        sharing.add(leaves, SimDuration::from_millis(10));
+        sharing.advance(at(4));
+        sharing.remove(leaves);
+        assert_eq!(sharing.next().map(|(after, _)| after), Some(SimDuration::from_millis(8)));
+        sharing.advance(at(12));
+        assert_eq!(sharing.take_done(), Some(stays));
+        assert_eq!(sharing.take_done(), None);
     }
 
     #[test]

@@ -130,9 +130,9 @@ fn check_results(mesh: &Mesh, results: &Results) {
     let errors: u64 = results.hosts.values().map(|host| host.errors).sum();
     let answered: u64 = results.hosts.values().map(|host| host.attempts).sum();
     let attempts: u64 = results.clusters.values().map(|totals| count(totals, Counter::Attempts)).sum();
-    // What a host failed at may have had no stream (a refused connection), what it answered had one.
+    // One that never got a stream is no attempt, here as there.
     assert!(errors <= answered, "{errors} errors of {answered} attempts");
-    assert!(answered - errors <= attempts, "{answered} answers, {errors} errors, {attempts} attempts");
+    assert!(answered <= attempts, "{answered} answers, {attempts} attempts");
     for (key, host) in &results.hosts {
         assert!(host.errors <= host.attempts, "{key:?}");
         let busy = host.totals.utilization_pct.unwrap_or(0.0);
