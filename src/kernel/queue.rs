@@ -393,11 +393,11 @@ impl<E: Event> Queue<E> {
     /// powers of two and only when well off, so that a steady load is retuned once.
     #[inline(never)]
     fn retune(&mut self) {
-        let crowded = self.passed > self.pushes;
-        let sparse = self.passed < self.pushes / 4 && self.far_pushes > self.pushes / 8;
+        let crowded = self.passed > self.pushes / 4;
+        let sparse = self.passed < self.pushes / 16 && self.far_pushes > self.pushes / 8;
         let pending = self.in_ring + self.far.items.len();
         let longer = pending > self.heads.len() && self.heads.len() < 1 << 20;
-        let passed_each = self.passed / self.pushes;
+        let passed_each = (self.passed / self.pushes).max(1);
         (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
         if !(crowded || sparse || longer) {
             return;
