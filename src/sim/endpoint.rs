@@ -458,14 +458,21 @@ fn give_slot(world: &mut World<'_>, index: u32) {
         pod.account(world.now);
         if pod.waiting.is_empty() {
             pod.busy -= 1;
-        } else if pod.is_async {
+        } else if pod.is_async && !next_works(world, id) {
             // Who is next may give the slot back at once: by an event each, a long line is no deep recursion.
-            pod.slots_promised += 1;
+            world.pods[id.index()].slots_promised += 1;
             world.queue.push(world.now, Event::SlotFree(id.index() as u32));
         } else {
             serve_next(world, id);
         }
     }
+}
+
+/// Whether the next in line begins with work, and so holds its slot for a while.
+fn next_works(world: &World<'_>, pod: PodId) -> bool {
+    let next = world.lines.iter(&world.pods[pod.index()].waiting).next().expect("somebody waits");
+    let step = world.attempts[next].step;
+    step == NIL || matches!(world.plan.steps.get(step as usize), Some(StepPlan::Work(..)))
 }
 
 #[inline(never)]
