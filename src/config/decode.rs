@@ -262,24 +262,7 @@ fn in_users_words(text: &str, field: &str) -> (String, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::yaml;
-
-    fn object(text: &str) -> (Docs, RawObject) {
-        let mut docs = Docs::default();
-        let source = docs.sources.add_file("a.yaml", b"", text.to_owned());
-        let doc = docs.add(source, 0..text.len());
-        let value = yaml::decode(text).unwrap();
-        let word = |key: &str| value[key].as_str().unwrap_or("").to_owned();
-        let object = RawObject {
-            api_version: word("apiVersion"),
-            kind: word("kind"),
-            name: "x".to_owned(),
-            namespace: None,
-            value,
-            doc,
-        };
-        (docs, object)
-    }
+    use crate::config::document::tests::object;
 
     #[derive(serde::Deserialize, Debug)]
     struct Route {

@@ -194,15 +194,16 @@ impl fmt::Display for ObjectRef {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::yaml;
 
-    fn object(text: &str) -> (Docs, RawObject) {
+    /// One object, with the documents that it is in.
+    pub(in crate::config) fn object(text: &str) -> (Docs, RawObject) {
         let mut docs = Docs::default();
         let source = docs.sources.add_file("a.yaml", b"", text.to_owned());
         let doc = docs.add(source, 0..text.len());
-        let value = yaml::decode(text).unwrap();
+        let value = yaml::decode(text).expect("it is there");
         let word = |key: &str| value[key].as_str().unwrap_or("").to_owned();
         let object = RawObject {
             api_version: word("apiVersion"),
@@ -227,8 +228,11 @@ mod tests {
 
     #[test]
     fn object_references_have_two_or_three_parts() {
-        assert_eq!(ObjectRef::parse("Service/reviews").unwrap().namespace, None);
-        assert_eq!(ObjectRef::parse("Service/shop/reviews").unwrap().to_string(), "Service/shop/reviews");
+        assert_eq!(ObjectRef::parse("Service/reviews").expect("it is there").namespace, None);
+        assert_eq!(
+            ObjectRef::parse("Service/shop/reviews").expect("it is there").to_string(),
+            "Service/shop/reviews"
+        );
         assert!(ObjectRef::parse("reviews").is_err());
         assert!(ObjectRef::parse("Service//reviews").is_err());
     }

@@ -122,6 +122,13 @@ pub struct Incident {
     pub kind: IncidentKind,
 }
 
+impl Incident {
+    /// Whether it befalls the pod with this number within the workload.
+    pub fn hits(&self, ordinal: u32) -> bool {
+        self.pods.as_ref().is_none_or(|pods| pods.contains(&ordinal))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum IncidentKind {
     Errors(ErrorSpec),

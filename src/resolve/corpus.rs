@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::mesh;
 use super::test_support::Texts;
+use crate::config::istio::corpus;
 use crate::config::load::{Request, load};
 
 fn folders(folder: &Path, into: &mut Vec<(PathBuf, Vec<PathBuf>)>) {
@@ -25,14 +26,7 @@ fn folders(folder: &Path, into: &mut Vec<(PathBuf, Vec<PathBuf>)>) {
 
 #[test]
 fn every_real_folder_resolves() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("shared/corpus"))
-        .find(|path| path.is_dir());
-    let Some(root) = found else {
+    let Some(root) = corpus::root() else {
         eprintln!("skipped: the collection of real files is not there");
         return;
     };

@@ -257,7 +257,7 @@ pub fn local_reply(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
 pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let attempt = world.attempts.get(slot)?;
     debug_assert_eq!(attempt.phase, Phase::Returning);
-    let (index, status, key) = (attempt.call, attempt.status, attempt.key);
+    let (index, status) = (attempt.call, attempt.status);
     let (cluster, host) = (attempt.upstream, attempt.host);
     let row = world.upstreams[cluster as usize].hosts[host as usize].row;
     world.recorder.attempt_done(row, status >= 500, attempt.counted);
@@ -269,7 +269,7 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
     let would_retry =
         retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers));
-    if would_retry && try_again(world, index, host, key) {
+    if would_retry && try_again(world, index, host) {
         // The answer's body is not read to its end. Source: semantics S21.4.
         attempt::let_go(world, slot.index, true);
         return None;
@@ -283,7 +283,7 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
 
 /// Asks for a retry of what would be retried; sets the flag where it is refused. Source: semantics S9.4, S9.5.
 #[inline(never)]
-fn try_again(world: &mut World<'_>, index: u32, host: u32, attempt_key: u64) -> bool {
+fn try_again(world: &mut World<'_>, index: u32, host: u32) -> bool {
     let call = &mut world.calls[index];
     let spec = world.plan.routes[call.route as usize].retry.expect("only a policy retries");
     let breakers = &mut world.upstreams[call.upstream as usize].breakers;
@@ -313,7 +313,6 @@ fn try_again(world: &mut World<'_>, index: u32, host: u32, attempt_key: u64) -> 
     world.lines.push_back(&mut call.tried, host);
     let nth = u32::from(call.attempts) - 1;
     let next = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
-    debug_assert_ne!(next, attempt_key);
     let wait = retry::backoff(draw(next, Purpose::Backoff, 0), nth, spec.base_interval, spec.max_interval);
     attempt::count(world, index, Counter::Retries);
     let slot = world.calls.slot(index);
@@ -343,7 +342,7 @@ pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
 /// An attempt failed without an answer. Source: semantics S8.2, S9.2.
 pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     let Some(attempt) = world.attempts.get(slot) else { return };
-    let (index, key, counted) = (attempt.call, attempt.key, attempt.counted);
+    let (index, counted) = (attempt.call, attempt.counted);
     let (cluster, host) = (attempt.upstream, attempt.host);
     let was_sent = attempt.phase != Phase::Pending;
     if let Some(report) = failure.report() {
@@ -357,7 +356,7 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     give_retry_back(world, index);
     let retry = retry_policy(world, index);
     let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
-    let is_retried = would_retry && try_again(world, index, host, key);
+    let is_retried = would_retry && try_again(world, index, host);
     abandon(world, slot);
     if !is_retried {
         world.calls[index].attempt = Slot::NONE;

@@ -94,8 +94,8 @@ pub fn incident(world: &mut World<'_>, workload: WorkloadId, number: u32) {
 }
 
 fn pods_of(plan: &Plan<'_>, workload: WorkloadId, incident: &Incident) -> Vec<PodId> {
-    let is_hit = |ordinal| incident.pods.as_ref().is_none_or(|pods| pods.contains(&ordinal));
-    let pods = plan.mesh.pods.iter().filter(|(_, pod)| pod.workload == workload && is_hit(pod.ordinal));
+    let pods =
+        plan.mesh.pods.iter().filter(|(_, pod)| pod.workload == workload && incident.hits(pod.ordinal));
     pods.map(|(id, _)| id).collect()
 }
 
@@ -108,9 +108,8 @@ fn set_conditions(world: &mut World<'_>, pod: PodId) {
     let ordinal = plan.mesh.pods[pod].ordinal;
     let (mut slowdown, mut errors) = (1.0, planned.errors);
     for (number, incident) in planned.workload.incidents.iter().enumerate() {
-        let is_hit = incident.pods.as_ref().is_none_or(|pods| pods.contains(&ordinal));
         let has_ended = incident.lasts.is_some_and(|lasts| world.now >= incident.at + lasts);
-        if !is_hit || world.now < incident.at || has_ended {
+        if !incident.hits(ordinal) || world.now < incident.at || has_ended {
             continue;
         }
         match &incident.kind {

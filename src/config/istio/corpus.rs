@@ -83,17 +83,16 @@ fn marked(root: &Path) -> BTreeSet<String> {
     marked
 }
 
+/// Where the collection is: beside the repository, or one folder further up where several copies of it stand side by
+/// side.
+pub fn root() -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().skip(1).take(2).map(|folder| folder.join("shared/corpus")).find(|path| path.is_dir())
+}
+
 #[test]
 fn every_real_document_decodes() {
-    // Beside the repository, or one folder further up where several copies of it stand side by side.
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("shared/corpus"))
-        .find(|path| path.is_dir());
-    let Some(root) = found else {
+    let Some(root) = root() else {
         eprintln!("skipped: the collection of real files is not there");
         return;
     };

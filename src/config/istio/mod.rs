@@ -2,7 +2,7 @@
 //! Shapes take every field as absent; what is wrong in an object's own text is told by its `validate`.
 
 #[cfg(test)]
-mod corpus;
+pub(crate) mod corpus;
 pub mod destination_rule;
 pub mod destination_rule_rules;
 pub mod finding;
