@@ -1,5 +1,5 @@
-//! Many first-in-first-out lists in one arena, with removal from the middle: who waits at a pool or a pod, and may
-//! give up.
+//! Many lists in one arena: first-in-first-out with removal from the middle, for who waits at a pool or a pod and may
+//! give up; and heaps of a few numbers that somebody carries along in four bytes.
 
 const NIL: u32 = u32::MAX;
 
@@ -26,6 +26,23 @@ impl Fifo {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+/// A few numbers in no order, in an [`Arena`].
+#[derive(Clone, Copy, Debug)]
+pub struct Handful(u32);
+
+impl Default for Handful {
+    fn default() -> Self {
+        Handful(NIL)
+    }
+}
+
+impl Handful {
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == NIL
     }
 }
 
@@ -57,9 +74,8 @@ pub struct Arena {
 
 impl Arena {
     #[inline]
-    pub fn push_back(&mut self, list: &mut Fifo, item: u32) -> Place {
-        let node = Node { item, prev: list.tail, next: NIL };
-        let index = match self.free.pop() {
+    fn insert(&mut self, node: Node) -> u32 {
+        match self.free.pop() {
             Some(index) => {
                 self.nodes[index as usize] = node;
                 index
@@ -68,7 +84,12 @@ impl Arena {
                 self.nodes.push(node);
                 (self.nodes.len() - 1) as u32
             }
-        };
+        }
+    }
+
+    #[inline]
+    pub fn push_back(&mut self, list: &mut Fifo, item: u32) -> Place {
+        let index = self.insert(Node { item, prev: list.tail, next: NIL });
         if list.tail == NIL {
             list.head = index;
         } else {
@@ -110,7 +131,10 @@ impl Arena {
 
     /// The items of `list`, the oldest first.
     pub fn iter(&self, list: &Fifo) -> impl Iterator<Item = u32> + '_ {
-        let mut at = list.head;
+        self.from(list.head)
+    }
+
+    fn from(&self, mut at: u32) -> impl Iterator<Item = u32> + '_ {
         std::iter::from_fn(move || {
             let node = self.nodes.get(at as usize)?;
             at = node.next;
@@ -121,6 +145,22 @@ impl Arena {
     /// Empties `list`.
     pub fn clear(&mut self, list: &mut Fifo) {
         while self.pop_front(list).is_some() {}
+    }
+
+    pub fn put(&mut self, handful: &mut Handful, item: u32) {
+        handful.0 = self.insert(Node { item, prev: NIL, next: handful.0 });
+    }
+
+    pub fn holds(&self, handful: Handful, item: u32) -> bool {
+        self.from(handful.0).any(|held| held == item)
+    }
+
+    /// Empties `handful`.
+    pub fn drop(&mut self, handful: &mut Handful) {
+        while let Some(node) = self.nodes.get(handful.0 as usize) {
+            self.free.push(handful.0);
+            handful.0 = node.next;
+        }
     }
 }
 
@@ -143,5 +183,18 @@ mod tests {
         arena.clear(&mut list);
         assert!(list.is_empty());
         assert_eq!(arena.pop_front(&mut other), Some(9));
+    }
+
+    #[test]
+    fn a_handful_holds_what_was_put_in_until_it_is_dropped() {
+        let (mut arena, mut tried, mut other) = (Arena::default(), Handful::default(), Handful::default());
+        assert!(tried.is_empty());
+        arena.put(&mut tried, 3);
+        arena.put(&mut other, 5);
+        arena.put(&mut tried, 4);
+        assert!(arena.holds(tried, 3) && arena.holds(tried, 4) && !arena.holds(tried, 5));
+        arena.drop(&mut tried);
+        assert!(tried.is_empty() && !arena.holds(tried, 3) && arena.holds(other, 5));
+        assert_eq!((arena.free.len(), arena.nodes.len()), (2, 3));
     }
 }

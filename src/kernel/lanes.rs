@@ -3,7 +3,7 @@
 
 const NIL: u32 = u32::MAX;
 
-/// Timers of one constant delay and one rank.
+/// Timers of one constant delay and one rank: the row of its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane(u32);
 
@@ -21,128 +21,110 @@ impl Timer {
     }
 }
 
-struct LaneState {
-    delay: u64,
-    rank: u8,
-    head: u32,
-    tail: u32,
-}
-
-struct Armed {
+/// A timer, or the head of a lane: behind it comes the lane's first timer, before it lies its last, so that no timer
+/// is without neighbours. A head is due never and has the lane's delay for an event.
+struct Row {
     due: u64,
     order: u64,
     /// The event.
     word: u64,
+    /// `NIL` while the row is free.
     prev: u32,
     /// Next in the lane, or next free.
     next: u32,
-    /// `NIL` while the row is free.
-    lane: u32,
 }
 
 /// All lanes of a queue.
 pub struct Lanes {
-    lanes: Vec<LaneState>,
-    timers: Vec<Armed>,
+    rows: Vec<Row>,
+    /// Head and rank of each.
+    lanes: Vec<(u32, u8)>,
     free: u32,
+    armed: usize,
 }
 
 impl Default for Lanes {
     fn default() -> Lanes {
-        Lanes { lanes: Vec::new(), timers: Vec::new(), free: NIL }
+        Lanes { rows: Vec::new(), lanes: Vec::new(), free: NIL, armed: 0 }
     }
 }
 
 impl Lanes {
     /// The lane of this delay for events of this rank; the same pair has the same lane.
     pub fn lane(&mut self, delay: u64, rank: u8) -> Lane {
-        let found = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
-        let index = found.unwrap_or_else(|| {
-            self.lanes.push(LaneState { delay, rank, head: NIL, tail: NIL });
-            self.lanes.len() - 1
-        });
-        Lane(index as u32)
+        let is_it = |&&(head, of): &&(u32, u8)| of == rank && self.rows[head as usize].word == delay;
+        if let Some((head, _)) = self.lanes.iter().find(is_it) {
+            return Lane(*head);
+        }
+        let head = self.rows.len() as u32;
+        self.rows.push(Row { due: u64::MAX, order: u64::MAX, word: delay, prev: head, next: head });
+        self.lanes.push((head, rank));
+        Lane(head)
     }
 
     /// Arms a timer; returns it, and when it is due if it is the first of its lane.
     #[inline]
     pub fn arm(&mut self, lane: Lane, now: u64, order: u64, word: u64) -> (Timer, Option<u64>) {
-        let state = &mut self.lanes[lane.0 as usize];
-        let due = now.saturating_add(state.delay);
-        let tail = state.tail;
+        let head = &self.rows[lane.0 as usize];
+        let (due, last) = (now.saturating_add(head.word), head.prev);
         let row = self.free;
-        let row = match self.timers.get_mut(row as usize) {
+        let row = match self.rows.get_mut(row as usize) {
             Some(free) => {
                 self.free = free.next;
                 // Field by field: a row that is copied whole right after is read before it is written.
                 (free.due, free.order, free.word) = (due, order, word);
-                (free.prev, free.next, free.lane) = (tail, NIL, lane.0);
+                (free.prev, free.next) = (last, lane.0);
                 row
             }
             None => {
-                self.timers.push(Armed { due, order, word, prev: tail, next: NIL, lane: lane.0 });
-                (self.timers.len() - 1) as u32
+                self.rows.push(Row { due, order, word, prev: last, next: lane.0 });
+                (self.rows.len() - 1) as u32
             }
         };
-        state.tail = row;
-        match self.timers.get_mut(tail as usize) {
-            Some(last) => {
-                last.next = row;
-                (Timer(row), None)
-            }
-            None => {
-                state.head = row;
-                (Timer(row), Some(due))
-            }
-        }
+        self.rows[last as usize].next = row;
+        self.rows[lane.0 as usize].prev = row;
+        self.armed += 1;
+        (Timer(row), (last == lane.0).then_some(due))
     }
 
     /// Takes a timer out. Panics if it has fired or was disarmed before.
     #[inline]
     pub fn disarm(&mut self, timer: Timer) {
-        let row = &mut self.timers[timer.0 as usize];
-        assert!(row.lane != NIL, "a timer is disarmed twice");
-        let lane = &mut self.lanes[row.lane as usize];
+        let row = &mut self.rows[timer.0 as usize];
+        assert!(row.prev != NIL, "a timer is disarmed twice");
         let (prev, next) = (row.prev, row.next);
-        row.lane = NIL;
-        row.next = self.free;
+        (row.prev, row.next) = (NIL, self.free);
         self.free = timer.0;
-        match self.timers.get_mut(prev as usize) {
-            Some(before) => before.next = next,
-            None => lane.head = next,
-        }
-        match self.timers.get_mut(next as usize) {
-            Some(after) => after.prev = prev,
-            None => lane.tail = prev,
-        }
+        self.rows[prev as usize].next = next;
+        self.rows[next as usize].prev = prev;
+        self.armed -= 1;
     }
 
-    /// The key of the earliest timer, or the greatest there is, and its lane.
+    /// The key of the earliest timer, or the greatest there is, and the number of its lane.
     #[inline(never)]
     pub fn earliest(&self) -> ((u64, u64), usize) {
         let (mut best, mut lane) = ((u64::MAX, u64::MAX), 0);
-        for (index, state) in self.lanes.iter().enumerate() {
-            if let Some(front) = self.timers.get(state.head as usize) {
-                let key = (front.due, front.order);
-                if key < best {
-                    (best, lane) = (key, index);
-                }
+        for (index, (head, _)) in self.lanes.iter().enumerate() {
+            let front = &self.rows[self.rows[*head as usize].next as usize];
+            let key = (front.due, front.order);
+            if key < best {
+                (best, lane) = (key, index);
             }
         }
         (best, lane)
     }
 
-    /// Takes out the first timer of a lane that has one; returns its event.
+    /// Takes out the first timer of a lane, by its number, that has one; returns its event.
     pub fn take(&mut self, lane: usize) -> u64 {
-        let head = self.lanes[lane].head;
-        let word = self.timers[head as usize].word;
-        self.disarm(Timer(head));
+        let first = self.rows[self.lanes[lane].0 as usize].next;
+        let word = self.rows[first as usize].word;
+        self.disarm(Timer(first));
         word
     }
 
     /// Timers armed.
     pub fn armed(&self) -> usize {
-        self.timers.iter().filter(|timer| timer.lane != NIL).count()
+        self.armed
     }
 }
 

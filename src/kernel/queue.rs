@@ -24,7 +24,7 @@ pub trait Event: Copy {
     /// Events of one instant come in ascending rank, below [`RANKS`]; of one rank in the order of their making.
     fn rank(&self) -> u8;
 
-    /// The event as one word.
+    /// The event as one word, which is never `u64::MAX`.
     fn pack(self) -> u64;
 
     /// The event that was packed into `word`.
@@ -35,6 +35,8 @@ pub trait Event: Copy {
 pub const RANKS: usize = 4;
 
 const NIL: u32 = u32::MAX;
+/// The word of no event.
+const NOTHING: u64 = u64::MAX;
 const RANK_SHIFT: u32 = 60;
 /// An event that would have to pass so many of its bucket goes to the heap, so that a crowd costs log n, not n.
 const CROWD: u32 = 24;
@@ -64,16 +66,18 @@ pub struct Queue<E> {
     later: u64,
     /// Nothing of the heap and no lane's front is due before; it may be earlier than the earliest of them.
     aside: u64,
-    /// Order (0: there is none) and word of the event of this instant, while there is just one: mostly it comes next,
-    /// and passes by.
-    alone: (u64, u64),
+    /// The event of this instant, while there is just one, or [`NOTHING`]: mostly it comes next, and passes by. It takes
+    /// its place in the order only when others join it: all that were made before it are due later, or have theirs.
+    alone: u64,
     immediate: [Immediate; RANKS],
     immediate_ranks: u32,
     // the ring
     shift: u32,
     mask: u64,
     heads: Vec<u32>,
+    /// A bit for each bucket that holds something, and a bit for each word of those that has one.
     occupied: Vec<u64>,
+    summary: Vec<u64>,
     nodes: Vec<Node>,
     free_node: u32,
     in_ring: usize,
@@ -100,13 +104,14 @@ impl<E: Event> Queue<E> {
             serial: 0,
             later: 0,
             aside: u64::MAX,
-            alone: (0, 0),
+            alone: NOTHING,
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
             shift: 16,
             mask: buckets as u64 - 1,
             heads: vec![NIL; buckets],
             occupied: vec![0; buckets / 64],
+            summary: vec![0; (buckets / 64).div_ceil(64)],
             nodes: Vec::new(),
             free_node: NIL,
             in_ring: 0,
@@ -128,7 +133,7 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        usize::from(self.alone.0 != 0) + immediate + self.in_ring + self.far.items.len() + self.armed()
+        usize::from(self.alone != NOTHING) + immediate + self.in_ring + self.far.items.len() + self.armed()
     }
 
     /// Armed timers.
@@ -144,32 +149,34 @@ impl<E: Event> Queue<E> {
     #[inline(always)]
     pub fn push(&mut self, time: SimTime, event: E) {
         let time = time.nanos();
-        assert!(time >= self.now, "an event is scheduled for the past");
-        let order = self.next_order(event.rank());
         let word = event.pack();
         if time > self.now {
-            self.place(time, order, word);
-        } else if self.alone.0 == 0 && self.immediate_ranks == 0 {
-            self.alone = (order, word);
+            let order = self.next_order(event.rank());
+            return self.place(time, order, word);
+        }
+        assert!(time == self.now, "an event is scheduled for the past");
+        if self.alone == NOTHING && self.immediate_ranks == 0 {
+            self.alone = word;
         } else {
-            self.line_up(order, word);
+            self.line_up(word);
         }
     }
 
     /// Several events of this instant wait by rank.
     #[inline(never)]
-    fn line_up(&mut self, order: u64, word: u64) {
+    fn line_up(&mut self, word: u64) {
         self.line_alone_up();
-        let rank = (order >> RANK_SHIFT) as usize;
-        self.immediate[rank].events.push((order, word));
+        let rank = E::unpack(word).rank();
+        let order = self.next_order(rank);
+        self.immediate[usize::from(rank)].events.push((order, word));
         self.immediate_ranks |= 1 << rank;
     }
 
     #[inline]
     fn line_alone_up(&mut self) {
-        let (order, word) = std::mem::take(&mut self.alone);
-        if order != 0 {
-            self.line_up(order, word);
+        let word = std::mem::replace(&mut self.alone, NOTHING);
+        if word != NOTHING {
+            self.line_up(word);
         }
     }
 
@@ -181,6 +188,8 @@ impl<E: Event> Queue<E> {
     /// Schedules `event`, which is of the lane's rank, for the lane's delay from now.
     #[inline]
     pub fn arm(&mut self, lane: Lane, event: E) -> Timer {
+        // A timer of no delay comes behind it.
+        self.line_alone_up();
         let order = self.next_order(event.rank());
         let (timer, first_due) = self.lanes.arm(lane, self.now, order, event.pack());
         if let Some(due) = first_due {
@@ -197,29 +206,32 @@ impl<E: Event> Queue<E> {
     }
 
     /// Hands out the next event before `end`, or `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn next_before(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        if self.later > self.now && self.now < end.nanos() && self.alone.0 != 0 {
-            self.alone.0 = 0;
-            return Some((SimTime::from_nanos(self.now), E::unpack(self.alone.1)));
-        }
-        if self.in_ring > 0 && self.alone.0 == 0 && self.immediate_ranks == 0 {
+        let word = if self.alone != NOTHING && self.later > self.now && self.now < end.nanos() {
+            std::mem::replace(&mut self.alone, NOTHING)
+        } else {
+            self.next_of_ring(end.nanos())
+        };
+        (word != NOTHING).then(|| (SimTime::from_nanos(self.now), E::unpack(word)))
+    }
+
+    /// The word of the next event, which is mostly in the ring, or [`NOTHING`] before `end`.
+    #[inline(never)]
+    fn next_of_ring(&mut self, end: u64) -> u64 {
+        if self.in_ring > 0 && self.alone == NOTHING && self.immediate_ranks == 0 {
             let bucket = self.first_bucket();
             let time = self.nodes[self.heads[bucket] as usize].item.time;
             if time < self.aside {
-                if time >= end.nanos() {
-                    return None;
-                }
-                let word = self.take_first(bucket);
-                return Some((SimTime::from_nanos(time), E::unpack(word)));
+                return if time < end { self.take_first(bucket) } else { NOTHING };
             }
         }
-        self.next_of_all(end).map(|(time, word)| (time, E::unpack(word)))
+        self.next_of_all(end)
     }
 
     /// The same, with a look at everything that is pending.
     #[inline(never)]
-    fn next_of_all(&mut self, end: SimTime) -> Option<(SimTime, u64)> {
+    fn next_of_all(&mut self, end: u64) -> u64 {
         self.line_alone_up();
         let mut best = (u64::MAX, u64::MAX);
         let mut from = From::Ring(0);
@@ -252,8 +264,8 @@ impl<E: Event> Queue<E> {
             }
         }
         let time = best.0;
-        if time >= end.nanos() {
-            return None;
+        if time >= end {
+            return NOTHING;
         }
         let word = match from {
             From::Ring(bucket) => self.take_first(bucket),
@@ -263,7 +275,7 @@ impl<E: Event> Queue<E> {
         };
         assert!(time >= self.now, "time runs backward");
         self.now = time;
-        Some((SimTime::from_nanos(time), word))
+        word
     }
 
     /// Takes out the first event of the first bucket; the present moves on to it.
@@ -281,12 +293,27 @@ impl<E: Event> Queue<E> {
         let following = match self.nodes.get(next as usize) {
             Some(node) => node.item.time,
             None => {
-                self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+                self.vacate(bucket);
                 ((time >> self.shift) + 1) << self.shift
             }
         };
         self.later = following.min(self.aside);
         word
+    }
+
+    #[inline]
+    fn occupy(&mut self, bucket: usize) {
+        self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        self.summary[bucket / 4096] |= 1 << (bucket / 64 % 64);
+    }
+
+    #[inline]
+    fn vacate(&mut self, bucket: usize) {
+        let word = &mut self.occupied[bucket / 64];
+        *word &= !(1 << (bucket % 64));
+        if *word == 0 {
+            self.summary[bucket / 4096] &= !(1 << (bucket / 64 % 64));
+        }
     }
 
     #[inline(always)]
@@ -370,7 +397,7 @@ impl<E: Event> Queue<E> {
             Some(node) => node.next = slot,
             None => {
                 self.heads[bucket] = slot;
-                self.occupied[bucket / 64] |= 1 << (bucket % 64);
+                self.occupy(bucket);
             }
         }
         self.in_ring += 1;
@@ -380,13 +407,26 @@ impl<E: Event> Queue<E> {
     #[inline]
     fn first_bucket(&self) -> usize {
         let start = ((self.now >> self.shift) & self.mask) as usize;
-        let mut word = start / 64;
-        let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
-        while bits == 0 {
-            word = (word + 1) & (self.occupied.len() - 1);
-            bits = self.occupied[word];
+        let bits = self.occupied[start / 64] & (u64::MAX << (start % 64));
+        if bits != 0 {
+            start / 64 * 64 + bits.trailing_zeros() as usize
+        } else {
+            self.first_behind(start / 64)
         }
-        word * 64 + bits.trailing_zeros() as usize
+    }
+
+    /// The same, behind the buckets of this word and round to them.
+    #[inline]
+    fn first_behind(&self, word: usize) -> usize {
+        let mut at = word / 64;
+        // Twice, as a shift by 64 would be none.
+        let mut words = self.summary[at] & (u64::MAX << (word % 64) << 1);
+        while words == 0 {
+            at = if at + 1 == self.summary.len() { 0 } else { at + 1 };
+            words = self.summary[at];
+        }
+        let word = at * 64 + words.trailing_zeros() as usize;
+        word * 64 + self.occupied[word].trailing_zeros() as usize
     }
 
     /// Fits the bucket width to about one event a bucket, and the ring's length to what is pending. Widths move by
@@ -426,6 +466,7 @@ impl<E: Event> Queue<E> {
         self.in_ring = 0;
         self.heads = vec![NIL; buckets];
         self.occupied = vec![0; buckets / 64];
+        self.summary = vec![0; (buckets / 64).div_ceil(64)];
         self.mask = buckets as u64 - 1;
         for item in items {
             self.put(item.time, item.order, item.word);

@@ -32,37 +32,32 @@ impl Slot {
 pub const MOST_ROWS: usize = 1 << 26;
 
 struct Row<T> {
+    value: T,
     /// Odd while alive.
     life: u32,
-    next_free: u32,
-    value: T,
 }
 
 /// A table whose rows come and go. Freed rows are reused, the latest first.
 pub struct Slab<T> {
     rows: Vec<Row<T>>,
-    free: u32,
-    alive: usize,
+    /// Dead rows, the latest last.
+    free: Vec<u32>,
 }
-
-const NIL: u32 = u32::MAX;
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { rows: Vec::new(), free: NIL, alive: 0 }
+        Slab { rows: Vec::new(), free: Vec::new() }
     }
 }
 
 impl<T: Default> Slab<T> {
     #[inline(always)]
     pub fn insert(&mut self, value: T) -> Slot {
-        if self.free == NIL {
-            self.grow();
-        }
-        self.alive += 1;
-        let index = self.free;
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => self.grow(),
+        };
         let row = &mut self.rows[index as usize];
-        self.free = row.next_free;
         row.life = row.life.wrapping_add(1);
         row.value = value;
         Slot { index, life: row.life }
@@ -70,10 +65,10 @@ impl<T: Default> Slab<T> {
 
     /// A dead row, so that values are written straight into their rows.
     #[cold]
-    fn grow(&mut self) {
+    fn grow(&mut self) -> u32 {
         assert!(self.rows.len() < MOST_ROWS, "67 million rows at once are more than a run holds");
-        self.free = self.rows.len() as u32;
-        self.rows.push(Row { life: 0, next_free: NIL, value: T::default() });
+        self.rows.push(Row { life: 0, value: T::default() });
+        (self.rows.len() - 1) as u32
     }
 }
 
@@ -84,9 +79,7 @@ impl<T> Slab<T> {
         let row = &mut self.rows[index as usize];
         assert!(row.life & 1 == 1, "a row dies once");
         row.life = row.life.wrapping_add(1);
-        row.next_free = self.free;
-        self.free = index;
-        self.alive -= 1;
+        self.free.push(index);
     }
 
     /// The row of this life, or `None` if it is over.
@@ -114,11 +107,11 @@ impl<T> Slab<T> {
 
     /// Rows alive.
     pub fn len(&self) -> usize {
-        self.alive
+        self.rows.len() - self.free.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.alive == 0
+        self.rows.len() == self.free.len()
     }
 
     /// Rows ever alive at once.

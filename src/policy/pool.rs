@@ -88,8 +88,11 @@ enum State {
 /// One upstream connection.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
-    /// The cluster's state that it belongs to, and the pool in it.
-    pub upstream: u32,
+    /// Nanoseconds: its life is over.
+    dies: u64,
+    /// Nanoseconds: it goes if it takes no stream before; while it has one, [`Connection::dies`].
+    expires: u64,
+    /// The pool that it belongs to.
     pub pool: u32,
     streams: u32,
     /// Streams so far, the failed ones included.
@@ -98,8 +101,14 @@ pub struct Connection {
     /// The pool's when it became ready; an older one is drained.
     epoch: u32,
     state: State,
-    born: u64,
-    idle_since: u64,
+}
+
+impl Connection {
+    /// It has no stream from now on.
+    #[inline]
+    fn idle(&mut self, rules: Rules, now: SimTime) {
+        self.expires = now.nanos().saturating_add(rules.idle).min(self.dies);
+    }
 }
 
 /// All connections of a run.
@@ -156,8 +165,8 @@ impl Pool {
         rules: Rules,
         now: SimTime,
     ) -> Admission {
-        if self.ready != NIL && is_stale(&connections[self.ready], rules, now) {
-            self.expire(breakers, connections, rules, now);
+        if self.ready != NIL && connections[self.ready].expires <= now.nanos() {
+            self.expire(breakers, connections, now);
         }
         if self.ready != NIL {
             if breakers.requests >= breakers.limits.max_requests {
@@ -178,6 +187,7 @@ impl Pool {
         let connection = &mut connections[front];
         debug_assert_eq!(connection.state, State::Ready);
         connection.streams += 1;
+        connection.expires = connection.dies;
         connection.assigned = connection.assigned.saturating_add(1);
         if connection.assigned >= rules.requests {
             connection.state = State::Draining;
@@ -251,37 +261,21 @@ impl Pool {
     }
 
     /// Begins a connection.
-    pub fn connect(
-        &mut self,
-        breakers: &mut Breakers,
-        connections: &mut Connections,
-        upstream: u32,
-        pool: u32,
-        now: SimTime,
-    ) -> u32 {
+    pub fn connect(&mut self, breakers: &mut Breakers, connections: &mut Connections, pool: u32) -> u32 {
         self.connecting += 1;
         self.open += 1;
         breakers.connections += 1;
-        let connection = Connection {
-            upstream,
-            pool,
-            streams: 0,
-            assigned: 0,
-            next_ready: NIL,
-            epoch: self.epoch,
-            state: State::Connecting,
-            born: now.nanos(),
-            idle_since: now.nanos(),
-        };
-        connections.insert(connection).index
+        connections.insert(Connection { pool, next_ready: NIL, ..Connection::default() }).index
     }
 
     /// The handshakes are done.
-    pub fn connected(&mut self, connections: &mut Connections, index: u32, now: SimTime) {
+    pub fn connected(&mut self, connections: &mut Connections, rules: Rules, index: u32, now: SimTime) {
         self.connecting -= 1;
-        connections[index].epoch = self.epoch;
-        connections[index].born = now.nanos();
-        self.make_ready(connections, index, now);
+        let connection = &mut connections[index];
+        connection.epoch = self.epoch;
+        connection.dies = now.nanos().saturating_add(rules.duration);
+        connection.idle(rules, now);
+        self.make_ready(connections, index);
     }
 
     /// The connection could not be made. All that wait in this pool fail with it (S7.8): the caller takes them.
@@ -307,14 +301,15 @@ impl Pool {
         let worn_out = broken
             || connection.state == State::Draining
             || connection.epoch != self.epoch
-            || now.nanos() - connection.born >= rules.duration;
+            || connection.dies <= now.nanos();
         if worn_out {
             return self.retire(breakers, connections, index);
         }
+        if connection.streams == 0 {
+            connection.idle(rules, now);
+        }
         if connection.state == State::Busy {
-            self.make_ready(connections, index, now);
-        } else if connection.streams == 0 {
-            connection.idle_since = now.nanos();
+            self.make_ready(connections, index);
         }
         Released::Usable
     }
@@ -334,10 +329,9 @@ impl Pool {
     }
 
     #[inline]
-    fn make_ready(&mut self, connections: &mut Connections, index: u32, now: SimTime) {
+    fn make_ready(&mut self, connections: &mut Connections, index: u32) {
         let connection = &mut connections[index];
         connection.state = State::Ready;
-        connection.idle_since = now.nanos();
         connection.next_ready = self.ready;
         self.ready = index;
     }
@@ -379,17 +373,11 @@ impl Pool {
     /// Closes the connections that have been idle, or alive, for too long. They go when somebody looks: nothing
     /// else can tell the difference. Source: semantics S7.7.
     #[inline(never)]
-    pub fn expire(
-        &mut self,
-        breakers: &mut Breakers,
-        connections: &mut Connections,
-        rules: Rules,
-        now: SimTime,
-    ) {
+    pub fn expire(&mut self, breakers: &mut Breakers, connections: &mut Connections, now: SimTime) {
         let mut at = self.ready;
         while at != NIL {
             let next = connections[at].next_ready;
-            if is_stale(&connections[at], rules, now) {
+            if connections[at].expires <= now.nanos() {
                 self.retire(breakers, connections, at);
             }
             at = next;
@@ -400,13 +388,6 @@ impl Pool {
     pub fn open(&self) -> u32 {
         self.open
     }
-}
-
-/// Idle, or alive, for too long.
-#[inline]
-fn is_stale(connection: &Connection, rules: Rules, now: SimTime) -> bool {
-    let idle = connection.streams == 0 && now.nanos() - connection.idle_since >= rules.idle;
-    idle || now.nanos() - connection.born >= rules.duration
 }
 
 #[cfg(test)]
@@ -465,13 +446,13 @@ mod tests {
             self.pool.pend(&mut self.breakers, &mut self.arena, attempt);
             let (granted, _) = self.pool.wanted(&self.breakers, self.rules);
             for _ in 0..granted {
-                self.pool.connect(&mut self.breakers, &mut self.connections, 0, 0, START);
+                self.pool.connect(&mut self.breakers, &mut self.connections, 0);
             }
             granted
         }
 
         fn connected(&mut self, index: u32) -> Option<(u32, Option<u32>)> {
-            self.pool.connected(&mut self.connections, index, START);
+            self.pool.connected(&mut self.connections, self.rules, index, START);
             self.serve()
         }
 
@@ -526,7 +507,7 @@ mod tests {
         let mut bench = bench([u32::MAX, u32::MAX, 1], Protocol::Http1, 0);
         assert_eq!((bench.pend(1), bench.pend(2)), (1, 1));
         assert_eq!(bench.connected(0), Some((1, Some(0))));
-        bench.pool.connected(&mut bench.connections, 1, START);
+        bench.pool.connected(&mut bench.connections, bench.rules, 1, START);
         assert_eq!(bench.serve(), Some((2, None)));
         assert_eq!(bench.admit(), Admission::RequestsOverflow);
         assert_eq!(bench.breakers.pending, 0);

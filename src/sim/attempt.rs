@@ -24,20 +24,22 @@ use crate::policy::retry;
 use crate::sim::endpoint::Condition;
 use crate::sim::event::Event;
 use crate::sim::network;
-use crate::sim::plan::NIL;
-use crate::sim::world::{Attempt, Phase, WorkerState, World};
+use crate::sim::plan::{NIL, RoutePlan};
+use crate::sim::world::{Attempt, Phase, World};
 
 /// Starts the next attempt of a call: it is on its way or waits for a connection, or fails on the spot.
 /// Source: semantics S1.1 (h) and (k), S7.4.
-pub fn start(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
-    let call = &mut world.calls[call_index];
-    let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
-    call.attempts += 1;
+#[inline(always)]
+pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result<(), Failure> {
+    let call = &mut world.calls[index];
     let upstream = &mut world.upstreams[call.upstream as usize];
     let cluster = upstream.plan;
     let Some(worker) = &mut upstream.workers[usize::from(call.worker)] else {
-        return start_first(world, call_index);
+        let (upstream, worker) = (call.upstream, call.worker);
+        world.make_worker(upstream, worker);
+        return start(world, index, route);
     };
+    let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     let view = HostView {
         active: &upstream.active,
         weights: &cluster.weights,
@@ -48,116 +50,90 @@ pub fn start(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
         first_healthy: &[],
     };
     let mut draws = Draw::at(key, Purpose::HostPick);
-    let retried = if call.tried.is_empty() { None } else { world.plan.routes[call.route as usize].retry };
-    let picked = match retried {
-        None => worker.balancer.pick(&view, &mut draws),
-        Some(spec) => {
-            let was_tried = |host| world.lines.iter(&call.tried).any(|tried| tried == host);
+    let picked = match route.retry {
+        Some(spec) if !call.tried.is_empty() => {
+            let was_tried = |host| world.lines.holds(call.tried, host);
             retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
         }
+        _ => worker.balancer.pick(&view, &mut draws),
     };
+    call.attempts += 1;
     let Some(host) = picked else {
-        count(world, call_index, Counter::NoHealthyUpstream);
+        count(world, index, Counter::NoHealthyUpstream);
         return Err(Failure::NoHealthyHost);
     };
-    let pool = &mut worker.pools[host as usize];
-    let admission = pool.admit(&mut upstream.breakers, &mut world.connections, cluster.rules, world.now);
+    match worker.pools[host as usize] {
+        NIL => {
+            let (upstream, worker) = (call.upstream, call.worker);
+            let number = world.make_pool(upstream, worker, host);
+            enter(world, index, number, key, route.per_try)
+        }
+        number => enter(world, index, number, key, route.per_try),
+    }
+}
+
+/// The pool lets the attempt in, makes it wait, or has no room. Source: semantics S7.4 steps 1 to 3.
+#[inline(always)]
+fn enter(world: &mut World<'_>, index: u32, number: u32, key: u64, per_try: u32) -> Result<(), Failure> {
+    let call = &mut world.calls[index];
+    let at = &mut world.pools[number as usize];
+    let upstream = &mut world.upstreams[at.upstream as usize];
+    let admission =
+        at.pool.admit(&mut upstream.breakers, &mut world.connections, upstream.plan.rules, world.now);
     let connection = match admission {
         Admission::Ready(connection) => connection,
         Admission::Pend => NIL,
-        Admission::PendingOverflow => return overflow(world, call_index, Counter::PendingOverflow),
-        Admission::RequestsOverflow => return overflow(world, call_index, Counter::ActiveOverflow),
+        Admission::PendingOverflow => return overflow(world, index, Counter::PendingOverflow),
+        Admission::RequestsOverflow => return overflow(world, index, Counter::ActiveOverflow),
     };
     let slot = world.attempts.insert(Attempt {
         key,
-        call: call_index,
-        upstream: call.upstream,
-        host,
-        pod: upstream.hosts[host as usize].pod,
-        proxy: upstream.proxy,
+        call: index,
+        pool: number,
+        pod: at.pod,
         connection,
         shape: call.shape,
-        worker: call.worker,
         hops: call.hops,
         counted: call.counted,
         ..Attempt::default()
     });
-    call.attempt = slot;
+    call.attempt = slot.index;
     if connection == NIL {
-        pend(world, slot.index)
+        pend(world, slot.index, number);
     } else {
-        send(world, slot, connection)
+        send(world, slot, per_try);
     }
     Ok(())
-}
-
-/// The first attempt of a worker at a cluster makes what it has there.
-#[cold]
-fn start_first(world: &mut World<'_>, call_index: u32) -> Result<(), Failure> {
-    let call = &mut world.calls[call_index];
-    call.attempts -= 1;
-    let (upstream, worker) = (call.upstream, call.worker);
-    world.make_worker(upstream, worker);
-    start(world, call_index)
 }
 
 #[cold]
 fn overflow(world: &mut World<'_>, call_index: u32, counter: Counter) -> Result<(), Failure> {
     count(world, call_index, counter);
-    world.calls[call_index].attempt = Slot::NONE;
+    world.calls[call_index].attempt = NIL;
     Err(Failure::Overflow)
 }
 
-#[inline]
-fn worker(workers: &mut [Option<WorkerState>], number: u16) -> &mut WorkerState {
-    workers[usize::from(number)].as_mut().expect("made before the first attempt")
-}
-
 /// Joins the pool's line and makes the connections that it wants.
-fn pend(world: &mut World<'_>, index: u32) {
-    let attempt = &world.attempts[index];
-    let (at, key) = (PoolAt::of(attempt), attempt.key);
-    let upstream = &mut world.upstreams[at.upstream as usize];
-    let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    world.attempts[index].place = pool.pend(&mut upstream.breakers, &mut world.lines, index);
-    connect(world, at, key);
-}
-
-/// Which pool: of a cluster at a proxy, the worker's for the host.
-#[derive(Clone, Copy)]
-pub struct PoolAt {
-    pub upstream: u32,
-    pub worker: u16,
-    pub host: u32,
-}
-
-impl PoolAt {
-    fn of(attempt: &Attempt) -> PoolAt {
-        PoolAt { upstream: attempt.upstream, worker: attempt.worker, host: attempt.host }
-    }
-
-    /// The pool that a connection belongs to.
-    pub fn of_connection(world: &World<'_>, connection: u32) -> PoolAt {
-        let connection = &world.connections[connection];
-        let hosts = world.upstreams[connection.upstream as usize].hosts.len() as u32;
-        PoolAt {
-            upstream: connection.upstream,
-            worker: (connection.pool / hosts) as u16,
-            host: connection.pool % hosts,
-        }
-    }
+fn pend(world: &mut World<'_>, index: u32, number: u32) {
+    let at = &mut world.pools[number as usize];
+    let breakers = &mut world.upstreams[at.upstream as usize].breakers;
+    let attempt = &mut world.attempts[index];
+    attempt.place = at.pool.pend(breakers, &mut world.lines, index);
+    let key = attempt.key;
+    connect(world, number, key);
 }
 
 /// Makes as many connections of a pool as it wants now; `key` is of the attempt that makes it want them.
 /// Source: semantics S7.4 step 4.
-fn connect(world: &mut World<'_>, at: PoolAt, key: u64) {
-    let (mut granted, mut overflows) = wanted(world, at);
+fn connect(world: &mut World<'_>, number: u32, key: u64) {
+    let (mut granted, mut overflows) = wanted(world, number);
     if overflows > 0 {
         // Idle connections that nobody has looked at may have made room by now.
-        expire_idle(world, at.upstream);
-        (granted, overflows) = wanted(world, at);
+        let upstream = world.pools[number as usize].upstream;
+        expire_idle(world, upstream);
+        (granted, overflows) = wanted(world, number);
     }
-    let upstream = &world.upstreams[at.upstream as usize];
+    let upstream = &world.upstreams[world.pools[number as usize].upstream as usize];
     let row = upstream.row;
     let counted = world.clock.counts(world.now);
     for _ in 0..overflows {
@@ -165,40 +141,36 @@ fn connect(world: &mut World<'_>, at: PoolAt, key: u64) {
     }
     for nth in 0..granted {
         world.recorder.count(row, Counter::CxTotal, counted);
-        make_connection(world, at, key, nth);
+        make_connection(world, number, key, nth);
     }
 }
 
-fn wanted(world: &mut World<'_>, at: PoolAt) -> (u32, u32) {
-    let upstream = &mut world.upstreams[at.upstream as usize];
-    let rules = upstream.plan.rules;
-    let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    pool.wanted(&upstream.breakers, rules)
+fn wanted(world: &mut World<'_>, number: u32) -> (u32, u32) {
+    let at = &world.pools[number as usize];
+    let upstream = &world.upstreams[at.upstream as usize];
+    at.pool.wanted(&upstream.breakers, upstream.plan.rules)
 }
 
 fn expire_idle(world: &mut World<'_>, upstream: u32) {
     let upstream = &mut world.upstreams[upstream as usize];
-    let rules = upstream.plan.rules;
-    for pool in upstream.workers.iter_mut().flatten().flat_map(|worker| &mut worker.pools) {
-        pool.expire(&mut upstream.breakers, &mut world.connections, rules, world.now);
+    for number in upstream.workers.iter().flatten().flat_map(|worker| &worker.pools) {
+        if let Some(at) = world.pools.get_mut(*number as usize) {
+            at.pool.expire(&mut upstream.breakers, &mut world.connections, world.now);
+        }
     }
 }
 
 /// Begins a connection and its handshakes: a round trip for TCP, one for TLS, and what a dead pod makes of them.
 /// Source: semantics S7.8, S13.4; design D9.3, D9.14.
-fn make_connection(world: &mut World<'_>, at: PoolAt, key: u64, nth: u32) {
-    let plan = world.plan;
+fn make_connection(world: &mut World<'_>, number: u32, key: u64, nth: u32) {
+    let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
-    let (proxy, host) = (upstream.proxy, &upstream.hosts[at.host as usize]);
     let limit = upstream.plan.connect_timeout;
-    let takes = network::handshake(plan, proxy, host.pod, key, nth, host.tls);
-    let condition = world.pods[host.pod.index()].condition;
-    let number = u32::from(at.worker) * upstream.hosts.len() as u32 + at.host;
-    let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    let connection =
-        pool.connect(&mut upstream.breakers, &mut world.connections, at.upstream, number, world.now);
+    let tls = upstream.hosts[at.host as usize].tls;
+    let takes = network::handshake(world.plan, at.way, key, nth, tls);
+    let connection = at.pool.connect(&mut upstream.breakers, &mut world.connections, number);
     let slot = world.connections.slot(connection);
-    let (after, event) = match condition {
+    let (after, event) = match world.pods[at.pod.index()].condition {
         Condition::Down(CrashOf::Node) => (limit, Event::ConnectFailed(slot)),
         _ if takes > limit => (limit, Event::ConnectFailed(slot)),
         Condition::Down(CrashOf::Pod) => (takes, Event::ConnectFailed(slot)),
@@ -209,79 +181,77 @@ fn make_connection(world: &mut World<'_>, at: PoolAt, key: u64, nth: u32) {
 
 /// A connection's handshakes are done: who waits longest gets it.
 pub fn connected(world: &mut World<'_>, slot: Slot) {
-    if !world.connections.is_alive(slot) {
-        return;
-    }
-    let at = PoolAt::of_connection(world, slot.index);
-    let upstream = &mut world.upstreams[at.upstream as usize];
-    let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    pool.connected(&mut world.connections, slot.index, world.now);
-    serve_waiting(world, at);
+    let Some(connection) = world.connections.get(slot) else { return };
+    let number = connection.pool;
+    let at = &mut world.pools[number as usize];
+    let rules = world.upstreams[at.upstream as usize].plan.rules;
+    at.pool.connected(&mut world.connections, rules, slot.index, world.now);
+    serve_waiting(world, number);
 }
 
 /// A connection could not be made. Returns all that waited in its pool, the oldest first: they fail with it.
 /// Source: semantics S7.8.
 pub fn connect_failed(world: &mut World<'_>, slot: Slot) -> Vec<u32> {
-    if !world.connections.is_alive(slot) {
-        return Vec::new();
-    }
-    let at = PoolAt::of_connection(world, slot.index);
+    let Some(connection) = world.connections.get(slot) else { return Vec::new() };
+    let at = &mut world.pools[connection.pool as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     let counted = world.clock.counts(world.now);
     world.recorder.count(upstream.row, Counter::CxConnectFail, counted);
-    let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    pool.connect_failed(&mut upstream.breakers, &mut world.connections, slot.index);
-    world.lines.iter(&pool.waiting).collect()
+    at.pool.connect_failed(&mut upstream.breakers, &mut world.connections, slot.index);
+    world.lines.iter(&at.pool.waiting).collect()
 }
 
 /// Hands ready connections to those that wait; who finds the limit of requests full then overflows (by an event, as
 /// its call stands above).
-fn serve_waiting(world: &mut World<'_>, at: PoolAt) {
+fn serve_waiting(world: &mut World<'_>, number: u32) {
     loop {
+        let at = &mut world.pools[number as usize];
         let upstream = &mut world.upstreams[at.upstream as usize];
         let rules = upstream.plan.rules;
-        let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-        let served = pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
-        let Some((attempt, connection)) = served else { break };
-        world.attempts[attempt].place = Place::NONE;
-        let slot = world.attempts.slot(attempt);
+        let served = at.pool.serve(&mut upstream.breakers, &mut world.connections, &mut world.lines, rules);
+        let Some((index, connection)) = served else { break };
+        let slot = world.attempts.slot(index);
+        let attempt = &mut world.attempts[index];
+        attempt.place = Place::NONE;
         match connection {
-            Some(connection) => send(world, slot, connection),
+            Some(connection) => {
+                attempt.connection = connection;
+                let route = world.calls[attempt.call].route;
+                send(world, slot, world.plan.routes[route as usize].per_try);
+            }
             None => world.queue.push(world.now, Event::Overflowed(slot)),
         }
     }
-    connect_for_waiting(world, at);
+    connect_for_waiting(world, number);
 }
 
 /// Envoy asks for connections whenever a line moves and is not empty then, not only when somebody joins it: each time
 /// that the limit says no counts again. Source: E4b and E4c of tests/truth/measured.yaml; S7.4 step 4.
-fn connect_for_waiting(world: &mut World<'_>, at: PoolAt) {
-    let upstream = &mut world.upstreams[at.upstream as usize];
-    let pool = &worker(&mut upstream.workers, at.worker).pools[at.host as usize];
-    let Some(first) = world.lines.iter(&pool.waiting).next() else { return };
+fn connect_for_waiting(world: &mut World<'_>, number: u32) {
+    let waiting = &world.pools[number as usize].pool.waiting;
+    let Some(first) = world.lines.iter(waiting).next() else { return };
     let key = world.attempts[first].key;
-    connect(world, at, key);
+    connect(world, number, key);
 }
 
-/// The attempt has its stream: the per-try timer starts, the bytes leave. Source: semantics S10.2.
+/// The attempt has its stream, on its connection: the per-try timer starts, the bytes leave. Source: semantics S10.2.
 #[inline(always)]
-fn send(world: &mut World<'_>, slot: Slot, connection: u32) {
+fn send(world: &mut World<'_>, slot: Slot, per_try: u32) {
     let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);
-    attempt.connection = connection;
     attempt.phase = Phase::Sent;
-    let upstream = &mut world.upstreams[attempt.upstream as usize];
-    upstream.active[attempt.host as usize] += 1;
+    let at = &world.pools[attempt.pool as usize];
+    let upstream = &mut world.upstreams[at.upstream as usize];
+    upstream.active[at.host as usize] += 1;
     if let Some(detector) = &mut upstream.detector {
         // Only the split mode listens, and only to forget local failures: no ejection follows.
-        let _ = detector.observe(attempt.host as usize, Report::ConnectSuccess);
+        let _ = detector.observe(at.host as usize, Report::ConnectSuccess);
     }
     world.recorder.count(upstream.row, Counter::Attempts, attempt.counted);
-    let per_try = world.plan.routes[world.calls[attempt.call].route as usize].per_try;
     if per_try != NIL {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
-    let leg = network::leg_out(world.plan, attempt);
+    let leg = at.way.out(world.plan, attempt.key);
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 
@@ -294,50 +264,48 @@ pub fn let_go(world: &mut World<'_>, index: u32, broken: bool) {
         world.queue.disarm(attempt.per_try_timer);
         attempt.per_try_timer = Timer::NONE;
     }
-    let (phase, at, connection) = (attempt.phase, PoolAt::of(attempt), attempt.connection);
+    let (phase, number, connection) = (attempt.phase, attempt.pool, attempt.connection);
     match phase {
-        Phase::Pending => leave_line(world, index),
+        Phase::Pending => return leave_line(world, index),
         Phase::Sent | Phase::Serving => attempt.is_abandoned = true,
         Phase::Returning | Phase::Lost => world.attempts.remove(index),
     }
-    if phase != Phase::Pending {
-        release_stream(world, at, connection, broken);
-    }
+    release_stream(world, number, connection, broken);
 }
 
+#[cold]
 fn leave_line(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
-    let place = attempt.place;
     // Without a place it was served a moment ago, and overflowed.
-    if !place.is_none() {
-        let upstream = &mut world.upstreams[attempt.upstream as usize];
-        let pool = &mut worker(&mut upstream.workers, attempt.worker).pools[attempt.host as usize];
-        pool.unpend(&mut upstream.breakers, &mut world.lines, place);
+    if !attempt.place.is_none() {
+        let at = &mut world.pools[attempt.pool as usize];
+        let breakers = &mut world.upstreams[at.upstream as usize].breakers;
+        at.pool.unpend(breakers, &mut world.lines, attempt.place);
     }
     world.attempts.remove(index);
 }
 
 #[inline(always)]
-fn release_stream(world: &mut World<'_>, at: PoolAt, connection: u32, broken: bool) {
+fn release_stream(world: &mut World<'_>, number: u32, connection: u32, broken: bool) {
+    let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;
     let rules = upstream.plan.rules;
-    let pool = &mut worker(&mut upstream.workers, at.worker).pools[at.host as usize];
     let broken = broken && rules.is_http1();
     let released =
-        pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
-    if !pool.waiting.is_empty() {
-        serve_next(world, at, released);
+        at.pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
+    if !at.pool.waiting.is_empty() {
+        serve_next(world, number, released);
     }
 }
 
 /// A stream of a pool has ended while others wait there.
 #[inline(never)]
-fn serve_next(world: &mut World<'_>, at: PoolAt, released: Released) {
+fn serve_next(world: &mut World<'_>, number: u32, released: Released) {
     if released == Released::Usable {
-        serve_waiting(world, at);
+        serve_waiting(world, number);
     } else {
-        connect_for_waiting(world, at);
+        connect_for_waiting(world, number);
     }
 }
 
@@ -345,7 +313,7 @@ fn serve_next(world: &mut World<'_>, at: PoolAt, released: Released) {
 #[inline]
 pub fn count(world: &mut World<'_>, call: u32, counter: Counter) {
     let call = &world.calls[call];
-    if let Some(row) = call.row {
+    if let Some(row) = call.row() {
         world.recorder.count(row, counter, call.counted);
     }
 }

@@ -98,7 +98,8 @@ fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
     let mut held = vec![Held::default(); world.upstreams.len()];
     let mut work = vec![Work::default(); world.pods.len()];
     for (_, attempt) in world.attempts.iter() {
-        let (upstream, pod) = (&mut held[attempt.upstream as usize], &mut work[attempt.pod.index()]);
+        let upstream = &mut held[world.pools[attempt.pool as usize].upstream as usize];
+        let pod = &mut work[attempt.pod.index()];
         upstream.streams += u64::from(has_stream(attempt));
         let waits = !attempt.place.is_none();
         upstream.pending += u64::from(attempt.phase == Phase::Pending && waits);
@@ -110,7 +111,7 @@ fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
         held[call.upstream as usize].retries += 1;
     }
     for (_, connection) in world.connections.iter() {
-        held[connection.upstream as usize].connections += 1;
+        held[world.pools[connection.pool as usize].upstream as usize].connections += 1;
     }
     audit.streams = held.iter().map(|held| held.streams).sum();
     audit.pending = held.iter().map(|held| held.pending).sum();
@@ -135,7 +136,9 @@ fn check_upstream(
     agree(faults, || name("pending"), held.pending, u64::from(breakers.pending));
     agree(faults, || name("retries"), held.retries, u64::from(breakers.retries));
     agree(faults, || name("connections"), held.connections, u64::from(breakers.connections));
-    let pools: Vec<_> = upstream.workers.iter().flatten().flat_map(|worker| &worker.pools).collect();
+    let numbers = upstream.workers.iter().flatten().flat_map(|worker| &worker.pools);
+    let pools = numbers.filter_map(|number| world.pools.get(*number as usize).map(|at| &at.pool));
+    let pools: Vec<_> = pools.collect();
     let (open, waiting) = pools.iter().fold((0, 0), |(open, waiting), pool| {
         (open + u64::from(pool.open()), waiting + u64::from(pool.waiting.len()))
     });

@@ -15,6 +15,7 @@ use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{FaultSpec, RetrySpec};
 use crate::mesh::routing::{Destination, ServiceRef};
 use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
+use crate::metrics::recorder::ClusterRow;
 use crate::metrics::results::Counter;
 use crate::policy::failure::Failure;
 use crate::policy::outlier::Report;
@@ -36,46 +37,48 @@ pub struct Ended {
     pub outcome: Outcome,
 }
 
-/// Starts a call whose key, parent, shape, proxy and spec are set: it reaches its proxy. What the proxy answers
-/// itself comes by an event. Source: semantics S1.1 (2) to (4).
-pub fn start(world: &mut World<'_>, slot: Slot) {
+/// A call reaches its proxy: its key, parent, shape, proxy and spec are set. `timeout`: the application's own limit on
+/// this try, a row of the plan's delays. What the proxy answers itself comes by an event.
+/// Source: semantics S1.1 (2) to (4); design D9.9.
+#[inline(never)]
+pub fn start(world: &mut World<'_>, mut call: Call, timeout: u32) {
     let plan = world.plan;
-    let call = &mut world.calls[slot.index];
-    // The application's own limit on this try. Source: design D9.9.
-    let timeout = match call.parent {
-        Parent::Request(request) => {
-            let client = world.requests[request].client;
-            plan.class_timeouts[client as usize][call.spec as usize]
-        }
-        Parent::Attempt(_) => plan.call(CallSpecId::from_index(call.spec as usize)).timeout,
-        Parent::Nobody => NIL,
-    };
-    if timeout != NIL {
-        call.app_timer = world.queue.arm(world.lanes[timeout as usize], Event::AppTimeout(slot));
-    }
-    if call.hops > MOST_HOPS {
-        return reply_locally(world, slot.index, Outcome { code: 0, ..Outcome::OK });
-    }
     let workers = plan.mesh.proxy.workers.get();
     if workers > 1 {
         call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(workers)) as u16;
     }
-    let proxy = &world.proxies[call.proxy as usize];
-    let row = world.shapes.route(plan, proxy.table, call.shape);
-    call.route = row;
-    if row == NIL {
-        return reply_locally(world, slot.index, Outcome::new(404, Flag::NR));
+    let is_lost = call.hops > MOST_HOPS;
+    if !is_lost {
+        let table = world.proxies[call.proxy as usize].table;
+        call.route = world.shapes.route(plan, table, call.shape);
     }
-    let route = &plan.routes[row as usize];
+    let route = plan.routes.get(call.route as usize);
+    if let Some(route) = route {
+        choose(world, &mut call, route);
+    }
+    let slot = world.calls.insert(call);
+    if timeout != NIL {
+        let timer = world.queue.arm(world.lanes[timeout as usize], Event::AppTimeout(slot));
+        world.calls[slot.index].app_timer = timer;
+    }
+    match route {
+        None if is_lost => reply_locally(world, slot.index, Outcome { code: 0, ..Outcome::OK }),
+        None => reply_locally(world, slot.index, Outcome::new(404, Flag::NR)),
+        Some(route) => match route.fault {
+            None => forward(world, slot, route),
+            Some(spec) => delay(world, slot, spec),
+        },
+    }
+}
+
+/// What the route makes of a call: its look, and where it goes. Source: semantics S2.6, S3.
+#[inline(always)]
+fn choose(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<'_>) {
     if route.changes_shape {
-        call.shape = world.shapes.routed(plan, row, call.shape);
+        call.shape = world.shapes.routed(world.plan, call.route, call.shape);
     }
     if route.respond == 0 {
-        choose_destination(world, slot.index, route);
-    }
-    match route.fault {
-        None => forward(world, slot, route),
-        Some(spec) => delay(world, slot, spec),
+        choose_destination(world, call, route);
     }
 }
 
@@ -94,8 +97,7 @@ fn delay(world: &mut World<'_>, slot: Slot, spec: &FaultSpec) {
 
 /// The weighted choice, made once and kept for all tries; it is there before the filters run. Source: semantics S3.
 #[inline(always)]
-fn choose_destination(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
-    let call = &mut world.calls[index];
+fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<'_>) {
     let chosen = if route.total_weight > 0 {
         let stream_id = draw(call.key, Purpose::StreamId, 0);
         let weights = route.destinations.iter().map(|destination| destination.weight);
@@ -107,33 +109,22 @@ fn choose_destination(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) 
     if !destination.request_headers.is_empty() {
         call.shape = world.shapes.sent_to(world.plan, call.route, chosen as u32, call.shape);
     }
-    let Some(cluster) = destination.cluster else { return meant_for(world, index, destination) };
-    let known = world.proxies[call.proxy as usize].upstreams.get(cluster.index());
-    match known {
-        Some(row) if *row != NIL => {
-            call.upstream = *row;
-            call.row = Some(world.upstreams[*row as usize].row);
-        }
-        _ => {
-            let proxy = ProxyId::from_index(call.proxy as usize);
-            let upstream = world.make_upstream(proxy, cluster);
-            let row = world.upstreams[upstream as usize].row;
-            let call = &mut world.calls[index];
-            (call.upstream, call.row) = (upstream, Some(row));
-        }
-    }
+    let proxy = ProxyId::from_index(call.proxy as usize);
+    let Some(cluster) = destination.cluster else {
+        return call.is_meant_for(row_of(world, proxy, destination));
+    };
+    call.upstream = world.upstream(proxy, cluster);
+    call.is_meant_for(world.upstreams[call.upstream as usize].row);
 }
 
 /// A cluster that does not exist has no state, but a row of its own.
 #[cold]
-fn meant_for(world: &mut World<'_>, index: u32, destination: &Destination) {
+fn row_of(world: &mut World<'_>, proxy: ProxyId, destination: &Destination) -> ClusterRow {
     let name = match &destination.service {
         ServiceRef::Known(service) => &world.plan.mesh.services[*service].name,
         ServiceRef::Unknown(name) => name,
     };
-    let proxy = ProxyId::from_index(world.calls[index].proxy as usize);
-    let row = world.row_of(proxy, name, destination.port, &destination.subset);
-    world.calls[index].row = Some(row);
+    world.row_of(proxy, name, destination.port, &destination.subset)
 }
 
 /// The fault filter has held the call for its delay. Source: semantics S11.3.
@@ -163,11 +154,10 @@ fn forward(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
     if call.upstream == NIL {
         return reply_locally(world, slot.index, Outcome::new(503, Flag::NC));
     }
-    call.retries_left = route.retries;
     if route.timeout != NIL {
         call.route_timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(slot));
     }
-    if let Err(failure) = attempt::start(world, slot.index) {
+    if let Err(failure) = attempt::start(world, slot.index, route) {
         give_failure(world, slot.index, failure);
     } else if !route.mirrors.is_empty() {
         mirror(world, slot.index, route);
@@ -175,7 +165,8 @@ fn forward(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
 }
 
 fn attempt_again(world: &mut World<'_>, index: u32) {
-    if let Err(failure) = attempt::start(world, index) {
+    let route = &world.plan.routes[world.calls[index].route as usize];
+    if let Err(failure) = attempt::start(world, index, route) {
         // Neither is retried: no host before retries are thought of, and overflow never. S5.11, S7.9.
         give_failure(world, index, failure);
     }
@@ -197,12 +188,11 @@ fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
         let upstream = world.upstream(ProxyId::from_index(proxy as usize), cluster);
         let to = world.upstreams[upstream as usize].row;
         world.recorder.count(to, Counter::Mirrored, counted);
-        let copy = world.calls.insert(Call {
+        let mut copy = Call {
             shape,
             proxy,
             route: row,
             upstream,
-            row: Some(to),
             worker,
             hops,
             counted,
@@ -211,7 +201,9 @@ fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
                 Parent::Nobody,
                 world.now,
             )
-        });
+        };
+        copy.is_meant_for(to);
+        let copy = world.calls.insert(copy);
         if route.timeout != NIL {
             let timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(copy));
             world.calls[copy.index].route_timer = timer;
@@ -253,47 +245,56 @@ pub fn local_reply(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
 }
 
 /// An attempt's answer reaches the proxy. Source: semantics S1.1 (7).
-#[inline]
+#[inline(always)]
 pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let attempt = world.attempts.get(slot)?;
     debug_assert_eq!(attempt.phase, Phase::Returning);
-    let (index, status) = (attempt.call, attempt.status);
-    let (cluster, host) = (attempt.upstream, attempt.host);
-    let row = world.upstreams[cluster as usize].hosts[host as usize].row;
-    world.recorder.attempt_done(row, status >= 500, attempt.counted);
+    let (index, status, counted) = (attempt.call, attempt.status, attempt.counted);
+    let at = &world.pools[attempt.pool as usize];
+    let (cluster, host) = (at.upstream, at.host);
+    world.recorder.attempt_done(at.row, status >= 500, counted);
     upstream::observe(world, cluster, host, Report::Code(status));
     let call = &mut world.calls[index];
     if call.is_retrying {
         give_retry_back(world, index);
     }
-    let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
-    let would_retry =
-        retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers));
-    if would_retry && try_again(world, index, host) {
-        // The answer's body is not read to its end. Source: semantics S21.4.
-        attempt::let_go(world, slot.index, true);
+    let is_retried = is_worth_a_retry(world, index, status) && try_again(world, index, host);
+    // The answer's body is not read to its end then. Source: semantics S21.4.
+    attempt::let_go(world, slot.index, is_retried);
+    if is_retried {
         return None;
     }
-    attempt::let_go(world, slot.index, false);
     let call = &mut world.calls[index];
-    call.attempt = Slot::NONE;
+    call.attempt = NIL;
     call.outcome.code = status;
     end(world, index)
+}
+
+/// Whether the call's policy would try an answer of this status again.
+#[inline(always)]
+fn is_worth_a_retry(world: &World<'_>, index: u32, status: u16) -> bool {
+    let route = &world.plan.routes[world.calls[index].route as usize];
+    if status == 200 && !route.retries_ok {
+        return false;
+    }
+    let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
+    retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers))
 }
 
 /// Asks for a retry of what would be retried; sets the flag where it is refused. Source: semantics S9.4, S9.5.
 #[inline(never)]
 fn try_again(world: &mut World<'_>, index: u32, host: u32) -> bool {
     let call = &mut world.calls[index];
-    let spec = world.plan.routes[call.route as usize].retry.expect("only a policy retries");
+    let route = &world.plan.routes[call.route as usize];
+    let spec = route.retry.expect("only a policy retries");
     let breakers = &mut world.upstreams[call.upstream as usize].breakers;
-    let mut left = u32::from(call.retries_left);
+    // Each retry so far has become an attempt, behind the first one.
+    let mut left = (u32::from(route.retries) + 1).saturating_sub(u32::from(call.attempts));
     let decision = retry::decide(true, &mut left, || {
         let limits = &breakers.limits;
         let budget = limits.retry_budget.as_ref();
         retry::has_room(limits.max_retries, budget, breakers.retries, breakers.requests, breakers.pending)
     });
-    call.retries_left = left as u16;
     match decision {
         Decision::PassThrough => return false,
         Decision::Exhausted => {
@@ -309,8 +310,8 @@ fn try_again(world: &mut World<'_>, index: u32, host: u32) -> bool {
     }
     breakers.retries += 1;
     call.is_retrying = true;
-    call.attempt = Slot::NONE;
-    world.lines.push_back(&mut call.tried, host);
+    call.attempt = NIL;
+    world.lines.put(&mut call.tried, host);
     let nth = u32::from(call.attempts) - 1;
     let next = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     let wait = retry::backoff(draw(next, Purpose::Backoff, 0), nth, spec.base_interval, spec.max_interval);
@@ -343,34 +344,36 @@ pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
 pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     let Some(attempt) = world.attempts.get(slot) else { return };
     let (index, counted) = (attempt.call, attempt.counted);
-    let (cluster, host) = (attempt.upstream, attempt.host);
+    let at = &world.pools[attempt.pool as usize];
+    let (cluster, host, row) = (at.upstream, at.host, at.row);
     let was_sent = attempt.phase != Phase::Pending;
     if let Some(report) = failure.report() {
         upstream::observe(world, cluster, host, report);
     }
     if was_sent {
         // One that never got a stream is no attempt. Source: design D9.19.
-        let row = world.upstreams[cluster as usize].hosts[host as usize].row;
         world.recorder.attempt_done(row, true, counted);
     }
     give_retry_back(world, index);
     let retry = retry_policy(world, index);
     let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
     let is_retried = would_retry && try_again(world, index, host);
-    abandon(world, slot);
+    abandon(world, slot.index);
     if !is_retried {
-        world.calls[index].attempt = Slot::NONE;
+        world.calls[index].attempt = NIL;
         give_failure(world, index, failure);
     }
 }
 
 /// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
-fn abandon(world: &mut World<'_>, slot: Slot) {
-    let attempt = &world.attempts[slot.index];
+fn abandon(world: &mut World<'_>, index: u32) {
+    let slot = world.attempts.slot(index);
+    let attempt = &world.attempts[index];
     let workload = world.plan.mesh.pods[attempt.pod].workload;
     let tells = world.plan.workload(workload).workload.cancellation;
-    let leg = if tells { network::leg_out(world.plan, attempt) } else { SimDuration::ZERO };
-    attempt::let_go(world, slot.index, true);
+    let way = world.pools[attempt.pool as usize].way;
+    let leg = if tells { way.out(world.plan, attempt.key) } else { SimDuration::ZERO };
+    attempt::let_go(world, index, true);
     if tells && world.attempts.is_alive(slot) {
         world.queue.push(world.now + leg, Event::Cancelled(slot));
     }
@@ -404,8 +407,8 @@ pub fn per_try_timeout(world: &mut World<'_>, slot: Slot) {
 pub fn route_timeout(world: &mut World<'_>, slot: Slot) {
     let call = &mut world.calls[slot.index];
     call.route_timer = Timer::NONE;
-    let attempt = std::mem::replace(&mut call.attempt, Slot::NONE);
-    if !attempt.is_none() {
+    let attempt = std::mem::replace(&mut call.attempt, NIL);
+    if attempt != NIL {
         attempt::count(world, slot.index, Counter::Timeout);
         cut_short(world, attempt, Failure::RouteTimeout);
     }
@@ -413,25 +416,25 @@ pub fn route_timeout(world: &mut World<'_>, slot: Slot) {
 }
 
 /// Ends an attempt from above. Its host hears of it only if the attempt had its stream. Source: semantics S8.2.
-fn cut_short(world: &mut World<'_>, slot: Slot, failure: Failure) {
-    let attempt = &world.attempts[slot.index];
-    let (cluster, host, counted) = (attempt.upstream, attempt.host, attempt.counted);
+fn cut_short(world: &mut World<'_>, index: u32, failure: Failure) {
+    let attempt = &world.attempts[index];
+    let at = &world.pools[attempt.pool as usize];
+    let (cluster, host, row, counted) = (at.upstream, at.host, at.row, attempt.counted);
     if attempt.phase != Phase::Pending
         && let Some(report) = failure.report()
     {
         upstream::observe(world, cluster, host, report);
-        let row = world.upstreams[cluster as usize].hosts[host as usize].row;
         world.recorder.attempt_done(row, true, counted);
     }
-    abandon(world, slot);
+    abandon(world, index);
 }
 
 /// The calling application loses patience: it resets the call. Source: design D9.9.
 pub fn app_timeout(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let call = &mut world.calls[slot.index];
     call.app_timer = Timer::NONE;
-    let attempt = std::mem::replace(&mut call.attempt, Slot::NONE);
-    if !attempt.is_none() {
+    let attempt = std::mem::replace(&mut call.attempt, NIL);
+    if attempt != NIL {
         cut_short(world, attempt, Failure::ClientGone);
     }
     give_retry_back(world, slot.index);
@@ -459,9 +462,9 @@ fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
         }
     }
     if !call.tried.is_empty() {
-        world.lines.clear(&mut call.tried);
+        world.lines.drop(&mut call.tried);
     }
-    if let Some(row) = call.row
+    if let Some(row) = call.row()
         && call.parent != Parent::Nobody
     {
         world.recorder.call_done(row, world.now.since(call.born), call.outcome, call.counted);
@@ -478,19 +481,21 @@ fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
 #[cold]
 fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
     let call = &world.calls[index];
-    let (most, key, target, number, shape) = match call.parent {
+    let plan = world.plan;
+    let (most, key, target, number, shape, timeout) = match call.parent {
         Parent::Request(request) => {
             let request = &world.requests[request];
-            let class = &world.plan.mesh.clients.rows()[request.client as usize].classes[call.spec as usize];
-            let shape = world.shapes.of_request(world.plan, request);
-            (class.attempts.get(), request.fate, &class.target, 0, shape)
+            let class = &plan.mesh.clients.rows()[request.client as usize].classes[call.spec as usize];
+            let shape = world.shapes.of_request(plan, request);
+            let timeout = plan.class_timeouts[request.client as usize][call.spec as usize];
+            (class.attempts.get(), request.fate, &class.target, 0, shape, timeout)
         }
         Parent::Attempt(slot) => {
             let id = CallSpecId::from_index(call.spec as usize);
-            let spec = &world.plan.mesh.calls[id];
+            let spec = &plan.mesh.calls[id];
             let Some(parent) = world.attempts.get(slot) else { return false };
-            let (key, shape) = (parent.key, parent.shape);
-            (spec.attempts.get(), key, &spec.target, spec.index, world.shapes.of_call(world.plan, id, shape))
+            let shape = world.shapes.of_call(plan, id, parent.shape);
+            (spec.attempts.get(), parent.key, &spec.target, spec.index, shape, plan.call(id).timeout)
         }
         Parent::Nobody => return false,
     };
@@ -499,7 +504,7 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         return false;
     }
     let number = number + (u64::from(tries) << 16);
-    let again = world.calls.insert(Call {
+    let again = Call {
         key: draw(key ^ target.name_hash, Purpose::Call, number),
         spec: call.spec,
         shape,
@@ -508,9 +513,8 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         counted: call.counted,
         tries,
         ..Call::new(0, call.parent, world.now)
-    });
-    // A slot of its own, so that nothing of the old one finds the new.
+    };
     world.calls.remove(index);
-    start(world, again);
+    start(world, again, timeout);
     true
 }

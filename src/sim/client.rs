@@ -116,7 +116,7 @@ fn think(world: &mut World<'_>, client: ClientId, user: u32, pause: SimDuration)
 }
 
 /// An open loop's request is born.
-#[inline]
+#[inline(always)]
 pub fn arrive(world: &mut World<'_>, client: ClientId) {
     let state = &mut world.clients[client.index()];
     let number = state.born;
@@ -169,15 +169,15 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         counted,
     });
     let target = &spec.classes[class as usize].target;
-    let call = world.calls.insert(Call {
+    let call = Call {
         key: draw(fate ^ target.name_hash, Purpose::Call, 0),
         spec: class,
         shape: world.shapes.of_class(plan, client.index() as u32, class, population_user),
         proxy: proxy.index() as u32,
         counted,
         ..Call::new(0, Parent::Request(request.index), world.now)
-    });
-    call::start(world, call);
+    };
+    call::start(world, call, plan.class_timeouts[client.index()][class as usize]);
 }
 
 /// A request has its answer.

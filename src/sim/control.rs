@@ -131,7 +131,7 @@ fn hang(world: &mut World<'_>, pod: PodId, lasts: Option<SimDuration>) {
     if until <= from {
         return;
     }
-    state.hung += until.since(from).nanos();
+    state.hang(until.since(from).nanos());
     state.hangs_until = until;
     endpoint::stand_still(world, pod, until);
 }

@@ -16,7 +16,6 @@ use crate::mesh::workload::{CrashOf, OnError};
 use crate::mesh::{CallSpecId, PodId, WorkloadId};
 use crate::sim::call;
 use crate::sim::event::Event;
-use crate::sim::network;
 use crate::sim::plan::{ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
 use crate::sim::sharing::Sharing;
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
@@ -52,9 +51,9 @@ pub struct PodState {
     pub changes: u64,
     /// All work stands still until then.
     pub hangs_until: SimTime,
-    /// Nanoseconds of standstill decided on so far, a present one counted whole.
-    pub hung: u64,
-    pub sharing: Option<Sharing>,
+    /// Nanoseconds of standstill decided on so far, by how often the pod had stood still; the present one counts whole.
+    pub hung: Vec<u64>,
+    pub sharing: Option<Box<Sharing>>,
     pub usage: Usage,
 }
 
@@ -105,8 +104,8 @@ impl PodState {
             cold_until: SimTime::ZERO,
             changes: 0,
             hangs_until: SimTime::ZERO,
-            hung: 0,
-            sharing: plan.shares_cores.then(|| Sharing::new(plan.concurrency)),
+            hung: Vec::new(),
+            sharing: plan.shares_cores.then(|| Box::new(Sharing::new(plan.concurrency))),
             usage: Usage::default(),
         }
     }
@@ -126,6 +125,24 @@ impl PodState {
         self.usage.since = now;
     }
 
+    /// Work takes longer for another `length` nanoseconds of standstill.
+    pub fn hang(&mut self, length: u64) {
+        self.hung.push(self.hung.last().unwrap_or(&0) + length);
+    }
+
+    /// How often it has stood still so far.
+    #[inline]
+    fn hangs(&self) -> u32 {
+        self.hung.len() as u32
+    }
+
+    /// Nanoseconds of standstill since there had been so many.
+    #[cold]
+    fn hung_since(&self, hangs: u32) -> u64 {
+        let before = (hangs as usize).checked_sub(1).map_or(0, |last| self.hung[last]);
+        self.hung.last().unwrap_or(&0) - before
+    }
+
     /// Remembers the present line if it is the longest since the last reset.
     #[inline]
     pub fn note_queue(&mut self) {
@@ -134,7 +151,7 @@ impl PodState {
 }
 
 /// An attempt's bytes reach its pod.
-#[inline]
+#[inline(always)]
 pub fn accept(world: &mut World<'_>, slot: Slot) {
     let plan = world.plan;
     let Some(attempt) = world.attempts.get_mut(slot) else { return };
@@ -144,12 +161,11 @@ pub fn accept(world: &mut World<'_>, slot: Slot) {
     if let Condition::Down(of) = pod.condition {
         return refuse(world, slot.index, of);
     }
-    let row = world.shapes.operation(plan, pod.workload, attempt.shape);
-    if row == NIL {
+    let step = world.shapes.first_step(plan, pod.workload, attempt.shape);
+    if step == NIL {
         return respond(world, slot, 404);
     }
-    let steps = &plan.workload(pod.workload).operations[row as usize].steps;
-    (attempt.step, attempt.end_step, attempt.status) = (steps.start, steps.end, 200);
+    (attempt.step, attempt.status) = (step, 200);
     if let Some(errors) = &pod.errors
         && errors.rate.hits(draw(attempt.key, Purpose::Failure, 0))
     {
@@ -161,7 +177,7 @@ pub fn accept(world: &mut World<'_>, slot: Slot) {
         return wait(world, slot);
     }
     pod.busy += 1;
-    serve(world, slot);
+    serve_at_once(world, slot);
 }
 
 /// All slots, or cores, are busy: the attempt joins the line or those that share, or finds no room.
@@ -200,7 +216,7 @@ pub fn reset(world: &mut World<'_>, index: u32) {
     }
     let attempt = &mut world.attempts[index];
     attempt.phase = Phase::Returning;
-    let leg = network::leg_back(world.plan, attempt);
+    let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
     let slot = world.attempts.slot(index);
     world.queue.push(world.now + leg, Event::Reset(slot));
 }
@@ -215,8 +231,13 @@ pub fn lose(world: &mut World<'_>, index: u32) {
 }
 
 /// A slot is there.
-#[inline]
+#[inline(never)]
 fn serve(world: &mut World<'_>, slot: Slot) {
+    serve_at_once(world, slot);
+}
+
+#[inline(always)]
+fn serve_at_once(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
     attempt.has_slot = true;
     match world.plan.steps.get(attempt.step as usize) {
@@ -224,7 +245,7 @@ fn serve(world: &mut World<'_>, slot: Slot) {
             let drawn = draw(attempt.key, Purpose::Work, u64::from(*number));
             work(world, slot, *sampler, drawn);
         }
-        Some(StepPlan::Calls(_)) => go_on(world, slot),
+        Some(_) => go_on(world, slot),
         None => work_at_error(world, slot),
     }
 }
@@ -236,8 +257,8 @@ fn work_at_error(world: &mut World<'_>, slot: Slot) {
     let (pod, key, shape) = (attempt.pod, attempt.key, attempt.shape);
     let state = &world.pods[pod.index()];
     let own = state.errors.and_then(|errors| errors.service_time);
-    let operation = world.shapes.operation(world.plan, state.workload, shape);
-    let first = world.plan.workload(state.workload).operations[operation as usize].first_work;
+    let step = world.shapes.first_step(world.plan, state.workload, shape);
+    let first = world.plan.first_work[step as usize];
     let purpose = if own.is_some() { Purpose::ErrorWork } else { Purpose::Work };
     match own.or(first) {
         Some(sampler) => work(world, slot, sampler, draw(key, purpose, 0)),
@@ -250,21 +271,21 @@ fn work_at_error(world: &mut World<'_>, slot: Slot) {
 fn go_on(world: &mut World<'_>, slot: Slot) {
     let plan = world.plan;
     loop {
-        let attempt = &world.attempts[slot.index];
-        let (step, key) = (attempt.step, attempt.key);
-        if step >= attempt.end_step {
-            let status = attempt.status;
-            return respond(world, slot, status);
-        }
-        match &plan.steps[step as usize] {
+        let attempt = &mut world.attempts[slot.index];
+        match &plan.steps[attempt.step as usize] {
             StepPlan::Work(sampler, number) => {
-                return work(world, slot, *sampler, draw(key, Purpose::Work, u64::from(*number)));
+                let drawn = draw(attempt.key, Purpose::Work, u64::from(*number));
+                return work(world, slot, *sampler, drawn);
             }
             StepPlan::Calls(calls) => {
                 if start_calls(world, slot, calls) {
                     return;
                 }
                 world.attempts[slot.index].step += 1;
+            }
+            StepPlan::End => {
+                let status = attempt.status;
+                return respond(world, slot, status);
             }
         }
     }
@@ -282,7 +303,7 @@ fn work(world: &mut World<'_>, slot: Slot, sampler: SamplerId, drawn: u64) {
     if pod.sharing.is_some() {
         return share(world, slot, takes);
     }
-    attempt.hung = pod.hung;
+    attempt.hangs = pod.hangs();
     let begins = world.now.max(pod.hangs_until);
     world.queue.push(begins + takes, Event::WorkDone(slot));
 }
@@ -339,33 +360,33 @@ pub fn shared_work_done(world: &mut World<'_>, pod: u32, version: u32) {
 }
 
 /// A work step's time is over, unless the pod stood still meanwhile.
-#[inline]
+#[inline(always)]
 pub fn work_done(world: &mut World<'_>, slot: Slot) {
     let Some(attempt) = world.attempts.get_mut(slot) else { return };
     // A crash has answered for it.
     if attempt.phase != Phase::Serving {
         return;
     }
-    let hung = world.pods[attempt.pod.index()].hung;
-    let stood_still = hung - attempt.hung;
-    if stood_still > 0 {
-        attempt.hung = hung;
+    let pod = &world.pods[attempt.pod.index()];
+    if pod.hangs() != attempt.hangs {
+        let stood_still = pod.hung_since(attempt.hangs);
+        attempt.hangs = pod.hangs();
         let due = world.now + SimDuration::from_nanos(stood_still);
         return world.queue.push(due, Event::WorkDone(slot));
     }
     step_done(world, slot);
 }
 
-#[inline]
+#[inline(always)]
 fn step_done(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
-    let is_over = attempt.step == NIL || attempt.step + 1 >= attempt.end_step;
     attempt.step = attempt.step.saturating_add(1);
-    if is_over {
-        let status = attempt.status;
-        respond(world, slot, status);
-    } else {
-        go_on(world, slot);
+    match world.plan.steps.get(attempt.step as usize) {
+        None | Some(StepPlan::End) => {
+            let status = attempt.status;
+            respond(world, slot, status);
+        }
+        Some(_) => go_on(world, slot),
     }
 }
 
@@ -387,7 +408,7 @@ fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool 
         }
         open += 1;
         world.attempts[slot.index].open_calls = open;
-        let call = world.calls.insert(Call {
+        let made = Call {
             key: draw(key ^ spec.target.name_hash, Purpose::Call, spec.index),
             spec: id.index() as u32,
             shape: world.shapes.of_call(plan, *id, shape),
@@ -395,8 +416,8 @@ fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool 
             hops: hops + 1,
             counted,
             ..Call::new(0, Parent::Attempt(slot), world.now)
-        });
-        call::start(world, call);
+        };
+        call::start(world, made, call.timeout);
     }
     if open > 0 && world.pods[pod.index()].is_async {
         give_slot(world, slot.index);
@@ -405,7 +426,7 @@ fn start_calls(world: &mut World<'_>, slot: Slot, calls: &[CallSpecId]) -> bool 
 }
 
 /// A call that an attempt's pod made has ended.
-#[inline]
+#[inline(always)]
 pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool) {
     let Some(attempt) = world.attempts.get_mut(slot) else { return };
     if attempt.phase != Phase::Serving {
@@ -424,7 +445,7 @@ pub fn call_ended(world: &mut World<'_>, slot: Slot, spec: u32, is_success: bool
     let status = attempt.status;
     attempt.step += 1;
     // The operation ends after a step that failed, and without work to come an asynchronous pod answers at once.
-    if status != 200 || attempt.step >= attempt.end_step {
+    if status != 200 || matches!(world.plan.steps[attempt.step as usize], StepPlan::End) {
         respond(world, slot, status);
     } else if attempt.has_slot {
         go_on(world, slot);
@@ -448,7 +469,7 @@ fn queue_again(world: &mut World<'_>, slot: Slot) {
 }
 
 /// Gives an attempt's slot back, to the next in line if there is one.
-#[inline]
+#[inline(always)]
 fn give_slot(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
     if attempt.has_slot {
@@ -501,7 +522,7 @@ pub fn slot_free(world: &mut World<'_>, pod: u32) {
 }
 
 /// The pod has done with a request: its answer leaves, and the next in line is served.
-#[inline]
+#[inline(never)]
 fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     give_slot(world, slot.index);
     let attempt = &mut world.attempts[slot.index];
@@ -510,7 +531,7 @@ fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     }
     attempt.status = status;
     attempt.phase = Phase::Returning;
-    let leg = network::leg_back(world.plan, attempt);
+    let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
     world.queue.push(world.now + leg, Event::Answered(slot));
 }
 

@@ -4,57 +4,69 @@
 use crate::kernel::SimDuration;
 use crate::kernel::random::{Purpose, draw};
 use crate::mesh::{PodId, ProxyId, ProxyKind};
-use crate::sim::plan::Plan;
-use crate::sim::world::Attempt;
+use crate::sim::plan::{Plan, SamplerId};
 
-/// From the calling proxy to the pod.
-#[inline]
-pub fn leg_out(plan: &Plan<'_>, attempt: &Attempt) -> SimDuration {
-    if plan.network.is_free {
-        return SimDuration::ZERO;
-    }
-    leg(plan, attempt, Purpose::NetworkOut, 0)
+/// The way between a calling proxy and a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    link: SamplerId,
+    /// Proxies on it that take their time.
+    has_client_proxy: bool,
+    has_server_proxy: bool,
 }
 
-/// From the pod to the calling proxy.
-#[inline]
-pub fn leg_back(plan: &Plan<'_>, attempt: &Attempt) -> SimDuration {
-    if plan.network.is_free {
-        return SimDuration::ZERO;
+impl Way {
+    pub fn new(plan: &Plan<'_>, proxy: ProxyId, pod: PodId) -> Way {
+        let mesh = plan.mesh;
+        Way {
+            link: plan.link(proxy, pod),
+            has_client_proxy: mesh.proxies[proxy].kind != ProxyKind::Bare,
+            has_server_proxy: mesh.workloads[mesh.pods[pod].workload].sidecar,
+        }
     }
-    leg(plan, attempt, Purpose::NetworkBack, 1)
-}
 
-#[inline(never)]
-fn leg(plan: &Plan<'_>, attempt: &Attempt, purpose: Purpose, way: u64) -> SimDuration {
-    let (proxy, pod, key) = (attempt.proxy, attempt.pod, attempt.key);
-    plan.link(proxy, pod).sample(draw(key, purpose, 0)) + proxies(plan, proxy, pod, key, way)
-}
+    /// From the calling proxy to the pod. `key`: the attempt's.
+    #[inline]
+    pub fn out(self, plan: &Plan<'_>, key: u64) -> SimDuration {
+        if plan.network.is_free {
+            return SimDuration::ZERO;
+        }
+        self.leg(plan, key, Purpose::NetworkOut, 0)
+    }
 
-/// Half of what the proxies take: the rounded-down half on the way out (`way` 0), the rest on the way back.
-fn proxies(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64, way: u64) -> SimDuration {
-    let half = |purpose| {
-        let whole = plan.sampler(plan.network.proxy).sample(draw(key, purpose, 0));
-        (whole + SimDuration::from_nanos(way)) / 2
-    };
-    let mesh = plan.mesh;
-    let mut sum = SimDuration::ZERO;
-    if mesh.proxies[proxy].kind != ProxyKind::Bare {
-        sum += half(Purpose::ClientProxy);
+    /// From the pod to the calling proxy.
+    #[inline]
+    pub fn back(self, plan: &Plan<'_>, key: u64) -> SimDuration {
+        if plan.network.is_free {
+            return SimDuration::ZERO;
+        }
+        self.leg(plan, key, Purpose::NetworkBack, 1)
     }
-    if mesh.workloads[mesh.pods[pod].workload].sidecar {
-        sum += half(Purpose::ServerProxy);
+
+    /// The network, and half of what the proxies take: the rounded-down half on the way out (`way` 0), the rest on
+    /// the way back.
+    #[inline(never)]
+    fn leg(self, plan: &Plan<'_>, key: u64, purpose: Purpose, way: u64) -> SimDuration {
+        let proxy = plan.sampler(plan.network.proxy);
+        let half = |purpose| (proxy.sample(draw(key, purpose, 0)) + SimDuration::from_nanos(way)) / 2;
+        let mut sum = plan.sampler(self.link).sample(draw(key, purpose, 0));
+        if self.has_client_proxy {
+            sum += half(Purpose::ClientProxy);
+        }
+        if self.has_server_proxy {
+            sum += half(Purpose::ServerProxy);
+        }
+        sum
     }
-    sum
 }
 
 /// What a new connection takes until it can carry a request: a round trip for TCP, and one for TLS.
 /// `nth` tells the connections that one attempt makes apart. Source: semantics S13.4; design D9.3.
-pub fn handshake(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, key: u64, nth: u32, tls: bool) -> SimDuration {
+pub fn handshake(plan: &Plan<'_>, way: Way, key: u64, nth: u32, tls: bool) -> SimDuration {
     if plan.network.is_free {
         return SimDuration::ZERO;
     }
-    let link = plan.link(proxy, pod);
+    let link = plan.sampler(way.link);
     let first = u64::from(nth) * 4;
     let legs = first..first + if tls { 4 } else { 2 };
     legs.fold(SimDuration::ZERO, |sum, n| sum + link.sample(draw(key, Purpose::Connect, n)))

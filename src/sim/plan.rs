@@ -2,7 +2,6 @@
 //! Built once per mesh and shared by all replications; nothing in it changes during a run.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::kernel::distribution::Distribution;
 use crate::kernel::random::{Chance, name_hash};
@@ -14,6 +13,7 @@ use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
 use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
 use crate::policy::pool::Rules;
 use crate::policy::request::RequestShape;
+use crate::policy::retry::{ResponseHeaders, would_retry_response};
 use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
 
@@ -33,6 +33,9 @@ pub struct Plan<'m> {
     pub clusters: Vec<ClusterPlan>,
     pub workloads: Vec<WorkloadPlan<'m>>,
     pub steps: Vec<StepPlan>,
+    /// By row of the first step of an operation: what an error takes there where nothing else is said.
+    /// Source: design D9.11.
+    pub first_work: Vec<Option<SamplerId>>,
     pub calls: Vec<CallPlan>,
     /// By client and class: the application's own timeout, as a delay.
     pub class_timeouts: Vec<Vec<u32>>,
@@ -88,8 +91,8 @@ pub struct RoutePlan<'m> {
     /// Rows of `delays`, or [`NIL`].
     pub timeout: u32,
     pub per_try: u32,
-    /// Says something of the request that depends on its `stream_id`.
-    pub draws_stream_id: bool,
+    /// A plain 200 may be tried again, if somebody asks for that.
+    pub retries_ok: bool,
 }
 
 /// One mirror of a route. Source: semantics S12.
@@ -129,9 +132,8 @@ pub struct ErrorPlan {
 pub struct OperationPlan {
     /// `None`: every request.
     pub condition: Option<Condition>,
-    pub steps: Range<u32>,
-    /// What an error takes where nothing else is said. Source: design D9.11.
-    pub first_work: Option<SamplerId>,
+    /// Row of its first step; its last is [`StepPlan::End`].
+    pub first_step: u32,
 }
 
 /// One step of an operation.
@@ -139,6 +141,8 @@ pub enum StepPlan {
     /// With its number within the operation.
     Work(SamplerId, u32),
     Calls(Vec<CallSpecId>),
+    /// Behind the last of an operation.
+    End,
 }
 
 pub struct CallPlan {
@@ -172,7 +176,7 @@ impl<'m> Plan<'m> {
         let mut routes = Vec::new();
         let tables = mesh.tables.rows().iter().map(|table| parts.table(table, &mut routes)).collect();
         let destinations = parts.destinations;
-        let mut steps = Vec::new();
+        let mut steps = Steps::default();
         let workloads =
             mesh.workloads.rows().iter().map(|workload| parts.workload(workload, &mut steps)).collect();
         let calls = mesh.calls.rows().iter().map(|call| CallPlan {
@@ -210,7 +214,8 @@ impl<'m> Plan<'m> {
             destinations,
             clusters,
             workloads,
-            steps,
+            steps: steps.rows,
+            first_work: steps.first_work,
             calls,
             class_timeouts,
             network,
@@ -250,9 +255,8 @@ impl<'m> Plan<'m> {
     }
 
     /// The one-way latency between a proxy's pod and a pod.
-    pub fn link(&self, proxy: ProxyId, pod: PodId) -> &Sampler {
-        let from = &self.mesh.proxies[proxy];
-        self.sampler(self.between(from.zone, self.mesh.pods[pod].zone))
+    pub fn link(&self, proxy: ProxyId, pod: PodId) -> SamplerId {
+        self.between(self.mesh.proxies[proxy].zone, self.mesh.pods[pod].zone)
     }
 
     fn between(&self, a: ZoneId, b: ZoneId) -> SamplerId {
@@ -295,6 +299,13 @@ impl NetworkPlan {
             && (one_zone || is_zero(between_zones) && is_zero(between_regions));
         NetworkPlan { in_zone, between_zones, between_regions, proxy, is_free }
     }
+}
+
+/// The steps of all operations, one after the other.
+#[derive(Default)]
+struct Steps {
+    rows: Vec<StepPlan>,
+    first_work: Vec<Option<SamplerId>>,
 }
 
 /// What is made while compiling: equal distributions share a sampler, equal delays a lane.
@@ -347,6 +358,7 @@ impl<'m> Parts<'m> {
             Action::Respond(code) => (&[], *code),
         };
         let choice = destinations.len() > 1;
+        let ok = ResponseHeaders { code: 200, ..ResponseHeaders::default() };
         let per_try = route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let first_destination = self.destinations;
         self.destinations += destinations.len() as u32;
@@ -363,7 +375,7 @@ impl<'m> Parts<'m> {
             mirrors: route.mirrors.iter().map(|mirror| MirrorPlan::new(self.mesh, mirror)).collect(),
             timeout: self.delay(route.timeout),
             per_try: self.delay(timeout::per_try(per_try, route.timeout)),
-            draws_stream_id: choice || !route.mirrors.is_empty(),
+            retries_ok: route.retry.as_ref().is_some_and(|retry| would_retry_response(retry, ok)),
         }
     }
 
@@ -375,30 +387,32 @@ impl<'m> Parts<'m> {
         }
     }
 
-    fn workload(&mut self, workload: &'m Workload, steps: &mut Vec<StepPlan>) -> WorkloadPlan<'m> {
+    fn workload(&mut self, workload: &'m Workload, steps: &mut Steps) -> WorkloadPlan<'m> {
         let operations = workload.operations.iter().map(|operation| {
-            let first = steps.len() as u32;
-            let mut first_work = None;
-            for step in &operation.steps {
-                let planned = match step {
-                    Step::Work(time) => {
-                        let sampler = self.sampler(time);
-                        first_work = first_work.or(Some(sampler));
-                        StepPlan::Work(sampler, steps.len() as u32 - first)
-                    }
-                    Step::Calls(calls) => StepPlan::Calls(calls.clone()),
-                };
-                steps.push(planned);
-            }
+            let first_step = steps.rows.len() as u32;
             if !matches!(operation.steps.first(), Some(Step::Work(_))) {
                 // Every operation begins by passing through the queue, so that a burst of them is no recursion.
                 let nothing = self.sampler(&Distribution::Constant(SimDuration::ZERO));
-                steps.insert(first as usize, StepPlan::Work(nothing, NIL));
+                steps.rows.push(StepPlan::Work(nothing, NIL));
             }
+            let mut first_work = None;
+            for (number, step) in operation.steps.iter().enumerate() {
+                steps.rows.push(match step {
+                    Step::Work(time) => {
+                        let sampler = self.sampler(time);
+                        first_work = first_work.or(Some(sampler));
+                        StepPlan::Work(sampler, number as u32)
+                    }
+                    Step::Calls(calls) => StepPlan::Calls(calls.clone()),
+                });
+            }
+            steps.rows.push(StepPlan::End);
+            steps.first_work.resize(steps.rows.len(), None);
+            steps.first_work[first_step as usize] = first_work;
             let condition = operation.condition.as_ref().map(|condition| {
                 Condition::new(condition).expect("`resolve` admits only patterns that compile")
             });
-            OperationPlan { condition, steps: first..steps.len() as u32, first_work }
+            OperationPlan { condition, first_step }
         });
         let operations = operations.collect();
         let incident_errors = workload.incidents.iter().map(|incident| match &incident.kind {

@@ -66,6 +66,7 @@ impl<'p> Run<'p> {
             lines: Default::default(),
             proxies: world::proxies(plan, seed, replication),
             upstreams: Vec::new(),
+            pools: Vec::new(),
             pods: pods.collect(),
             clients,
             recorder,
@@ -160,7 +161,7 @@ fn handle(world: &mut World<'_>, event: Event) {
 }
 
 /// News of a call's end goes up to whoever made it.
-#[inline]
+#[inline(always)]
 fn go_on(ended: Option<Ended>, world: &mut World<'_>) {
     let Some(Ended { parent, spec, outcome }) = ended else { return };
     match parent {

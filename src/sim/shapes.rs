@@ -157,16 +157,16 @@ impl Shapes {
         })
     }
 
-    /// The row of the workload's operations that serves a request, or [`NIL`] (404).
-    #[inline]
-    pub fn operation(&mut self, plan: &Plan<'_>, workload: WorkloadId, shape: u32) -> u32 {
+    /// The row of the first step of the workload's operation that serves a request, or [`NIL`] (404).
+    #[inline(always)]
+    pub fn first_step(&mut self, plan: &Plan<'_>, workload: WorkloadId, shape: u32) -> u32 {
         self.operations.get(workload.index(), shape).unwrap_or_else(|| {
             let shape_seen = &self.shapes[shape as usize];
             let operations = &plan.workload(workload).operations;
-            let serves = operations.iter().position(|operation| {
+            let serves = operations.iter().find(|operation| {
                 operation.condition.as_ref().is_none_or(|condition| condition.matches(shape_seen))
             });
-            let row = serves.map_or(NIL, |row| row as u32);
+            let row = serves.map_or(NIL, |operation| operation.first_step);
             self.operations.set(workload.index(), shape, row);
             row
         })

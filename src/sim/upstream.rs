@@ -45,8 +45,10 @@ fn eject(world: &mut World<'_>, index: u32, request: EjectionRequest) {
 /// Idle connections of the host close, busy ones after their answer. Source: semantics S8.8.
 fn drain_host(world: &mut World<'_>, index: u32, host: usize) {
     let upstream = &mut world.upstreams[index as usize];
-    for worker in upstream.workers.iter_mut().flatten() {
-        worker.pools[host].drain(&mut upstream.breakers, &mut world.connections);
+    for worker in upstream.workers.iter().flatten() {
+        if let Some(at) = world.pools.get_mut(worker.pools[host] as usize) {
+            at.pool.drain(&mut upstream.breakers, &mut world.connections);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that changes during a run, in flat tables named by numbers. State lies where Envoy keeps it: balancers
 //! and pools per worker, breakers and detectors per proxy and cluster, nothing between two proxies.
 
-use crate::kernel::fifo::{Arena, Fifo, Place};
+use crate::kernel::fifo::{Arena, Handful, Place};
 use crate::kernel::lanes::{Lane, Timer};
 use crate::kernel::queue::Queue;
 use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
@@ -16,6 +16,7 @@ use crate::policy::pool::{Breakers, Connections, Pool};
 use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
+use crate::sim::network::Way;
 use crate::sim::plan::{ClusterPlan, NIL, Plan};
 use crate::sim::shapes::Shapes;
 
@@ -35,6 +36,8 @@ pub struct World<'p> {
     pub lines: Arena,
     pub proxies: Vec<ProxyState>,
     pub upstreams: Vec<Upstream<'p>>,
+    /// Of all upstreams, as they are first used.
+    pub pools: Vec<HostPool>,
     pub pods: Vec<PodState>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
@@ -91,11 +94,22 @@ pub struct UpstreamHost {
     pub ejected_nanos: u64,
 }
 
-/// What each worker of a proxy has for itself.
+/// What each worker of a proxy has of a cluster for itself.
 pub struct WorkerState {
     pub balancer: Box<dyn Balancer>,
-    /// By host.
-    pub pools: Vec<Pool>,
+    /// By host: its row of `pools`, or [`NIL`] before first use.
+    pub pools: Vec<u32>,
+}
+
+/// The connections of one worker to one host, and where they lead.
+pub struct HostPool {
+    pub pool: Pool,
+    pub upstream: u32,
+    /// Its place among the upstream's hosts.
+    pub host: u32,
+    pub pod: PodId,
+    pub row: HostRow,
+    pub way: Way,
 }
 
 /// What a client asked for, end to end.
@@ -138,19 +152,18 @@ pub struct Call {
     pub route: u32,
     /// Row of `upstreams`, or [`NIL`] where it has none.
     pub upstream: u32,
-    /// Its present attempt.
-    pub attempt: Slot,
+    /// Row of its present attempt, or [`NIL`].
+    pub attempt: u32,
     pub route_timer: Timer,
     pub app_timer: Timer,
     /// Hosts tried so far, for the `previous_hosts` predicate.
-    pub tried: Fifo,
-    /// `None` until it is meant for a cluster.
-    pub row: Option<ClusterRow>,
+    pub tried: Handful,
+    /// Row of the cluster that it is meant for, or [`NIL`] before that is known.
+    pub row: u32,
     pub outcome: Outcome,
     pub worker: u16,
     /// Attempts started, which is also the number of the next.
     pub attempts: u16,
-    pub retries_left: u16,
     /// Tries of the application itself so far.
     pub tries: u8,
     pub hops: u8,
@@ -159,6 +172,9 @@ pub struct Call {
     /// It holds one of the cluster's active retries.
     pub is_retrying: bool,
 }
+
+// With its life in the slab, 88 bytes.
+const _: () = assert!(size_of::<Call>() <= 88);
 
 /// How far an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,10 +195,8 @@ pub enum Phase {
 pub struct Attempt {
     pub key: u64,
     pub call: u32,
-    pub upstream: u32,
-    pub host: u32,
+    pub pool: u32,
     pub pod: PodId,
-    pub proxy: ProxyId,
     pub connection: u32,
     pub per_try_timer: Timer,
     /// Its place at the pool, or at the pod.
@@ -191,15 +205,12 @@ pub struct Attempt {
     pub shape: u32,
     /// Row of the plan's steps; [`NIL`]: it works at failing.
     pub step: u32,
-    /// The row behind its operation's last.
-    pub end_step: u32,
     /// Calls of the present step that have not ended.
     pub open_calls: u32,
-    /// What the pod's standstill came to when its work step began.
-    pub hung: u64,
+    /// How often the pod had stood still when its work step began.
+    pub hangs: u32,
     /// The answer's status, or the one that it will be.
     pub status: u16,
-    pub worker: u16,
     pub phase: Phase,
     pub hops: u8,
     pub counted: bool,
@@ -208,6 +219,9 @@ pub struct Attempt {
     /// It holds one of the pod's slots.
     pub has_slot: bool,
 }
+
+// A cache line, with its life in the slab.
+const _: () = assert!(size_of::<Attempt>() <= 60);
 
 impl<'p> World<'p> {
     /// The state of cluster `cluster` at `proxy`, made at its first use.
@@ -283,9 +297,22 @@ impl<'p> World<'p> {
         let key = self.proxies[proxy.index()].root ^ name_hash(&cluster.name);
         let seed = draw(key, Purpose::BalancerSeed, u64::from(worker));
         let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
-        let pools = hosts.iter().map(|_| Pool::default()).collect();
+        let pools = vec![NIL; hosts.len()];
         self.upstreams[upstream as usize].workers[usize::from(worker)] =
             Some(WorkerState { balancer, pools });
+    }
+
+    /// Makes the pool of a worker for a host.
+    #[cold]
+    pub fn make_pool(&mut self, number: u32, worker: u16, host: u32) -> u32 {
+        let upstream = &mut self.upstreams[number as usize];
+        let UpstreamHost { pod, row, .. } = upstream.hosts[host as usize];
+        let way = Way::new(self.plan, upstream.proxy, pod);
+        let made = self.pools.len() as u32;
+        self.pools.push(HostPool { pool: Pool::default(), upstream: number, host, pod, row, way });
+        let worker = upstream.workers[usize::from(worker)].as_mut().expect("a worker comes before its pools");
+        worker.pools[host as usize] = made;
+        made
     }
 
     /// The row of a cluster that may not exist, for calls that were meant for it.
@@ -307,20 +334,16 @@ impl Default for Attempt {
         Attempt {
             key: 0,
             call: NIL,
-            upstream: NIL,
-            host: NIL,
+            pool: NIL,
             pod: PodId::from_index(0),
-            proxy: ProxyId::from_index(0),
             connection: NIL,
             per_try_timer: Timer::NONE,
             place: Place::NONE,
             shape: NIL,
             step: NIL,
-            end_step: 0,
             open_calls: 0,
-            hung: 0,
+            hangs: 0,
             status: 0,
-            worker: 0,
             phase: Phase::Pending,
             hops: 0,
             counted: false,
@@ -342,20 +365,32 @@ impl Call {
             proxy: NIL,
             route: NIL,
             upstream: NIL,
-            attempt: Slot::NONE,
+            attempt: NIL,
             route_timer: Timer::NONE,
             app_timer: Timer::NONE,
-            tried: Fifo::default(),
-            row: None,
+            tried: Handful::default(),
+            row: NIL,
             outcome: Outcome { code: 0, flags: Flags::NONE },
             worker: 0,
             attempts: 0,
-            retries_left: 0,
             tries: 0,
             hops: 0,
             counted: false,
             is_retrying: false,
         }
+    }
+}
+
+impl Call {
+    /// The cluster that it is meant for, if that is known by now.
+    #[inline]
+    pub fn row(&self) -> Option<ClusterRow> {
+        (self.row != NIL).then(|| ClusterRow::from_index(self.row as usize))
+    }
+
+    #[inline]
+    pub fn is_meant_for(&mut self, row: ClusterRow) {
+        self.row = row.index() as u32;
     }
 }
 

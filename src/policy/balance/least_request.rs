@@ -38,6 +38,10 @@ pub fn effective_weight(weight: f64, active: u32, bias: f64) -> f64 {
 impl Balancer for LeastRequest {
     fn pick(&mut self, view: &HostView<'_>, draw: &mut Draw<'_>) -> Option<u32> {
         draw.next(); // the priority's
+        // Draws and weights cannot tell one host apart from itself, and a changed set of hosts begins anew.
+        if let [only] = view.available {
+            return Some(*only);
+        }
         let count = view.available.len() as u64;
         if count == 0 {
             return None;

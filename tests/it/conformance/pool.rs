@@ -134,7 +134,7 @@ impl Stage {
         } else if let Some(name) = event.connected {
             let place = self.connection(&name)?;
             let now = self.now();
-            self.pool.connected(&mut self.slab, self.connections[place].index, now);
+            self.pool.connected(&mut self.slab, self.rules, self.connections[place].index, now);
             self.serve();
         } else if let Some(name) = event.connect_failed {
             let place = self.connection(&name)?;
@@ -172,8 +172,7 @@ impl Stage {
     fn connect(&mut self) {
         let (granted, _) = self.pool.wanted(&self.breakers, self.rules);
         for _ in 0..granted {
-            let now = self.now();
-            let index = self.pool.connect(&mut self.breakers, &mut self.slab, 0, 0, now);
+            let index = self.pool.connect(&mut self.breakers, &mut self.slab, 0);
             self.connections.push(self.slab.slot(index));
         }
     }
@@ -355,7 +354,7 @@ pub fn connection_bound(input: Bound) -> Result<Most, String> {
             for attempt in 0..requests {
                 pool.pend(&mut breakers, &mut arena, attempt);
                 for _ in 0..pool.wanted(&breakers, rules).0 {
-                    pool.connect(&mut breakers, &mut slab, 0, 0, SimTime::ZERO);
+                    pool.connect(&mut breakers, &mut slab, 0);
                 }
             }
         }
