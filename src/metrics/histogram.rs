@@ -144,6 +144,12 @@ impl Histogram {
         unreachable!("the cells hold `count` values, and the rank is at most that")
     }
 
+    /// Half the width of the cell that holds `nanos`, in nanoseconds: how finely such a value is told.
+    pub fn resolution(nanos: u64) -> f64 {
+        let (octave, cell) = place(nanos);
+        bounds(octave, cell).1 as f64 / 2.0
+    }
+
     /// Values at or below `nanos`; those in its own cell all count, as they are one value to a histogram.
     pub fn count_at_or_below(&self, nanos: u64) -> u64 {
         if nanos >= self.max {
@@ -228,6 +234,12 @@ mod tests {
             let middle = low + (width - 1) / 2;
             assert!(middle.abs_diff(value) as f64 <= 0.004 * value as f64, "{value} told as {middle}");
         }
+    }
+
+    #[test]
+    fn the_resolution_is_half_a_cell() {
+        let halves = [5, 127, 128, 255, 256, 5_000_000_000].map(Histogram::resolution);
+        assert_eq!(halves, [0.5, 0.5, 0.5, 0.5, 1.0, (1u64 << 24) as f64]);
     }
 
     #[test]

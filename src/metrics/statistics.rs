@@ -64,7 +64,7 @@ pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
 }
 
 /// Quantile `q` of all samples in milliseconds. An interval needs 10 / (1 - q) samples in each replication, and so
-/// the maximum has none.
+/// the maximum has none. It is never narrower than [`resolved`] allows.
 pub fn latency_quantile(q: f64, pooled: &Histogram, each: &[Histogram]) -> Estimate {
     let Some(nanos) = pooled.quantile(q) else { return Estimate::NONE };
     let enough = each.iter().all(|own| own.count() as f64 * (1.0 - q) >= 10.0 * (1.0 - 1e-9));
@@ -74,7 +74,16 @@ pub fn latency_quantile(q: f64, pooled: &Histogram, each: &[Histogram]) -> Estim
     } else {
         None
     };
-    Estimate { value: Some(millis(nanos)), ci95 }
+    resolved(Estimate { value: Some(millis(nanos)), ci95 })
+}
+
+/// A percentile (ms) with an interval of at least half a histogram cell to each side. Replications whose percentiles
+/// fall into one cell have no spread, and yet may differ by as much as a cell is wide. Source: design D9.20.
+#[must_use]
+pub fn resolved(percentile: Estimate) -> Estimate {
+    let least =
+        percentile.value.map_or(0.0, |value| Histogram::resolution((value * 1e6).round() as u64) / 1e6);
+    Estimate { ci95: percentile.ci95.map(|spread| spread.max(least)), ..percentile }
 }
 
 /// Mean of all samples in milliseconds.
@@ -225,9 +234,17 @@ mod tests {
         let (few, many) = ([of(999), of(1000)], [of(1000), of(1000)]);
         assert_eq!(latency_quantile(0.99, &pool(&few), &few).ci95, None);
         let estimate = latency_quantile(0.99, &pool(&many), &many);
-        assert_eq!(estimate.ci95, Some(0.0));
+        // Both fall into one cell of 2^22 ns.
+        assert_eq!(estimate.ci95, Some(f64::from(1 << 21) / 1e6));
         assert!((estimate.value.unwrap() - 990.0).abs() < 4.0);
         assert_eq!(latency_quantile(1.0, &pool(&many), &many), Estimate::exact(1000.0));
+    }
+
+    #[test]
+    fn percentiles_are_no_surer_than_their_cells() {
+        let half_a_cell = f64::from(1 << 24) / 1e6;
+        let of = |ci95| resolved(Estimate { value: Some(5000.0), ci95 }).ci95;
+        assert_eq!([of(Some(0.0)), of(Some(40.0)), of(None)], [Some(half_a_cell), Some(40.0), None]);
     }
 
     #[test]

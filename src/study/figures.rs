@@ -283,6 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_over_time_are_no_surer_than_their_cells() {
+        let run = RunResults::pool(&fixture::two_replications());
+        let is_percentile = |metric| matches!(metric, Metric::LatencyP50 | Metric::LatencyP99);
+        let rows = run.series.iter().filter(|row| is_percentile(row.metric));
+        let widths: Vec<f64> = rows.flat_map(|row| &row.values).filter_map(|point| point.ci95).collect();
+        assert!(!widths.is_empty() && widths.iter().all(|width| *width > 0.0), "{widths:?}");
+    }
+
+    #[test]
     fn responses_sum_up_to_the_calls() {
         let run = RunResults::pool(&fixture::two_replications());
         let clients = run.responses.iter().filter(|row| row.subject.scope == Scope::Client);

@@ -45,5 +45,9 @@ fn value(results: &[Results], key: &SeriesKey, window: usize) -> Estimate {
         None => (key.metric.is_zero_without_data() && window < one.windows.len()).then_some(0.0),
     };
     let values: Vec<f64> = results.iter().filter_map(own).collect();
-    statistics::mean(&values)
+    let mean = statistics::mean(&values);
+    match key.metric {
+        Metric::LatencyP50 | Metric::LatencyP99 => statistics::resolved(mean),
+        _ => mean,
+    }
 }
