@@ -8,6 +8,7 @@ use super::files::{self, Disk, SCHEMA_FILE};
 use super::scaffold::{self, Scaffold};
 use super::{findings, output, schema};
 use crate::config::load::{self, Loaded};
+use crate::kernel::words::counted;
 use crate::resolve;
 
 pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
@@ -58,17 +59,17 @@ fn told(
         false => format!("meshcast run -s {path}"),
     };
     format!(
-        "read {} objects, used {} ({}), ignored {}\n\
-         wrote {path} ({} services, {} workloads, {} clients; service times and rates are GUESSES, marked TODO)\n\
+        "read {}, used {} ({}), ignored {}\n\
+         wrote {path} ({}, {}, {}; service times and rates are GUESSES, marked TODO)\n\
          wrote {schema_path} (editor completion)\n\
          next: {next}\n",
-        objects.read,
+        counted(objects.read, "object", "objects"),
         objects.used,
         counts.join(", "),
         objects.ignored,
-        made.services,
-        made.workloads,
-        made.clients,
+        counted(made.services, "service", "services"),
+        counted(made.workloads, "workload", "workloads"),
+        counted(made.clients, "client", "clients"),
     )
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use serde_yaml::Value;
 
 use crate::config::document::RawObject;
+use crate::kernel::words::counted;
 
 /// Requests of one client, so that a person can still read them.
 const MOST_REQUESTS: usize = 12;
@@ -150,8 +151,7 @@ fn workloads(text: &mut String, town: &Town<'_>) {
         let services: Vec<&str> =
             town.services.iter().filter(|s| s.selects(workload)).map(|service| service.name).collect();
         let serves = if services.is_empty() { "no service".to_owned() } else { services.join(", ") };
-        let pods =
-            if workload.replicas == 1 { "1 pod".to_owned() } else { format!("{} pods", workload.replicas) };
+        let pods = counted(workload.replicas, "pod", "pods");
         let _ = writeln!(text, "  {}:  # {pods}, behind {serves}", quoted(workload.name));
         if workload.namespace != town.home {
             let _ = writeln!(text, "    namespace: {}", quoted(workload.namespace));

@@ -16,6 +16,7 @@ pub mod slab;
 pub mod special;
 pub mod table;
 pub mod time;
+pub mod words;
 pub mod zipf;
 
 pub use table::{Id, Table};

@@ -9,6 +9,7 @@ use crate::config::read::{Entries, Limit, Located};
 use crate::config::scenario::{self as written, Pods};
 use crate::kernel::distribution::Distribution;
 use crate::kernel::random::Chance;
+use crate::kernel::words::counted;
 use crate::kernel::{SimTime, Table};
 use crate::mesh::policy_spec::ErrorSpec;
 use crate::mesh::routing::{RouteMatch, StringMatch};
@@ -205,7 +206,10 @@ impl Builder<'_> {
         let there_are = self.owner.pods;
         match &pods.value {
             Pods::First(count) if *count > there_are => {
-                self.no_such_pods(pods.span, format!("`{}` has {there_are} pods only", self.owner.name));
+                self.no_such_pods(
+                    pods.span,
+                    format!("`{}` has {} only", self.owner.name, counted(there_are, "pod", "pods")),
+                );
                 None
             }
             Pods::First(count) => Some((0..*count).collect()),

@@ -13,6 +13,7 @@ use crate::config::istio::DestinationRule;
 use crate::config::istio::destination_rule::Subset;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
+use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
 use crate::mesh::policy_spec::{BalancerSpec, Protocol};
 use crate::mesh::{ClusterId, ServiceId};
@@ -171,9 +172,10 @@ impl<'a> Clusters<'a> {
                     &format!("{} outlierDetection", rule.title()),
                     span,
                     format!(
-                        "{} has {hosts} hosts, and maxEjectionPercent {percent} lets none of them be ejected: one of \
-                         {hosts} is already {:.0} %",
+                        "{} has {}, and maxEjectionPercent {percent} lets none be ejected: one of {hosts} is \
+                         already {:.0} %",
                         cluster.name,
+                        counted(hosts, "host", "hosts"),
                         100.0 / hosts as f64
                     ),
                 );

@@ -16,6 +16,7 @@ use crate::config::istio::values::Labels;
 use crate::config::read::Located;
 use crate::config::scenario::{self as written, Scenario};
 use crate::kernel::Table;
+use crate::kernel::words::counted;
 use crate::mesh::{Pod, ServiceId, Zone, ZoneId};
 
 /// The zone of pods where nobody names zones.
@@ -147,10 +148,14 @@ fn check_addresses(draft: &Draft<'_>, given: usize, notes: &mut Notes<'_>) {
     if given != draft.replicas as usize
         && let Some(first) = list.0.first()
     {
+        let addresses = counted(given, "address", "addresses");
         notes.report(
-            Diagnostic::error("MS0013", format!("{given} addresses for {} pods", draft.replicas))
-                .at(first.span)
-                .help("give each pod its address, or leave them all out"),
+            Diagnostic::error(
+                "MS0013",
+                format!("{addresses} for {}", counted(draft.replicas, "pod", "pods")),
+            )
+            .at(first.span)
+            .help("give each pod its address, or leave them all out"),
         );
     }
 }

@@ -312,7 +312,7 @@ spec: {selector: {app: back}, servers: [{port: {number: 80, name: http, protocol
     assert!(why("VirtualService default/edge").contains("nobody in the scenario calls marks"));
     assert!(why("DestinationRule default/ghost").contains("no service has the host"));
     assert!(why("Gateway other/back").contains("no client"));
-    assert!(why("DestinationRule default/stars outlierDetection").contains("lets none of them be ejected"));
+    assert!(why("DestinationRule default/stars outlierDetection").contains("lets none be ejected"));
 }
 
 #[test]

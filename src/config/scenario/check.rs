@@ -12,6 +12,7 @@ use crate::config::document::{DocId, Docs, ObjectRef};
 use crate::config::path::push_key;
 use crate::config::read::{Limit, Located};
 use crate::kernel::SimDuration;
+use crate::kernel::words::counted;
 
 /// More pods or users than this are a typing error: state would fill the memory.
 const MAX_PODS: u32 = 100_000;
@@ -99,7 +100,14 @@ impl Checker<'_> {
             if pods != given
                 && let Some(first) = addresses.0.first()
             {
-                self.error(first.span, format!("{given} addresses are given for {pods} pods"));
+                self.error(
+                    first.span,
+                    format!(
+                        "{} for {}",
+                        counted(given, "address is given", "addresses are given"),
+                        counted(pods, "pod", "pods")
+                    ),
+                );
             }
         }
         if let Some(errors) = &workload.errors {
@@ -199,7 +207,10 @@ impl Checker<'_> {
             && let Pods::First(count) = pods.value
             && count > replicas.get()
         {
-            self.error(pods.span, format!("the workload has {} pods only", replicas.get()));
+            self.error(
+                pods.span,
+                format!("the workload has {} only", counted(replicas.get(), "pod", "pods")),
+            );
         }
     }
 

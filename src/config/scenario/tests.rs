@@ -174,10 +174,10 @@ fn neighbours_must_fit_each_other() {
     let pods = "workload: w, pods: 2, load: poisson(1rps), requests: [{get: \"http://a/\"}]";
     has(&with("", pods), &["no pods of its own"]);
     has(&with("concurrency: 0", ""), &["never answers"]);
-    has(&with("replicas: 2, addresses: [\"10.0.0.1:80\"]", ""), &["1 addresses are given for 2 pods"]);
+    has(&with("replicas: 2, addresses: [\"10.0.0.1:80\"]", ""), &["1 address is given for 2 pods"]);
     has(&with("incidents: [{at: 1m}]", ""), &["does nothing"]);
     has(&with("incidents: [{slowdown: 2}]", ""), &["no `at`"]);
-    has(&with("replicas: 1, incidents: [{at: 1m, pods: 2, hang: true}]", ""), &["1 pods only"]);
+    has(&with("replicas: 1, incidents: [{at: 1m, pods: 2, hang: true}]", ""), &["1 pod only"]);
     has(&with("operations: [{steps: [{wrk: 5ms}]}]", ""), &["`work:`, `call:` or `parallel:`"]);
     has(&with("errors: {rate: 1%, status: 999}", ""), &["no HTTP status"]);
     let (_, lines) = findings(
