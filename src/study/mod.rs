@@ -1,5 +1,6 @@
 //! Questions that take many runs: replications and the figures that they give together.
 
+pub mod bottleneck;
 pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -9,6 +10,7 @@ pub mod replicate;
 pub mod sample;
 pub mod traffic;
 
+pub use bottleneck::Bottleneck;
 pub use figures::{ClientFigures, ClusterFigures, HostFigures, ResponseFigures, RunResults, SpectrumPoint};
 pub use objectives::Judged;
 pub use over_time::SeriesFigures;
