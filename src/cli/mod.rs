@@ -7,6 +7,7 @@ mod ending;
 mod files;
 mod findings;
 mod init;
+mod marks;
 mod output;
 mod pods;
 mod run;

@@ -9,7 +9,7 @@ use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::output::Folder;
 use super::terminal::{self, Progress};
-use super::{findings, pods, show};
+use super::{findings, marks, pods, show};
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
@@ -253,22 +253,12 @@ impl Known {
         let told = traffic::Told { without_effect: &without_effect, guesses: &guesses, base };
         let not_modelled =
             resolved.not_modelled.iter().map(|e| format!("{} ({}): {}", e.object, at(&e.place), e.what));
-        let marks = mesh.states.rows().iter().skip(1);
         Known {
             traffic: traffic::sections(known, &told, look),
-            marks: marks.map(|state| Mark { at: state.at, label: short_label(&state.label) }).collect(),
+            marks: marks::of(mesh),
             not_modelled: not_modelled.collect(),
         }
     }
-}
-
-/// `apply steps/canary-10.yaml` is `canary-10` on a chart.
-fn short_label(label: &str) -> String {
-    let Some(file) = label.strip_prefix("apply ").filter(|rest| !rest.contains([' ', ','])) else {
-        return label.to_owned();
-    };
-    let name = file.rsplit('/').next().unwrap_or(file);
-    name.strip_suffix(".yaml").or(name.strip_suffix(".yml")).unwrap_or(name).to_owned()
 }
 
 fn show_results(
@@ -326,21 +316,5 @@ fn stamp(loaded: &Loaded, mesh: &Mesh, replications: usize) -> Stamp {
         seed: mesh.run.seed,
         replications,
         inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_of_charts_are_short() {
-        for (label, short) in [
-            ("apply steps/canary-10.yaml", "canary-10"),
-            ("delete DestinationRule/reviews", "delete DestinationRule/reviews"),
-            ("all to v2", "all to v2"),
-        ] {
-            assert_eq!(short_label(label), short);
-        }
     }
 }

@@ -4,8 +4,9 @@ use super::super::summary;
 use super::super::terminal::Look;
 use super::super::{Report, number};
 use super::axis::Unit;
-use super::data::{Data, Target, Thin};
+use super::data::{self, Data, Target, Thin};
 use super::layout::{Chart, Line, Panel, Range, Style};
+use crate::kernel::words::counted;
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::{Counter, Metric};
 
@@ -91,15 +92,16 @@ pub fn split(report: &Report<'_>) -> Chart {
         let none = "no service is split into subsets";
         panels.push(panel("calls by subset", Unit::Percent, Range::Whole, vec![], none));
     }
-    let subtitle =
-        format!("share of calls in each window; pale: weight of the routes in force · {}", origin(report));
+    let is_intended = |line: &Line| line.style == Style::Intended;
+    let has_weights = panels.iter().any(|panel| panel.lines.iter().any(is_intended));
+    let pale = if has_weights { "; pale: weight of the routes in force" } else { "" };
+    let subtitle = format!("share of calls in each window{pale} · {}", origin(report));
     chart(report, "traffic split", subtitle, panels)
 }
 
 fn shares(data: &Data<'_>, targets: &[Target]) -> Vec<Line> {
     let rates: Vec<_> = targets.iter().map(|target| data.sum(target, Metric::Rps)).collect();
-    let total =
-        rates.iter().cloned().reduce(|left, right| super::data::add(&left, &right)).unwrap_or_default();
+    let total = rates.iter().cloned().reduce(|left, right| data::add(&left, &right)).unwrap_or_default();
     let share = |(target, rates): (&Target, &Vec<Option<f64>>)| {
         let parts = rates.iter().zip(&total);
         let values: Vec<Option<f64>> =
@@ -150,7 +152,8 @@ pub fn latency(report: &Report<'_>) -> Chart {
         subtitle.push_str(", as the busiest caller sees it");
     }
     if hidden > 0 {
-        subtitle.push_str(&format!(", {hidden} services with fewer calls left out"));
+        let services = counted(hidden, "service", "services");
+        subtitle.push_str(&format!(", {services} with fewer calls left out"));
     }
     subtitle.push_str(&format!(" · {}", origin(report)));
     chart(report, "latency", subtitle, panels)
@@ -193,7 +196,7 @@ pub fn pools(report: &Report<'_>) -> Chart {
         &|target| {
             let pending = data.sum(target, Metric::Counter(Counter::PendingOverflow));
             let active = data.sum(target, Metric::Counter(Counter::ActiveOverflow));
-            let both = super::data::add(&pending, &active);
+            let both = data::add(&pending, &active);
             both.into_iter().map(|value| value.map(|count| count * per_second)).collect()
         },
         Thin::Mean,
@@ -252,5 +255,6 @@ fn largest(lines: impl Iterator<Item = Line>) -> Vec<Line> {
     let mut lines: Vec<Line> = lines.filter(has_more_than_zero).collect();
     lines.sort_by(|left, right| most(right).total_cmp(&most(left)));
     lines.truncate(MOST);
+    data::tell_apart(&mut lines);
     lines
 }

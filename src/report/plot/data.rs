@@ -218,6 +218,20 @@ fn colours(calls: &BTreeMap<Target, f64>) -> BTreeMap<Target, Colour> {
     order.into_iter().cloned().zip(COLOURS.into_iter().cycle()).collect()
 }
 
+/// A mesh has more services than there are colours: of lines in one panel that would look alike, the later ones take
+/// colours that are free.
+pub fn tell_apart(lines: &mut [Line]) {
+    let mut free: Vec<Colour> =
+        COLOURS.into_iter().filter(|colour| lines.iter().all(|line| line.colour != *colour)).collect();
+    for at in 1..lines.len() {
+        let (before, rest) = lines.split_at_mut(at);
+        let line = &mut rest[0];
+        if before.iter().any(|other| other.colour == line.colour) && !free.is_empty() {
+            line.colour = free.remove(0);
+        }
+    }
+}
+
 fn values(row: &SeriesFigures) -> Vec<Option<f64>> {
     row.values.iter().map(|point| point.value).collect()
 }
@@ -247,6 +261,15 @@ mod tests {
         assert_eq!(colours[&target("reviews", "v1")], COLOURS[0]);
         assert_eq!(colours[&target("reviews", "v2")], COLOURS[1]);
         assert_eq!(colours[&target("details", "")], COLOURS[2]);
+    }
+
+    #[test]
+    fn no_two_lines_of_a_panel_look_alike() {
+        let line = |colour| Line { label: String::new(), colour, points: vec![], style: Style::Plain };
+        let mut lines = [COLOURS[2], COLOURS[0], COLOURS[2], COLOURS[2], COLOURS[5]].map(line);
+        tell_apart(&mut lines);
+        let colours = lines.map(|line| line.colour);
+        assert_eq!(colours, [COLOURS[2], COLOURS[0], COLOURS[1], COLOURS[3], COLOURS[5]]);
     }
 
     #[test]

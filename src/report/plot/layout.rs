@@ -132,8 +132,8 @@ impl Frame {
 /// Lays the chart out.
 pub fn picture(chart: &Chart) -> Picture {
     let mut shapes = vec![
-        text((24.0, 26.0), &chart.title, 21.0, INK, Anchor::Left),
-        text((24.0, 50.0), &chart.subtitle, 14.0, PALE_INK, Anchor::Left),
+        text((24.0, 26.0), &fitting(&chart.title, 21.0), 21.0, INK, Anchor::Left),
+        text((24.0, 50.0), &fitting(&chart.subtitle, 14.0), 14.0, PALE_INK, Anchor::Left),
     ];
     let time = Time::of(chart);
     let flags = flags(&chart.marks, time);
@@ -159,6 +159,12 @@ pub fn picture(chart: &Chart) -> Picture {
         title: format!("{}: {}", chart.title, chart.subtitle),
         shapes,
     }
+}
+
+/// As much of a headline as the picture has room for.
+fn fitting(headline: &str, size: f64) -> String {
+    const MARGINS: f64 = 48.0;
+    shortened(headline, ((WIDTH - MARGINS) / (size * LETTER)) as usize, '…')
 }
 
 fn text_width(letters: usize, size: f64) -> f64 {
@@ -312,7 +318,7 @@ struct Flag {
 }
 
 fn flags(marks: &[(f64, String)], time: Time) -> Vec<Flag> {
-    const ROWS: usize = 3;
+    const ROWS: usize = 4;
     const LETTERS: usize = 30;
     let mut ends = [f64::MIN; ROWS];
     let place = |(seconds, label): &(f64, String)| {
@@ -334,7 +340,7 @@ fn flags(marks: &[(f64, String)], time: Time) -> Vec<Flag> {
 /// `rows`: how many rows of labels stand above the panel.
 fn draw_marks(shapes: &mut Vec<Shape>, flags: &[Flag], frame: &Frame, rows: Option<usize>) {
     const DASH: f64 = 5.0;
-    for flag in flags {
+    for (index, flag) in flags.iter().enumerate() {
         let mut y = frame.top;
         if let (Some(rows), Some(row)) = (rows, flag.row) {
             let middle = frame.top - FLAG * ((rows - row) as f64 - 0.5);
@@ -342,6 +348,10 @@ fn draw_marks(shapes: &mut Vec<Shape>, flags: &[Flag], frame: &Frame, rows: Opti
                 if flag.is_left { (flag.x - 4.0, Anchor::Right) } else { (flag.x + 4.0, Anchor::Left) };
             shapes.push(text((x, middle), &flag.label, FLAG_TEXT, PALE_INK, anchor));
             y = middle - FLAG / 2.0 + 2.0;
+        }
+        // Dashes of one moment would fill each other's gaps.
+        if flags[..index].iter().any(|earlier| earlier.x == flag.x) {
+            continue;
         }
         while y < frame.bottom {
             shapes.push(line(vec![(flag.x, y), (flag.x, (y + DASH).min(frame.bottom))], MARK, 1.0));
@@ -374,9 +384,23 @@ mod tests {
     #[test]
     fn marks_close_together_take_rows_while_there_are_any() {
         let time = Time { end_s: 100.0, right: 800.0 };
-        let marks = [0.0, 1.0, 2.0, 3.0, 90.0].map(|at| (at, "canary-10".to_owned()));
+        let marks = [0.0, 1.0, 2.0, 3.0, 4.0, 90.0].map(|at| (at, "canary-10".to_owned()));
         let rows = flags(&marks, time).into_iter().map(|flag| flag.row);
-        assert_eq!(rows.collect::<Vec<_>>(), [Some(0), Some(1), Some(2), None, Some(0)]);
+        assert_eq!(rows.collect::<Vec<_>>(), [Some(0), Some(1), Some(2), Some(3), None, Some(0)]);
+    }
+
+    #[test]
+    fn marks_of_one_moment_are_one_line() {
+        let scale = axis::from_zero(1.0, 1);
+        let frame = Frame { top: 50.0, bottom: 150.0, time: Time { end_s: 100.0, right: 800.0 }, scale };
+        let strokes = |moments: &[f64]| {
+            let marks: Vec<_> = moments.iter().map(|at| (*at, "crash".to_owned())).collect();
+            let mut shapes = Vec::new();
+            draw_marks(&mut shapes, &flags(&marks, frame.time), &frame, Some(2));
+            shapes.iter().filter(|shape| matches!(shape, Shape::Line { .. })).count()
+        };
+        assert_eq!(strokes(&[10.0, 10.0]), strokes(&[10.0]));
+        assert!(strokes(&[10.0, 20.0]) > strokes(&[10.0]));
     }
 
     #[test]
