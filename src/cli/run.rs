@@ -15,9 +15,10 @@ use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
 use crate::config::scenario::Scenario;
 use crate::kernel::SimTime;
+use crate::kernel::words::counted;
 use crate::mesh::{Mesh, Place};
 use crate::metrics::Results;
-use crate::report::{self, Input, Look, Mark, Report, Stamp, summary, traffic};
+use crate::report::{self, Input, Look, Mark, Remark, Report, Stamp, Told, place, summary, traffic};
 use crate::resolve::{self, Resolved};
 use crate::sim::{self, Plan};
 use crate::study::{RunResults, Traffic, replicate};
@@ -45,14 +46,15 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let folder = folder(arguments, &loaded, mesh)?;
     let look = terminal::look();
-    let known = Known::new(&resolved, mesh, traffic, &loaded.base, &look);
+    let known = Known::new(&resolved, mesh);
+    let told =
+        Told { traffic, without_effect: &known.without_effect, guesses: &known.guesses, base: &loaded.base };
     if arguments.verbose {
-        let objects = resolved.objects;
-        tell(&format!("read {} objects, used {}, ignored {}", objects.read, objects.used, objects.ignored));
+        let read = counted(resolved.objects.read, "object", "objects");
+        tell(&format!("read {read}, used {}, ignored {}", resolved.objects.used, resolved.objects.ignored));
     }
-    let is_text = arguments.format == FormatName::Text;
-    if is_text && !arguments.quiet {
-        print(&format!("{}\n", summary::sections(&known.traffic, &look)))?;
+    if arguments.format == FormatName::Text && !arguments.quiet {
+        print(&format!("{}\n", summary::sections(&traffic::sections(&told, &look), &look)))?;
     }
     let progress = Progress::new(u64::from(mesh.run.replications.get()) * SLICES, !arguments.quiet);
     let results = simulate(arguments, mesh, &progress)?;
@@ -67,8 +69,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         run: &figures,
         stamp: &stamp,
         marks: &known.marks,
-        // Text has told it before the run.
-        sections: if is_text { &[] } else { &known.traffic },
+        told,
         notes: &[],
         not_modelled: &known.not_modelled,
     };
@@ -233,30 +234,29 @@ fn listen() -> Result<(), Failure> {
 
 // --- output ---
 
-/// What is known before the run, as lines.
+/// What is known before the run, beside where requests go.
 struct Known {
-    traffic: Vec<report::Section>,
+    without_effect: Vec<Remark>,
+    guesses: Vec<Remark>,
+    not_modelled: Vec<Remark>,
     marks: Vec<Mark>,
-    not_modelled: Vec<String>,
 }
 
 impl Known {
-    fn new(resolved: &Resolved, mesh: &Mesh, known: &Traffic, base: &str, look: &Look) -> Known {
-        let at = |place: &Place| traffic::place(place, base);
-        let without_effect: Vec<String> = resolved
-            .without_effect
-            .iter()
-            .map(|entry| format!("{} ({}): {}", entry.object, at(&entry.place), entry.why))
-            .collect();
-        let guesses: Vec<String> =
-            resolved.guesses.iter().map(|guess| format!("{}: {}", guess.about, guess.what)).collect();
-        let told = traffic::Told { without_effect: &without_effect, guesses: &guesses, base };
-        let not_modelled =
-            resolved.not_modelled.iter().map(|e| format!("{} ({}): {}", e.object, at(&e.place), e.what));
+    fn new(resolved: &Resolved, mesh: &Mesh) -> Known {
+        let remark = |about: &str, place: Option<&Place>, what: &str| Remark {
+            about: about.to_owned(),
+            place: place.cloned(),
+            what: what.to_owned(),
+        };
+        let without_effect = resolved.without_effect.iter();
+        let guesses = resolved.guesses.iter();
+        let not_modelled = resolved.not_modelled.iter();
         Known {
-            traffic: traffic::sections(known, &told, look),
+            without_effect: without_effect.map(|e| remark(&e.object, Some(&e.place), &e.why)).collect(),
+            guesses: guesses.map(|guess| remark(&guess.about, None, &guess.what)).collect(),
+            not_modelled: not_modelled.map(|e| remark(&e.object, Some(&e.place), &e.what)).collect(),
             marks: marks::of(mesh),
-            not_modelled: not_modelled.collect(),
         }
     }
 }
@@ -298,17 +298,7 @@ fn write(arguments: &RunArguments, folder: &Folder, report: &Report<'_>) -> Resu
 
 /// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was given.
 fn stamp(loaded: &Loaded, mesh: &Mesh, replications: usize) -> Stamp {
-    let base = loaded.base.as_str();
-    let name = |path: &str| {
-        let inside =
-            path.strip_prefix(base).filter(|_| !base.is_empty()).map(|rest| rest.trim_start_matches('/'));
-        match inside {
-            Some(rest) => rest.to_owned(),
-            // Where it lies on this machine is nobody's business.
-            None if path.starts_with('/') => path.rsplit('/').next().unwrap_or(path).to_owned(),
-            None => path.to_owned(),
-        }
-    };
+    let name = |path: &str| place::portable(path, &loaded.base).to_owned();
     let files = loaded.docs.sources.iter().filter(|source| source.is_file);
     Stamp {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,18 +1,19 @@
 //! A whole report for tests, with the values that it borrows.
 
-use super::{Input, Mark, Report, Section, Stamp};
+use super::{Input, Mark, Remark, Report, Stamp, Told};
 use crate::kernel::SimTime;
+use crate::mesh::Place;
 use crate::mesh::model::{Comparison, Figure};
 use crate::metrics::Estimate;
-use crate::study::{Judged, RunResults, fixture};
+use crate::study::{Judged, RunResults, Traffic, fixture};
 
 pub(crate) struct Held {
     pub run: RunResults,
     stamp: Stamp,
     marks: Vec<Mark>,
-    sections: Vec<Section>,
+    traffic: Traffic,
     notes: Vec<String>,
-    not_modelled: Vec<String>,
+    not_modelled: Vec<Remark>,
 }
 
 impl Held {
@@ -24,7 +25,7 @@ impl Held {
             replications: run.replications,
             inputs: vec![Input { name: "scenario.yaml".to_owned(), sha256: "ab".repeat(32) }],
         };
-        Held { run, stamp, marks: vec![], sections: vec![], notes: vec![], not_modelled: vec![] }
+        Held { run, stamp, marks: vec![], traffic: Traffic::default(), notes: vec![], not_modelled: vec![] }
     }
 
     /// Two tiny replications that one can add up by hand.
@@ -35,7 +36,7 @@ impl Held {
             judged("app p(99) < 250ms", Figure::Latency(0.99), 250.0, Estimate::exact(6.0)),
             judged("success >= 99.9%", Figure::SuccessPct, 99.9, success),
         ];
-        held.not_modelled = vec!["EnvoyFilter default/lua (mesh/lua.yaml:3)".to_owned()];
+        held.not_modelled = vec![lua()];
         held
     }
 
@@ -52,12 +53,8 @@ impl Held {
         held.marks = steps
             .map(|(at, label)| Mark { at: SimTime::from_nanos(at * 1_000_000_000), label: label.to_owned() })
             .to_vec();
-        held.sections = vec![Section {
-            title: "Routes".to_owned(),
-            lines: vec!["reviews: 100% v1 at 0:00 (reviews-vs.yaml:12)".to_owned()],
-        }];
         held.notes = vec!["ratings-v1 runs on guesses: serviceTime, concurrency".to_owned()];
-        held.not_modelled = vec!["EnvoyFilter default/lua (mesh/lua.yaml:3)".to_owned()];
+        held.not_modelled = vec![lua()];
         held
     }
 
@@ -78,11 +75,16 @@ impl Held {
             run: &self.run,
             stamp: &self.stamp,
             marks: &self.marks,
-            sections: &self.sections,
+            told: Told { traffic: &self.traffic, without_effect: &[], guesses: &[], base: "" },
             notes: &self.notes,
             not_modelled: &self.not_modelled,
         }
     }
+}
+
+fn lua() -> Remark {
+    let place = Some(Place { file: "mesh/lua.yaml".to_owned(), line: 3 });
+    Remark { about: "EnvoyFilter default/lua".to_owned(), place, what: "patches".to_owned() }
 }
 
 fn judged(text: &str, figure: Figure, limit: f64, observed: Estimate) -> Judged {

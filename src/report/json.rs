@@ -1,29 +1,35 @@
-//! `summary.json` and `run.json`: the tables of CSV as objects with the same names and the same numbers.
-//! Source: design D6.
+//! `summary.json` and `run.json`: the tables of CSV as objects with the same names and the same numbers, and what can be
+//! told before a run. Source: design D6.
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
-use super::number::{self, Kind};
+use super::number::{Kind, json as plain};
 use super::stamp::{self, File, Stamp};
 use super::table::{Cell, Content, Table};
-use super::tables;
+use super::{Report, tables, traffic};
+use crate::mesh::model::Figure;
 use crate::metrics::Estimate;
-use crate::study::{Judged, RunResults};
+use crate::study::Judged;
 
 pub const RUN_FILE: &str = "run.json";
 const SUMMARY_SCHEMA: &str = "meshcast.run/v1";
 const STAMP_SCHEMA: &str = "meshcast.stamp/v1";
 
 /// `summary.json`.
-pub fn summary(run: &RunResults, stamp: &Stamp) -> String {
+pub fn summary(report: &Report<'_>) -> String {
+    let (run, base) = (report.run, report.told.base);
     let with_intervals = run.replications > 1;
+    let not_modelled: Vec<Value> =
+        report.not_modelled.iter().map(|remark| remark.json(base, "what")).collect();
     pretty(&json!({
         "schema": SUMMARY_SCHEMA,
-        "stamp": stamp_value(stamp),
+        "stamp": stamp_value(report.stamp),
         "objectives": run.objectives.iter().map(|judged| objective(judged, with_intervals)).collect::<Vec<_>>(),
         "clients": rows(tables::clients(run), with_intervals),
         "clusters": rows(tables::clusters(run), with_intervals),
         "hosts": rows(tables::hosts(run), with_intervals),
+        "traffic": traffic::object(&report.told),
+        "not_modelled": not_modelled,
     }))
 }
 
@@ -76,10 +82,11 @@ pub fn rows(table: Table<'_>, with_intervals: bool) -> Value {
 }
 
 fn objective(judged: &Judged, with_intervals: bool) -> Value {
+    let kind = if judged.figure == Figure::SuccessPct { Kind::Percent } else { Kind::Measure };
     let mut fields = Map::new();
     fields.insert("objective".to_owned(), Value::from(judged.text.as_str()));
-    insert_figure(&mut fields, "value", judged.observed, Kind::Measure, with_intervals);
-    fields.insert("limit".to_owned(), plain(judged.limit, Kind::Measure));
+    insert_figure(&mut fields, "value", judged.observed, kind, with_intervals);
+    fields.insert("limit".to_owned(), plain(judged.limit, kind));
     fields.insert("met".to_owned(), judged.met.into());
     fields.insert("unsure".to_owned(), judged.unsure.into());
     Value::Object(fields)
@@ -99,15 +106,6 @@ fn insert_figure(
     }
 }
 
-/// The number as CSV has it, digit for digit; null for what is no number.
-fn plain(value: f64, kind: Kind) -> Value {
-    let text = number::plain(value, kind);
-    if let Ok(whole) = text.parse::<i64>() {
-        return whole.into();
-    }
-    text.parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
-}
-
 fn pretty(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("values of ours have string keys");
     text.push('\n');
@@ -116,37 +114,28 @@ fn pretty(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamp::Input;
+    use super::super::fixture::Held;
     use super::*;
-    use crate::study::fixture;
-
-    fn stamp() -> Stamp {
-        let input = Input { name: "scenario.yaml".to_owned(), sha256: "ab".to_owned() };
-        Stamp {
-            tool_version: "0.1.0".to_owned(),
-            model_revision: 1,
-            seed: 42,
-            replications: 2,
-            inputs: vec![input],
-        }
-    }
 
     #[test]
     fn the_summary_has_csv_s_names_and_numbers() {
-        let run = RunResults::pool(&fixture::two_replications());
-        let summary: Value = serde_json::from_str(&summary(&run, &stamp())).expect("JSON");
+        let held = Held::tiny();
+        let summary: Value = serde_json::from_str(&summary(&held.report())).expect("JSON");
         assert_eq!(summary["schema"], "meshcast.run/v1");
-        assert_eq!(summary["stamp"]["inputs"][0]["sha256"], "ab");
+        assert_eq!(summary["stamp"]["inputs"][0]["sha256"], "ab".repeat(32));
         let all = &summary["clients"][0];
         assert_eq!((&all["requests"], &all["success_pct"]), (&json!(6), &json!(83.333333)));
         assert_eq!((&all["latency_max_ms_ci95"], &all["requests_ci95"]), (&Value::Null, &json!(0)));
         assert_eq!(summary["clusters"][0]["port"], 80);
+        let lua = json!({"object": "EnvoyFilter default/lua", "file": "mesh/lua.yaml", "line": 3, "what": "patches"});
+        assert_eq!(summary["not_modelled"], json!([lua]));
     }
 
     #[test]
     fn the_run_file_holds_the_digest_of_the_others() {
         let files = [File { path: "clients.csv".to_owned(), bytes: b"x".to_vec() }];
-        let run: Value = serde_json::from_str(&run_file(&stamp(), &files)).expect("JSON");
+        let held = Held::tiny();
+        let run: Value = serde_json::from_str(&run_file(held.report().stamp, &files)).expect("JSON");
         assert_eq!(run["digest"], stamp::digest(&files).as_str());
         assert_eq!((&run["seed"], &run["version"]), (&json!(42), &json!("0.1.0")));
     }

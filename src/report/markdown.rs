@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
+use super::observed::observed;
 use super::terminal::Look;
-use super::{Report, number, summary};
+use super::{Report, number, remark, traffic};
+use crate::kernel::words::counted;
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::study::{ClusterFigures, Judged};
 
@@ -38,14 +40,18 @@ pub fn render(report: &Report<'_>) -> String {
             let _ = writeln!(text, "{title}\n\n```\n{}\n```\n", lines.join("\n"));
         }
     };
-    report.sections.iter().for_each(|section| list(&section.title, &section.lines));
+    let sections = traffic::sections(&report.told, &Look::PLAIN);
+    sections.iter().for_each(|section| list(&section.title, &section.lines));
     list("Notes", report.notes);
-    list("Not modelled", report.not_modelled);
+    list("Not modelled", &remark::lines(report.not_modelled, report.told.base, usize::MAX));
     let stamp = report.stamp;
     let _ = writeln!(
         text,
-        "meshcast {} · model {} · seed {} · {} replications\n\n</details>",
-        stamp.tool_version, stamp.model_revision, stamp.seed, stamp.replications
+        "meshcast {} · model {} · seed {} · {}\n\n</details>",
+        stamp.tool_version,
+        stamp.model_revision,
+        stamp.seed,
+        counted(stamp.replications, "replication", "replications")
     );
     text
 }
@@ -77,7 +83,7 @@ fn objective(text: &mut String, judged: &Judged) {
         (true, true) => "✅ ?",
         (false, true) => "❌ ?",
     };
-    let observed = summary::observed(judged.figure, judged.observed, &Look::PLAIN);
+    let observed = observed(judged, &Look::PLAIN);
     let _ = writeln!(text, "| {mark} | `{}` | {observed} |", judged.text.replace('|', "\\|"));
 }
 
@@ -131,8 +137,8 @@ mod tests {
                 "**❌ bookinfo-canary misses 1 of 2 objectives (success >= 99.9%): p99 29.9ms, 83.33% success**"
             )
         );
-        assert!(text.contains("\n| ✅ | `app p(99) < 250ms` | p(99) = 6ms |\n"));
-        assert!(text.contains("\n| web | app | v2 | 0.025 | 4ms | 4ms | 100.00 |\n"));
+        assert!(text.contains("\n| ✅ | `app p(99) < 250ms` | p(99) = 6.00ms |\n"));
+        assert!(text.contains("\n| web | app | v2 | 0.025 | 4.00ms | 4.00ms | 100.00 |\n"));
         assert!(text.trim_end().ends_with("</details>"));
     }
 

@@ -6,7 +6,11 @@ pub(crate) mod fixture;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod observed;
+pub mod place;
 pub mod plot;
+pub mod remark;
+pub mod rows;
 pub mod stamp;
 pub mod summary;
 pub mod table;
@@ -14,10 +18,13 @@ pub mod tables;
 pub mod terminal;
 pub mod traffic;
 
+pub use remark::Remark;
 pub use stamp::{File, Input, Stamp};
 pub use terminal::Look;
+pub use traffic::Told;
 
 use crate::kernel::SimTime;
+use crate::kernel::words::counted;
 use crate::study::RunResults;
 
 /// All that a report of one run is made of.
@@ -29,12 +36,12 @@ pub struct Report<'a> {
     pub stamp: &'a Stamp,
     /// Changes of the configuration, for charts.
     pub marks: &'a [Mark],
-    /// Ready lines that stand below the tables: who serves which share, and the like.
-    pub sections: &'a [Section],
+    /// What could be told before the run: who serves which share, and the like.
+    pub told: Told<'a>,
     /// One line each: workloads that run on guesses, warnings.
     pub notes: &'a [String],
-    /// One line each: object, place, and what the model leaves out.
-    pub not_modelled: &'a [String],
+    /// What the model leaves out.
+    pub not_modelled: &'a [Remark],
 }
 
 /// Something that happened at a moment and may explain what comes after it.
@@ -45,6 +52,7 @@ pub struct Mark {
     pub label: String,
 }
 
+/// Ready lines below a title.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     pub title: String,
@@ -60,11 +68,16 @@ pub struct Format {
 
 /// Every format that there is.
 pub const FORMATS: &[Format] = &[
-    Format { name: "text", print: |report, look| summary::render(report, look, None) },
-    Format { name: "json", print: |report, _| json::summary(report.run, report.stamp) },
+    Format { name: "text", print: whole_text },
+    Format { name: "json", print: |report, _| json::summary(report) },
     Format { name: "csv", print: |report, _| clients_csv(report.run) },
     Format { name: "markdown", print: |report, _| markdown::render(report) },
 ];
+
+fn whole_text(report: &Report<'_>, look: &Look) -> String {
+    let before = summary::sections(&traffic::sections(&report.told, look), look);
+    format!("{before}\n{}", summary::render(report, look, None))
+}
 
 fn clients_csv(run: &RunResults) -> String {
     let bytes = csv::write(tables::clients(run), run.replications > 1);
@@ -80,7 +93,7 @@ pub fn folder(report: &Report<'_>, with_plots: bool, more: Vec<File>) -> Result<
         bytes: csv::write((entry.make)(report.run), with_intervals),
     };
     let mut files: Vec<File> = tables::TABLES.iter().map(table).collect();
-    let summary = json::summary(report.run, report.stamp);
+    let summary = json::summary(report);
     files.push(File { path: "summary.json".to_owned(), bytes: summary.into_bytes() });
     for entry in plot::PLOTS.iter().filter(|_| with_plots) {
         files.extend(plot::draw(entry.name, &(entry.make)(report))?);
@@ -94,12 +107,11 @@ pub fn folder(report: &Report<'_>, with_plots: bool, more: Vec<File>) -> Result<
 /// `wrote outputs/bookinfo/ (summary.json, 7 CSV, 5 plots)  digest 60303ae2`. `folder` as the user named it.
 pub fn wrote(folder: &str, files: &[File]) -> String {
     let count = |ending: &str| files.iter().filter(|file| file.path.ends_with(ending)).count();
+    let counts = [counted(count(".csv"), "CSV", "CSV"), counted(count(".svg"), "plot", "plots")];
     let named = ["report.html", "summary.json"].into_iter();
     let mut parts: Vec<String> =
         named.filter(|name| files.iter().any(|file| file.path == *name)).map(str::to_owned).collect();
-    parts.extend(
-        [(count(".csv"), "CSV"), (count(".svg"), "plots")].map(|(count, name)| format!("{count} {name}")),
-    );
+    parts.extend(counts.into_iter().filter(|count| !count.starts_with("0 ")));
     let digest = stamp::digest(files);
     format!("wrote {}/ ({})  digest {}", folder.trim_end_matches('/'), parts.join(", "), &digest[..8])
 }
@@ -131,6 +143,13 @@ mod tests {
             wrote("outputs/x/", &files),
             format!("wrote outputs/x/ (summary.json, 7 CSV, 5 plots)  digest {digest}")
         );
+    }
+
+    #[test]
+    fn without_charts_none_are_told() {
+        let held = fixture::Held::tiny();
+        let files = folder(&held.report(), false, Vec::new()).expect("drawn");
+        assert!(wrote("x", &files).starts_with("wrote x/ (summary.json, 7 CSV)  digest "));
     }
 
     #[test]

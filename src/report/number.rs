@@ -1,7 +1,8 @@
-//! Numbers as text, always the same on every machine: a point, never a comma or an exponent, and no trailing zeros.
+//! Numbers as text, always the same on every machine: a point, never a comma or an exponent.
 //!
 //! Files: counts have at most 3 decimals (a mean over replications), percentages 6, all else 6 significant digits,
-//! with integer parts in full. Terminal: 3 significant digits and a unit, as people read them.
+//! with integer parts in full and no trailing zeros. People: 3 significant digits and a unit, trailing zeros too, so
+//! that columns line up and nobody takes 16.0 for 16 by accident.
 
 /// What a number is, which tells how many digits of it mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub enum Kind {
     Measure,
     /// Moments and quantiles: exact, up to 9 decimals.
     Exact,
+}
+
+/// The number as JSON has it, digit for digit as in CSV; null for what is no number.
+pub fn json(value: f64, kind: Kind) -> serde_json::Value {
+    let text = plain(value, kind);
+    if let Ok(whole) = text.parse::<i64>() {
+        return whole.into();
+    }
+    text.parse().ok().and_then(serde_json::Number::from_f64).map_or(serde_json::Value::Null, Into::into)
 }
 
 /// The number as files have it; empty for NaN.
@@ -37,8 +47,14 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if text == "-0" { "0".to_owned() } else { text }
 }
 
-/// Decimals that show `digits` significant digits, at most 9.
-fn significant_decimals(value: f64, digits: usize) -> usize {
+/// Decimals that show `digits` significant digits, at most 9: of the number as it is then shown, as 9.996 is 10.0.
+pub fn significant_decimals(value: f64, digits: usize) -> usize {
+    let decimals = decimals_by_size(value, digits);
+    let shown: f64 = format!("{value:.decimals$}").parse().unwrap_or(value);
+    decimals_by_size(shown, digits)
+}
+
+fn decimals_by_size(value: f64, digits: usize) -> usize {
     let mut decimals = digits.saturating_sub(1);
     let mut size = value.abs();
     while size >= 10.0 && decimals > 0 {
@@ -52,18 +68,14 @@ fn significant_decimals(value: f64, digits: usize) -> usize {
     decimals
 }
 
-/// Milliseconds for people: `61ms`, `1.23s`, `820us`.
+/// Milliseconds for people: `61.0ms`, `1.23s`, `820us`.
 pub fn latency(millis: f64) -> String {
-    let (value, unit) = latency_scale(millis);
-    format!("{}{unit}", fixed(millis / value, significant_decimals(millis / value, 3)))
-}
-
-/// `214ms ± 3ms`: the half-width in the figure's unit and with its decimals.
-pub fn latency_interval(millis: f64, ci95: Option<f64>) -> (String, Option<String>) {
+    if millis == 0.0 {
+        return "0ms".to_owned();
+    }
     let (scale, unit) = latency_scale(millis);
-    let decimals = significant_decimals(millis / scale, 3);
-    let width = ci95.map(|half| format!("{}{unit}", width(half / scale, decimals)));
-    (latency(millis), width)
+    let value = millis / scale;
+    format!("{}{unit}", grouped(value, significant_decimals(value, 3)))
 }
 
 /// The unit that shows a latency best: its size in milliseconds, and its name.
@@ -85,14 +97,10 @@ pub fn percent(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Half the width of an interval, with `decimals` or as many as it takes not to be nothing.
-pub fn width(value: f64, decimals: usize) -> String {
-    (decimals..=6).map(|more| fixed(value, more)).find(|text| text != "0").unwrap_or_else(|| "0".to_owned())
-}
-
-/// A count for people: whole, in groups of three: `300 214`.
-pub fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
+/// With this many decimals, whole thousands apart: `300 214`, `1 068.4`.
+pub fn grouped(value: f64, decimals: usize) -> String {
+    let plain = format!("{:.decimals$}", value.abs());
+    let (digits, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -100,12 +108,30 @@ pub fn grouped(value: f64) -> String {
         }
         text.push(digit);
     }
+    text.push_str(fraction);
     if value < 0.0 { format!("-{text}") } else { text }
 }
 
-/// A rate for people: `0.42`, `12.5`, `1234`.
+/// The same without trailing zeros, for numbers that somebody chose: `160`, `0.5`, `24 000`.
+pub fn chosen(value: f64, decimals: usize) -> String {
+    let text = grouped(value, decimals);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// A mean count for people: whole from ten on.
+pub fn count(value: f64) -> String {
+    if value < 9.95 { fixed(value, 1) } else { grouped(value, 0) }
+}
+
+/// A rate that was measured, for people: `0.420`, `12.5`, `1 234`.
 pub fn rate(value: f64) -> String {
-    fixed(value, significant_decimals(value, 3).min(3))
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    grouped(value, significant_decimals(value, 3).min(3))
 }
 
 /// A moment for people: `0:00`, `4:10`, `1:02:03`, with tenths where there are any.
@@ -139,13 +165,10 @@ mod tests {
     #[test]
     fn people_read_three_digits_and_a_unit() {
         assert_eq!(
-            [0.0, 0.000_5, 0.82, 4.567, 61.04, 999.7, 12_345.0].map(latency),
-            ["0ms", "500ns", "820us", "4.57ms", "61ms", "1s", "12.3s"]
+            [0.0, 0.000_5, 0.82, 4.567, 9.996, 61.04, 999.7, 12_345.0].map(latency),
+            ["0ms", "500ns", "820us", "4.57ms", "10.0ms", "61.0ms", "1.00s", "12.3s"]
         );
-        assert_eq!(latency_interval(214.2, Some(3.4)), ("214ms".to_owned(), Some("3ms".to_owned())));
-        assert_eq!(latency_interval(214.2, Some(0.04)).1.as_deref(), Some("0.04ms"));
-        assert_eq!(latency_interval(214.2, Some(0.0)).1.as_deref(), Some("0ms"));
-        assert_eq!(latency_interval(1850.0, Some(40.0)).1.as_deref(), Some("0.04s"));
+        assert_eq!([0.0, 0.42, 12.54, 99.96, 23_994.4].map(rate), ["0", "0.420", "12.5", "100", "23 994"]);
     }
 
     #[test]
@@ -155,7 +178,9 @@ mod tests {
 
     #[test]
     fn counts_and_moments_are_grouped() {
-        assert_eq!([7.0, 300_214.0, 1_068_402.4].map(grouped), ["7", "300 214", "1 068 402"]);
+        assert_eq!([0.0, 0.26, 9.96, 300_214.0].map(count), ["0", "0.3", "10", "300 214"]);
+        assert_eq!([7.0, 1_068_402.4].map(|value| grouped(value, 1)), ["7.0", "1 068 402.4"]);
+        assert_eq!([0.5, 160.0, 24_000.0].map(|value| chosen(value, 2)), ["0.5", "160", "24 000"]);
         assert_eq!([0.0, 250.0, 3723.0, 0.5].map(moment), ["0:00", "4:10", "1:02:03", "0:00.5"]);
     }
 }

@@ -48,67 +48,141 @@ impl Look {
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     pub title: &'static str,
-    pub right: bool,
+    pub set: Set,
     pub expendable: u8,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// To the left; cut in its middle where there is no room.
+    Name,
+    /// To the right; never cut.
+    Number,
+    /// To the left, most important first: `UO 12, UT 3`; cut between its entries.
+    List,
+}
+
 /// Lines of aligned columns, two blanks apart, indented by two. Columns without any text are left out, and so are
-/// names are cut and expendable columns left out until all fits.
+/// expendable ones, while names and lists are cut, until all fits.
 pub fn grid(fields: &[Field], rows: &[Vec<String>], look: &Look) -> Vec<String> {
-    let mut widths: Vec<Option<usize>> = (0..fields.len())
-        .map(|column| {
-            let most = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            (most > 0).then(|| most.max(fields[column].title.chars().count()))
-        })
-        .collect();
-    fit(fields, &mut widths, look.width);
+    let widths = fit(fields, rows, look.width);
     let titles: Vec<String> = fields.iter().map(|field| field.title.to_owned()).collect();
     let dots = if look.unicode { '…' } else { '~' };
     let line = |row: &Vec<String>| {
         let mut text = String::new();
         for ((cell, field), width) in row.iter().zip(fields).zip(&widths) {
             let Some(width) = *width else { continue };
-            let cell = shortened(cell, width, dots);
             text.push_str("  ");
-            text.push_str(&if field.right { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
+            text.push_str(&match field.set {
+                Set::Name => format!("{:<width$}", shortened(cell, width, dots)),
+                Set::Number => format!("{cell:>width$}"),
+                Set::List => format!("{:<width$}", shortened_list(cell, width, dots)),
+            });
         }
         text.trim_end().to_owned()
     };
     std::iter::once(look.dim(&line(&titles))).chain(rows.iter().map(line)).collect()
 }
 
-/// Makes the columns fit: what is expendable goes, then names are cut, then what is a little expendable goes, then
-/// names are cut to their minimum.
-fn fit(fields: &[Field], widths: &mut [Option<usize>], room: usize) {
-    for (spared, floor) in [(1, 16), (0, 8)] {
-        while let excess @ 1.. = excess(widths, room) {
-            let shown = (0..fields.len()).filter(|column| widths[*column].is_some());
-            match shown.max_by_key(|column| fields[*column].expendable) {
-                Some(column) if fields[column].expendable > spared => widths[column] = None,
-                _ => {
-                    shrink_names(fields, widths, excess, floor);
-                    break;
-                }
-            }
+/// What may happen to a table, mildest first: columns more expendable than the first number go, names are cut down to
+/// the second, and lists, once names are cut, to their first entry.
+const MEASURES: [(u8, usize); 8] =
+    [(u8::MAX, usize::MAX), (4, usize::MAX), (3, usize::MAX), (3, 16), (2, 16), (1, 16), (1, 8), (0, 8)];
+
+/// Width of each column, `None` for those left out, by the mildest measure that makes them fit.
+fn fit(fields: &[Field], rows: &[Vec<String>], room: usize) -> Vec<Option<usize>> {
+    let widest = |column: usize, of: &dyn Fn(&str) -> usize| {
+        let most = rows.iter().map(|row| of(&row[column])).max().unwrap_or(0);
+        (most > 0).then(|| most.max(fields[column].title.chars().count()))
+    };
+    let (mut widths, mut least) = (Vec::new(), Vec::new());
+    for (spared, floor) in MEASURES {
+        let is_shown = |column: &usize| fields[*column].expendable <= spared;
+        let of_shown = |column: usize, of: &dyn Fn(&str) -> usize| {
+            Some(column).filter(is_shown).and_then(|column| widest(column, of))
+        };
+        let columns = 0..fields.len();
+        widths = columns.clone().map(|column| of_shown(column, &|cell| cell.chars().count())).collect();
+        least = columns
+            .map(|column| match fields[column].set {
+                Set::Name => widths[column].map(|width| width.min(floor)),
+                Set::List if floor < usize::MAX => of_shown(column, &first_entry),
+                Set::Number | Set::List => widths[column],
+            })
+            .collect();
+        if excess(&least, room) == 0 {
+            break;
         }
     }
+    shrink(fields, &mut widths, &least, room);
+    widths
 }
 
 fn excess(widths: &[Option<usize>], room: usize) -> usize {
     widths.iter().flatten().map(|width| width + 2).sum::<usize>().saturating_sub(room)
 }
 
-/// Takes `excess` characters from the left-set columns, widest first, down to `floor` each.
-fn shrink_names(fields: &[Field], widths: &mut [Option<usize>], excess: usize, floor: usize) {
-    for _ in 0..excess {
-        let names =
-            (0..fields.len()).filter(|column| !fields[*column].right && fields[*column].expendable == 0);
-        let widest = names.max_by_key(|column| widths[*column].unwrap_or(0));
-        match widest.and_then(|column| widths[column].as_mut()) {
-            Some(width) if *width > floor => *width -= 1,
-            _ => return,
-        }
+/// Takes a character at a time from the widest name that may give one, then from lists.
+fn shrink(fields: &[Field], widths: &mut [Option<usize>], least: &[Option<usize>], room: usize) {
+    for _ in 0..excess(widths, room) {
+        let may_give = |column: &usize| widths[*column] > least[*column];
+        let giving = (0..fields.len()).filter(may_give);
+        let rank = |column: &usize| (fields[*column].set == Set::Name, widths[*column]);
+        let Some(column) = giving.max_by_key(rank) else { return };
+        widths[column] = widths[column].map(|width| width - 1);
     }
+}
+
+/// Width of a list of which only the first entry is shown.
+fn first_entry(list: &str) -> usize {
+    let first = list.split(ENTRY).next().unwrap_or_default().chars().count();
+    if list.contains(ENTRY) { first + ENTRY.len() + 1 } else { first }
+}
+
+/// Between the entries of a list.
+const ENTRY: &str = ", ";
+
+/// As many entries as fit in `width`, the first always.
+fn shortened_list(list: &str, width: usize, dots: char) -> String {
+    if list.chars().count() <= width {
+        return list.to_owned();
+    }
+    let mut text = String::new();
+    for entry in list.split(ENTRY) {
+        let longer = if text.is_empty() { entry.to_owned() } else { format!("{text}{ENTRY}{entry}") };
+        if !text.is_empty() && longer.chars().count() + ENTRY.len() + 1 > width {
+            break;
+        }
+        text = longer;
+    }
+    format!("{text}{ENTRY}{dots}")
+}
+
+/// Breaks lines that are too long at blanks; continuations are set in by two more than their line.
+pub fn wrapped(lines: impl Iterator<Item = String>, room: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    for line in lines {
+        if line.chars().count() <= room {
+            all.push(line);
+            continue;
+        }
+        let indent = line.chars().take_while(|letter| *letter == ' ').count();
+        let mut current = " ".repeat(indent);
+        let mut is_empty = true;
+        for word in line.split_whitespace() {
+            if !is_empty && current.chars().count() + 1 + word.chars().count() > room {
+                all.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
+                is_empty = true;
+            }
+            if !is_empty {
+                current.push(' ');
+            }
+            current.push_str(word);
+            is_empty = false;
+        }
+        all.push(current);
+    }
+    all
 }
 
 /// At most `width` characters. What is left out is in the middle, as names often differ at their ends.
@@ -148,19 +222,20 @@ pub fn sparkline(values: &[Option<f64>], width: usize, look: &Look) -> String {
 mod tests {
     use super::*;
 
-    const FIELDS: [Field; 3] = [
-        Field { title: "service", right: false, expendable: 0 },
-        Field { title: "p90", right: true, expendable: 1 },
-        Field { title: "p99", right: true, expendable: 0 },
+    const FIELDS: [Field; 4] = [
+        Field { title: "service", set: Set::Name, expendable: 0 },
+        Field { title: "p90", set: Set::Number, expendable: 5 },
+        Field { title: "p99", set: Set::Number, expendable: 0 },
+        Field { title: "failures", set: Set::List, expendable: 1 },
     ];
 
-    fn row(cells: [&str; 3]) -> Vec<String> {
+    fn row(cells: [&str; 4]) -> Vec<String> {
         cells.map(str::to_owned).to_vec()
     }
 
     #[test]
     fn columns_line_up() {
-        let rows = [row(["productpage", "8ms", "214ms"]), row(["b", "12ms", "9ms"])];
+        let rows = [row(["productpage", "8ms", "214ms", ""]), row(["b", "12ms", "9ms", ""])];
         let lines = grid(&FIELDS, &rows, &Look::PLAIN);
         assert_eq!(
             lines,
@@ -169,17 +244,27 @@ mod tests {
     }
 
     #[test]
-    fn short_lines_lose_what_is_expendable_and_then_cut_names() {
-        let rows = [row(["productpage", "8ms", "214ms"])];
+    fn short_lines_lose_what_tells_least_first_and_failures_last() {
+        let rows = [row(["productpage-of-the-shop", "8ms", "214ms", "UO 1 204, UT,URX 12"])];
         let narrow = |width| grid(&FIELDS, &rows, &Look { width, ..Look::PLAIN })[1].clone();
-        assert_eq!(narrow(21), "  productpage  214ms");
-        assert_eq!(narrow(18), "  prod…page  214ms");
+        assert_eq!(narrow(58), "  productpage-of-the-shop  8ms  214ms  UO 1 204, UT,URX 12");
+        assert_eq!(narrow(57), "  productpage-of-the-shop  214ms  UO 1 204, UT,URX 12");
+        assert_eq!(narrow(52), "  productpage…f-the-shop  214ms  UO 1 204, UT,URX 12");
+        assert_eq!(narrow(44), "  productp…he-shop  214ms  UO 1 204, …");
+        assert_eq!(narrow(32), "  prod…hop  214ms  UO 1 204, …");
+        assert_eq!(narrow(27), "  productpa…the-shop  214ms");
     }
 
     #[test]
     fn columns_without_text_are_left_out() {
-        let rows = [row(["a", "", "9ms"])];
+        let rows = [row(["a", "", "9ms", ""])];
         assert_eq!(grid(&FIELDS, &rows, &Look::PLAIN)[0], "  service  p99");
+    }
+
+    #[test]
+    fn long_lines_are_broken_and_others_are_left_as_they_are() {
+        let lines = ["  a   b", "  one two  three four"].map(str::to_owned).into_iter();
+        assert_eq!(wrapped(lines, 11), ["  a   b", "  one two", "    three", "    four"]);
     }
 
     #[test]

@@ -154,11 +154,11 @@ fn a_run_tells_routes_first_and_then_the_verdict() {
         100%  door → shop.example.com
               by VirtualService default/page http[0] (mesh.yaml:26)
               → page (2 hosts)
-        100%  page → reviews:9080      no rule → reviews (3 hosts)
+        100%  page → reviews:9080      no rule (3 hosts)
 
 small · 20s simulated · ";
     assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);
-    assert!(ended.stdout.contains("\n  PASS  1 of 1 objective met\n    ✓  success >= 99%  100.00%"));
+    assert!(ended.stdout.contains("\n  PASS  1 of 1 objective met\n    ✓  success >= 99%  100.0% ± "));
     assert!(ended.stdout.contains("\nwrote outputs/small/ (summary.json, 7 CSV, 5 plots)  digest "));
     for name in ["run.json", "summary.json", "clients.csv", "plots/overview.png", "plots/split.svg"] {
         assert!(desk.has(&format!("outputs/small/{name}")), "{name} is missing");
@@ -182,6 +182,7 @@ fn formats_are_clean_on_standard_output() {
     let run = |format: &str| desk.run(&["run", "-o", "-", "--format", format]).ends(0).stdout;
     let json: serde_json::Value = serde_json::from_str(&run("json")).expect("JSON and nothing else");
     assert_eq!(json["schema"], "meshcast.run/v1");
+    assert_eq!(json["traffic"]["clients"][0]["calls"][0]["rule"]["file"], "mesh.yaml");
     assert!(run("csv").starts_with("client,class,requests,requests_ci95,rps,"));
     assert!(run("markdown").starts_with("<!-- meshcast:small -->\n"));
     assert!(desk.run(&["run", "--format", "xml"]).ends(2).stdout.is_empty());

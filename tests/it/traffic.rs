@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use meshcast::config::load::{self, Files, ReadError};
-use meshcast::report::{Look, summary, traffic};
+use meshcast::mesh::Place;
+use meshcast::report::{Look, Remark, summary, traffic};
 use meshcast::resolve;
 use meshcast::study::Traffic;
 use meshcast::study::traffic::{Answer, Hop};
+use serde_json::json;
 
 /// A file system of a few texts.
 struct Texts(BTreeMap<&'static str, String>);
@@ -71,7 +73,8 @@ fn told(clients: &str, timeline: &str, files: &[(&'static str, String)]) -> (Tra
     let mesh = resolved.mesh.expect(&said);
     let traffic = Traffic::of(&mesh);
     let look = Look { width: 80, ..Look::PLAIN };
-    let text = summary::sections(&traffic::sections(&traffic, &traffic::Told::default(), &look), &look);
+    let told = traffic::Told { traffic: &traffic, without_effect: &[], guesses: &[], base: "" };
+    let text = summary::sections(&traffic::sections(&told, &look), &look);
     (traffic, text)
 }
 
@@ -138,7 +141,7 @@ fn the_text_fits_a_narrow_terminal() {
     let (_, text) = told(WEB, timeline, &files);
     let expected = "  Where requests go (calls per 100 requests of the client, if nothing fails)
     web: 10 rps (Poisson) inside the mesh, 2 proxies
-        100%  web → front:8080   no rule → front (4 hosts)
+        100%  web → front:8080   no rule (4 hosts)
         100%  front → back:8080
               by VirtualService default/back http[0] (rule.yaml:7)
                100% → back v1 (3 hosts)
@@ -146,7 +149,7 @@ fn the_text_fits_a_narrow_terminal() {
 
   Limits (each proxy keeps its own)
     back v1
-      http1MaxPendingRequests  32 × 4 front proxies = at most 128 in all
+      http1MaxPendingRequests  32 × 4 front proxies = 128 in all
       no host is ever ejected, as maxEjectionPercent 10 of 3 is none
 
   What the timeline changes
@@ -155,7 +158,7 @@ fn the_text_fits_a_narrow_terminal() {
         by VirtualService default/back http[0] (later.yaml:7)
       back-v2 → store:8080: no calls ⇒ 100% store
       limits of back v2
-        http1MaxPendingRequests  32 × 4 front proxies = at most 128 in all
+        http1MaxPendingRequests  32 × 4 front proxies = 128 in all
 
   Without effect
     workload idle: no request reaches it
@@ -165,4 +168,67 @@ fn the_text_fits_a_narrow_terminal() {
       store
 ";
     assert_eq!(text, expected, "\n{text}");
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let files =
+        [("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", split(90, 10)), ("later.yaml", split(50, 50))];
+    let (traffic, _) = told(WEB, "timeline: [{at: 1m, apply: later.yaml}]\n", &files);
+    let place = Some(Place { file: "rule.yaml".to_owned(), line: 3 });
+    let remark =
+        |place| Remark { about: "Gateway default/door".to_owned(), place, what: "no client".to_owned() };
+    let (idle, open) = ([remark(place)], [remark(None)]);
+    let told = traffic::Told { traffic: &traffic, without_effect: &idle, guesses: &open, base: "" };
+    let object = traffic::object(&told);
+    let keys: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "clients",
+            "limits",
+            "detectors",
+            "changes",
+            "without_effect",
+            "unreached_workloads",
+            "guessed_workloads",
+            "guesses"
+        ]
+    );
+    let web = &object["clients"][0];
+    assert_eq!((&web["load"], &web["proxies"]), (&json!({"kind": "poisson", "rps": 10}), &json!(2)));
+    assert_eq!(
+        web["calls"][1],
+        json!({
+            "caller": "front", "host": "back", "port": 8080, "classes": ["GET /"], "calls_per_request": 1,
+            "rule": {"object": "VirtualService default/back", "name": "http[0]", "file": "rule.yaml", "line": 7},
+            "aborted_pct": 0, "answer": "forward",
+            "destinations": [
+                {"service": "back", "port": 8080, "subset": "v1", "share_pct": 90, "hosts": 3},
+                {"service": "back", "port": 8080, "subset": "v2", "share_pct": 10, "hosts": 1},
+            ],
+            "mirrors": [],
+        })
+    );
+    assert_eq!(
+        object["limits"][0],
+        json!({
+            "service": "back", "subset": "v1", "caller": "front", "field": "http1MaxPendingRequests",
+            "each": 32, "proxies": 4, "in_all": 128,
+        })
+    );
+    assert_eq!(object["detectors"][0]["consecutive_errors"], 5);
+    let change = &object["changes"][0];
+    assert_eq!((&change["t_s"], &change["label"]), (&json!(60), &json!("apply later.yaml")));
+    assert_eq!(change["calls"][0]["after"][0]["destinations"][1]["share_pct"], 50);
+    assert_eq!(
+        object["without_effect"],
+        json!([{"object": "Gateway default/door", "file": "rule.yaml", "line": 3, "why": "no client"}])
+    );
+    assert_eq!(object["unreached_workloads"], json!(["idle"]));
+    assert_eq!(
+        object["guessed_workloads"],
+        json!([{"workload": "store", "keys": ["serviceTime", "concurrency"]}])
+    );
+    assert_eq!(object["guesses"], json!([{"object": "Gateway default/door", "what": "no client"}]));
 }

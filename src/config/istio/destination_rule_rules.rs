@@ -114,7 +114,7 @@ fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled
     if blocks.connection_pool.is_some() {
         add(
             "connectionPool",
-            "its second enforcement by the server's own sidecar: limits act once, at each caller (semantics S1.2)",
+            "second enforcement by the server's own sidecar: limits act once, at each caller (semantics S1.2)",
         );
     }
     if blocks.outlier_detection.is_some_and(|outlier| !outlier.outlier_detection_http_error_codes.is_empty())

@@ -15,7 +15,7 @@ impl Unit {
     /// A value beside an axis that reaches to `most`.
     pub fn label(self, value: f64, most: f64) -> String {
         match self {
-            Unit::PerSecond | Unit::Count => number::fixed(value, 3),
+            Unit::PerSecond | Unit::Count => number::chosen(value, 3),
             Unit::Percent => format!("{}%", number::fixed(value, 4)),
             Unit::Millis if value == 0.0 => "0".to_owned(),
             Unit::Millis => {

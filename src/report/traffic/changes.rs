@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::limits::limits;
-use super::words::{Told, between, named, percent, target, wrapped, written};
+use super::words::{Told, between, named, percent, target, written};
 use crate::kernel::SimTime;
 use crate::mesh::routing::Rule;
 use crate::report::number;
-use crate::report::terminal::Look;
-use crate::study::Traffic;
+use crate::report::terminal::{Look, wrapped};
 use crate::study::traffic::{Answer, Change, Hop};
 
-pub fn changes(change: &Change, traffic: &Traffic, told: &Told<'_>, look: &Look, room: usize) -> Vec<String> {
+pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Vec<String> {
     let at = number::moment(change.at.since(SimTime::ZERO).seconds());
     let mut lines = vec![format!("{} {}", look.bold(&format!("at {at}")), change.label)];
     let mut said: BTreeSet<String> = BTreeSet::new();
@@ -21,8 +20,11 @@ pub fn changes(change: &Change, traffic: &Traffic, told: &Told<'_>, look: &Look,
         let (before, after) = (sums(&question.before), sums(&question.after));
         let calls = |hops: &[Hop]| percent(hops.iter().map(|hop| hop.calls).sum());
         let what = if before == after {
-            let whose =
-                if traffic.clients.len() > 1 { format!("{}'s", question.client) } else { "all".to_owned() };
+            let whose = if told.traffic.clients.len() > 1 {
+                format!("{}'s", question.client)
+            } else {
+                "all".to_owned()
+            };
             format!("{} {arrow} {} of {whose} requests", calls(&question.before), calls(&question.after))
         } else {
             format!("{before} {arrow} {after}")
@@ -34,7 +36,7 @@ pub fn changes(change: &Change, traffic: &Traffic, told: &Told<'_>, look: &Look,
             continue;
         }
         if line.chars().count() <= room || before == after {
-            lines.push(line);
+            lines.extend(wrapped(std::iter::once(line), room));
         } else {
             let both = [format!("  {head}: {before}"), format!("    {arrow} {after}")];
             lines.extend(both.into_iter().flat_map(|line| wrapped(std::iter::once(line), room)));
@@ -42,17 +44,19 @@ pub fn changes(change: &Change, traffic: &Traffic, told: &Told<'_>, look: &Look,
         let rules = |hops: &[Hop]| hops.iter().filter_map(|hop| hop.rule.clone()).collect::<Vec<Rule>>();
         let (before, after) = (rules(&question.before), rules(&question.after));
         let is_new = |rule: &&Rule| !before.contains(rule);
-        lines.extend(after.iter().filter(is_new).map(|rule| format!("    by {}", written(rule, told))));
+        let new = after.iter().filter(is_new).map(|rule| format!("    by {}", written(rule, told)));
+        lines.extend(wrapped(new, room));
         let is_gone =
             |rule: &&Rule| !after.iter().any(|new| (&new.object, &new.name) == (&rule.object, &rule.name));
-        lines.extend(before.iter().filter(is_gone).map(|rule| format!("    no longer by {}", named(rule))));
+        let gone = before.iter().filter(is_gone).map(|rule| format!("    no longer by {}", named(rule)));
+        lines.extend(wrapped(gone, room));
     }
-    lines.extend(limits(&change.limits, &[], look, room).into_iter().map(
-        |line| match line.starts_with(' ') {
+    lines.extend(limits(&change.limits, &[], look, room.saturating_sub(2)).into_iter().map(|line| {
+        match line.starts_with(' ') {
             true => format!("  {line}"),
             false => format!("  limits of {line}"),
-        },
-    ));
+        }
+    }));
     lines
 }
 

@@ -1,7 +1,9 @@
 //! Limits and outlier detection, times the proxies that keep them.
 
-use super::words::{target, wrapped};
-use crate::report::terminal::Look;
+use super::words::target;
+use crate::kernel::words::counted;
+use crate::report::number::grouped;
+use crate::report::terminal::{Look, wrapped};
 use crate::study::traffic::{Detector, Limit};
 
 /// Names in a heading.
@@ -9,10 +11,11 @@ const MOST_NAMES: usize = 3;
 
 /// Blocks of lines, each below the services that they hold for.
 pub fn limits(limits: &[Limit], detectors: &[Detector], look: &Look, room: usize) -> Vec<String> {
-    let rows = limits.iter().map(|limit| (target(&limit.service, &limit.subset), line(limit, look)));
+    let rows =
+        limits.iter().map(|limit| (target(&limit.service, &limit.subset), block(line(limit, look), room)));
     let sentences = detectors.iter().map(|detector| {
         let sentence = format!("  {}", sentence(detector));
-        (target(&detector.service, &detector.subset), wrapped(std::iter::once(sentence), room).join("\n"))
+        (target(&detector.service, &detector.subset), block(sentence, room))
     });
     // First the services that share a line, then the lines that the same services share.
     let mut shared: Vec<(String, Vec<String>)> = Vec::new();
@@ -30,18 +33,24 @@ pub fn limits(limits: &[Limit], detectors: &[Detector], look: &Look, room: usize
             None => blocks.push((names, vec![line])),
         }
     }
-    let block = |(names, lines): (Vec<String>, Vec<String>)| std::iter::once(listed(&names)).chain(lines);
-    let lines: Vec<String> = blocks.into_iter().flat_map(block).collect();
+    let headed = |(names, lines): (Vec<String>, Vec<String>)| std::iter::once(listed(&names)).chain(lines);
+    let lines: Vec<String> = blocks.into_iter().flat_map(headed).collect();
     lines.iter().flat_map(|line| line.lines().map(str::to_owned)).collect()
 }
 
-/// `http1MaxPendingRequests  32 x 4 productpage-v1 proxies = at most 128 in all`.
+/// A line as one or more.
+fn block(line: String, room: usize) -> String {
+    wrapped(std::iter::once(line), room).join("\n")
+}
+
+/// `http1MaxPendingRequests  32 x 4 productpage-v1 proxies = 128 in all`.
 fn line(limit: &Limit, look: &Look) -> String {
     let Limit { field, each, caller, proxies, .. } = limit;
-    let all = u64::from(*each) * *proxies as u64;
+    let whole = |limit: u64| grouped(limit as f64, 0);
+    let (each, all) = (whole(u64::from(*each)), whole(u64::from(*each) * *proxies as u64));
     let product = match proxies {
         1 => format!("{each} at the one proxy of {caller}"),
-        many => format!("{each} {} {many} {caller} proxies = at most {all} in all", look.pick("×", "x")),
+        many => format!("{each} {} {many} {caller} proxies = {all} in all", look.pick("×", "x")),
     };
     format!("  {field:<23}  {product}")
 }
@@ -57,10 +66,7 @@ fn sentence(detector: &Detector) -> String {
         let (percent, hosts) = (detector.max_ejection_percent, detector.hosts);
         return format!("no host is ever ejected, as maxEjectionPercent {percent} of {hosts} is none");
     }
-    let errors = match detector.consecutive {
-        1 => "1 error".to_owned(),
-        many => format!("{many} errors in a row"),
-    };
+    let errors = counted(detector.consecutive, "error", "errors in a row");
     format!("{whose} ejects a host after {errors}, at most {most} of {}", detector.hosts)
 }
 

@@ -3,6 +3,7 @@
 
 mod changes;
 mod limits;
+mod object;
 mod routes;
 mod words;
 
@@ -10,29 +11,30 @@ use changes::changes;
 use limits::limits;
 use routes::routes;
 
-pub use words::{Told, place, wrapped};
+pub use object::object;
+pub use words::Told;
 
 use super::Section;
-use super::terminal::Look;
+use super::terminal::{Look, wrapped};
 use crate::study::Traffic;
 
 /// Room that the summary takes before each line.
 const INDENT: usize = 4;
 
 /// All sections, those without lines left out.
-pub fn sections(traffic: &Traffic, told: &Told<'_>, look: &Look) -> Vec<Section> {
+pub fn sections(told: &Told<'_>, look: &Look) -> Vec<Section> {
+    let traffic = told.traffic;
     let room = look.width.saturating_sub(INDENT);
     let section = |title: &str, lines: Vec<String>| Section { title: title.to_owned(), lines };
     let routes = traffic.clients.iter().flat_map(|client| routes(client, told, look, room)).collect();
     let limits = limits(&traffic.limits, &traffic.detectors, look, room);
-    let changes =
-        traffic.changes.iter().flat_map(|change| changes(change, traffic, told, look, room)).collect();
+    let changes = traffic.changes.iter().flat_map(|change| changes(change, told, look, room)).collect();
     let without_effect = told
         .without_effect
         .iter()
-        .cloned()
+        .map(|remark| remark.line(told.base))
         .chain(traffic.unreached.iter().map(|name| format!("workload {name}: no request reaches it")));
-    let guesses = guesses(traffic).into_iter().chain(told.guesses.iter().cloned());
+    let guesses = guesses(traffic).into_iter().chain(told.guesses.iter().map(|guess| guess.line(told.base)));
     let mut all = vec![
         section("Where requests go (calls per 100 requests of the client, if nothing fails)", routes),
         section("Limits (each proxy keeps its own)", limits),

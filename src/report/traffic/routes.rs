@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{Told, between, destination, percent, written};
+use super::words::{Told, between, destination, hosts, percent, target, written};
 use crate::kernel::arrivals::Load;
-use crate::report::number::{self, fixed};
-use crate::report::terminal::Look;
+use crate::kernel::words::counted;
+use crate::report::number::chosen;
+use crate::report::terminal::{Look, wrapped};
 use crate::study::traffic::{Answer, ClientTraffic, Door, Hop, Split};
 
 /// Calls without a rule that one client's list shows: large meshes have hundreds.
@@ -36,24 +37,30 @@ pub fn routes(client: &ClientTraffic, told: &Told<'_>, look: &Look, room: usize)
             (Some(_), true) => whose(hop),
             (Some(_), false) => String::new(),
         };
-        let line = format!("  {:>6}  {:<left$}  {beside}", percent(hop.calls), between(hop, look));
-        lines.push(line.trim_end().to_owned());
-        lines.extend(details(hop, told, look, room).into_iter().map(|line| format!("{:10}{line}", "")));
+        let way = format!("  {:>6}  {:<left$}", percent(hop.calls), between(hop, look));
+        let line = format!("{way}  {beside}");
+        let mut below = Vec::new();
+        if line.trim_end().chars().count() <= room {
+            lines.push(line.trim_end().to_owned());
+        } else {
+            lines.push(way.trim_end().to_owned());
+            below.push(beside);
+        }
+        below.extend(details(hop, told, look, room));
+        lines.extend(wrapped(below.into_iter().map(|line| format!("{:10}{line}", "")), room));
     }
     if hidden > 0 {
-        lines.push(format!(
-            "{:10}and {hidden} more calls that no rule takes, each to the service it names",
-            ""
-        ));
+        let (one, many) = (
+            "more call that no rule takes, to the service it names",
+            "more calls that no rule takes, each to the service it names",
+        );
+        lines.push(format!("{:10}and {}", "", counted(hidden, one, many)));
     }
     lines
 }
 
 fn headline(client: &ClientTraffic) -> String {
-    let proxies = match client.proxies {
-        1 => "1 proxy".to_owned(),
-        many => format!("{many} proxies"),
-    };
+    let proxies = counted(client.proxies, "proxy", "proxies");
     let door = match &client.door {
         Door::Gateway(name) => format!("at gateway {name}"),
         Door::Workload(name) => format!("in the pods of {name}"),
@@ -63,30 +70,34 @@ fn headline(client: &ClientTraffic) -> String {
 }
 
 fn load(load: &Load) -> String {
+    let rps = |rate: f64| format!("{} rps", chosen(rate, 3));
     match load {
-        Load::Constant { rate } => format!("{} rps evenly", number::rate(*rate)),
-        Load::Poisson { rate } => format!("{} rps (Poisson)", number::rate(*rate)),
-        Load::Bursty { rate, cv } => format!("{} rps in bursts (cv {})", number::rate(*rate), fixed(*cv, 2)),
+        Load::Constant { rate } => format!("{} evenly", rps(*rate)),
+        Load::Poisson { rate } => format!("{} (Poisson)", rps(*rate)),
+        Load::Bursty { rate, cv } => format!("{} in bursts (cv {})", rps(*rate), chosen(*cv, 2)),
         Load::Profile { points, .. } => {
             let rates = points.iter().map(|(_, rate)| *rate);
             let low = rates.clone().fold(f64::INFINITY, f64::min);
             let high = rates.fold(0.0, f64::max);
-            format!("{} to {} rps over time", number::rate(low), number::rate(high))
+            format!("{} to {} over time", chosen(low, 3), rps(high))
         }
-        Load::Closed { users, .. } if users.get() == 1 => "1 user who waits for answers".to_owned(),
-        Load::Closed { users, .. } => format!("{users} users who wait for answers"),
-        Load::Trace { births } => format!("{} recorded requests", births.len()),
+        Load::Closed { users, .. } => {
+            counted(users, "user who waits for answers", "users who wait for answers")
+        }
+        Load::Trace { births } => counted(births.len(), "recorded request", "recorded requests"),
     }
 }
 
-/// What becomes of calls that no rule takes.
+/// What becomes of calls that no rule takes. The service that they name needs no second mention.
 fn default_route(hop: &Hop, look: &Look) -> String {
     match &hop.answer {
         Answer::NoRoute => "no route: 404 NR".to_owned(),
-        Answer::Forward(splits) if splits.len() == 1 => {
-            format!("no rule {} {}", look.pick("→", "->"), destination(&splits[0]))
-        }
-        Answer::Forward(_) | Answer::Respond(_) => "no rule".to_owned(),
+        Answer::Forward(splits) => match &splits[..] {
+            [only] if target(&only.service, &only.subset) == hop.host => format!("no rule ({})", hosts(only)),
+            [only] => format!("no rule {} {}", look.pick("→", "->"), destination(only)),
+            _ => "no rule".to_owned(),
+        },
+        Answer::Respond(_) => "no rule".to_owned(),
     }
 }
 

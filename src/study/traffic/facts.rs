@@ -10,7 +10,7 @@ use crate::mesh::routing::Rule;
 const TOLERANCE: f64 = 1e-6;
 
 /// All that can be told before a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
     /// In the first state of the configuration.
     pub clients: Vec<ClientTraffic>,
