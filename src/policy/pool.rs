@@ -67,6 +67,13 @@ impl Rules {
         self.streams.min(self.requests)
     }
 
+    /// No connection that is busy now, or not made yet, goes for being idle before this moment: its own idle time has
+    /// to pass, unless its life ends first, which we do not know of each.
+    pub fn next_expiry(self, now: SimTime) -> SimTime {
+        let wait = if self.duration == u64::MAX { self.idle } else { 0 };
+        SimTime::from_nanos(now.nanos().saturating_add(wait))
+    }
+
     /// Connections carry one stream at a time, so that cutting one short costs the connection.
     pub fn is_http1(self) -> bool {
         self.streams == 1
@@ -370,18 +377,26 @@ impl Pool {
         }
     }
 
-    /// Closes the connections that have been idle, or alive, for too long. They go when somebody looks: nothing
-    /// else can tell the difference. Source: semantics S7.7.
+    /// Closes the connections that have been idle, or alive, for too long; returns when the first of those that are
+    /// left does. They go when somebody looks: nothing else can tell the difference. Source: semantics S7.7.
     #[inline(never)]
-    pub fn expire(&mut self, breakers: &mut Breakers, connections: &mut Connections, now: SimTime) {
-        let mut at = self.ready;
+    pub fn expire(
+        &mut self,
+        breakers: &mut Breakers,
+        connections: &mut Connections,
+        now: SimTime,
+    ) -> SimTime {
+        let (mut at, mut first) = (self.ready, u64::MAX);
         while at != NIL {
-            let next = connections[at].next_ready;
-            if connections[at].expires <= now.nanos() {
+            let Connection { next_ready: next, expires, .. } = connections[at];
+            if expires <= now.nanos() {
                 self.retire(breakers, connections, at);
+            } else {
+                first = first.min(expires);
             }
             at = next;
         }
+        SimTime::from_nanos(first)
     }
 
     /// Connections, connecting and draining ones too.
@@ -570,5 +585,24 @@ mod tests {
         bench.release(0, false);
         assert_eq!(bench.admit_at(SimTime::from_nanos(1_000_000_000)), Admission::Pend);
         assert_eq!(bench.breakers.connections, 0);
+    }
+
+    #[test]
+    fn who_looks_for_idle_connections_learns_when_to_look_again() {
+        let mut bench = bench([u32::MAX, u32::MAX, u32::MAX], Protocol::Http1, 0);
+        let second = |n: u64| SimTime::from_nanos(n * 1_000_000_000);
+        bench.pend(1);
+        bench.connected(0);
+        let mut expire =
+            |bench: &mut Bench, now| bench.pool.expire(&mut bench.breakers, &mut bench.connections, now);
+        // Busy, so not in sight; it can be idle from now on.
+        assert_eq!(expire(&mut bench, second(5)), SimTime::MAX);
+        assert_eq!(bench.rules.next_expiry(second(5)), second(6));
+        bench.release(0, false);
+        assert_eq!(expire(&mut bench, SimTime::ZERO), second(1));
+        assert_eq!(expire(&mut bench, second(1)), SimTime::MAX);
+        assert_eq!(bench.breakers.connections, 0);
+        let mortal = Rules { duration: 7, ..bench.rules };
+        assert_eq!(mortal.next_expiry(second(5)), second(5));
     }
 }

@@ -151,13 +151,20 @@ fn wanted(world: &mut World<'_>, number: u32) -> (u32, u32) {
     at.pool.wanted(&upstream.breakers, upstream.plan.rules)
 }
 
+/// Closes what has been idle for too long in any pool of the cluster; looks only if there can be such.
 fn expire_idle(world: &mut World<'_>, upstream: u32) {
     let upstream = &mut world.upstreams[upstream as usize];
+    if world.now < upstream.fresh_until {
+        return;
+    }
+    let mut fresh_until = upstream.plan.rules.next_expiry(world.now);
     for number in upstream.workers.iter().flatten().flat_map(|worker| &worker.pools) {
         if let Some(at) = world.pools.get_mut(*number as usize) {
-            at.pool.expire(&mut upstream.breakers, &mut world.connections, world.now);
+            let next = at.pool.expire(&mut upstream.breakers, &mut world.connections, world.now);
+            fresh_until = fresh_until.min(next);
         }
     }
+    upstream.fresh_until = fresh_until;
 }
 
 /// Begins a connection and its handshakes: a round trip for TCP, one for TLS, and what a dead pod makes of them.

@@ -38,6 +38,8 @@ pub struct World<'p> {
     pub upstreams: Vec<Upstream<'p>>,
     /// Of all upstreams, as they are first used.
     pub pools: Vec<HostPool>,
+    /// By cluster, whose hosts have the same rows at each proxy; empty before its first use.
+    pub host_rows: Vec<Box<[HostRow]>>,
     pub pods: Vec<PodState>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
@@ -79,6 +81,8 @@ pub struct Upstream<'p> {
     pub workers: Vec<Option<WorkerState>>,
     pub detector: Option<Detector>,
     pub is_sweeping: bool,
+    /// No idle connection goes before this moment; it may be earlier than the first that does.
+    pub fresh_until: SimTime,
 }
 
 pub struct UpstreamHost {
@@ -241,27 +245,27 @@ impl<'p> World<'p> {
         let service = &mesh.services[cluster.service].name;
         let source = &mesh.proxies[proxy].source;
         let row = self.recorder.cluster_row(source, service, cluster.port, &cluster.subset);
+        if self.host_rows[id.index()].is_empty() {
+            let rows = cluster.hosts.iter().map(|host| {
+                let pod = &mesh.pods[host.pod];
+                self.recorder.host_row(service, &cluster.subset, &pod.name, &mesh.zones[pod.zone].name)
+            });
+            self.host_rows[id.index()] = rows.collect();
+        }
         let unready = &self.proxies[proxy.index()].unready;
         let hosts: Vec<UpstreamHost> = cluster
             .hosts
             .iter()
-            .map(|host| {
-                let pod = &mesh.pods[host.pod];
-                UpstreamHost {
-                    pod: host.pod,
-                    row: self.recorder.host_row(
-                        service,
-                        &cluster.subset,
-                        &pod.name,
-                        &mesh.zones[pod.zone].name,
-                    ),
-                    tls: host.tls,
-                    is_ready: !unready.contains(&host.pod),
-                    ejections: 0,
-                    counted_ejections: 0,
-                    ejected_since: SimTime::ZERO,
-                    ejected_nanos: 0,
-                }
+            .zip(&self.host_rows[id.index()])
+            .map(|(host, row)| UpstreamHost {
+                pod: host.pod,
+                row: *row,
+                tls: host.tls,
+                is_ready: !unready.contains(&host.pod),
+                ejections: 0,
+                counted_ejections: 0,
+                ejected_since: SimTime::ZERO,
+                ejected_nanos: 0,
             })
             .collect();
         let index = self.upstreams.len() as u32;
@@ -280,6 +284,7 @@ impl<'p> World<'p> {
             is_merging: false,
             workers: (0..mesh.proxy.workers.get()).map(|_| None).collect(),
             is_sweeping: false,
+            fresh_until: SimTime::ZERO,
         });
         let known = &mut self.proxies[proxy.index()].upstreams;
         if known.len() <= id.index() {
