@@ -192,7 +192,7 @@ fn simulate(arguments: &RunArguments, mesh: &Mesh, progress: &Progress) -> Resul
     listen()?;
     let plan = Plan::compile(mesh);
     let replications = mesh.run.replications.get();
-    let jobs = arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize);
+    let jobs = jobs(arguments);
     let run_one = |replication| one(&plan, mesh, u64::from(replication), progress);
     let done = replicate::replicate(replications, jobs, &INTERRUPTED, &|_| {}, run_one);
     progress.finish();
@@ -201,8 +201,10 @@ fn simulate(arguments: &RunArguments, mesh: &Mesh, progress: &Progress) -> Resul
     Ok(done.into_iter().map_while(|result| result).collect())
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// Threads: as many as the user says, else one a core.
+fn jobs(arguments: &RunArguments) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize)
 }
 
 /// One replication, or nothing if it was interrupted.
@@ -282,7 +284,7 @@ fn show_results(
 }
 
 fn write(arguments: &RunArguments, folder: &Folder, report: &Report<'_>) -> Result<(), Failure> {
-    let files = report::folder(report, !arguments.no_plots, Vec::new())
+    let files = report::folder(report, !arguments.no_plots, jobs(arguments), Vec::new())
         .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
     folder.write(&files)?;
     let wrote = report::wrote(&folder.name, &files);

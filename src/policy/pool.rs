@@ -593,7 +593,7 @@ mod tests {
         let second = |n: u64| SimTime::from_nanos(n * 1_000_000_000);
         bench.pend(1);
         bench.connected(0);
-        let mut expire =
+        let expire =
             |bench: &mut Bench, now| bench.pool.expire(&mut bench.breakers, &mut bench.connections, now);
         // Busy, so not in sight; it can be idle from now on.
         assert_eq!(expire(&mut bench, second(5)), SimTime::MAX);

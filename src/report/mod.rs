@@ -25,7 +25,7 @@ pub use traffic::Told;
 
 use crate::kernel::SimTime;
 use crate::kernel::words::counted;
-use crate::study::RunResults;
+use crate::study::{RunResults, replicate};
 
 /// All that a report of one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +85,13 @@ fn clients_csv(run: &RunResults) -> String {
 }
 
 /// All files of the output folder, `run.json` with the digest of the others at the end. `more` are files made
-/// elsewhere that belong to them.
-pub fn folder(report: &Report<'_>, with_plots: bool, more: Vec<File>) -> Result<Vec<File>, plot::DrawError> {
+/// elsewhere that belong to them. Plots are drawn on `jobs` threads.
+pub fn folder(
+    report: &Report<'_>,
+    with_plots: bool,
+    jobs: usize,
+    more: Vec<File>,
+) -> Result<Vec<File>, plot::DrawError> {
     let with_intervals = report.run.replications > 1;
     let table = |entry: &tables::Entry| File {
         path: format!("{}.csv", entry.name),
@@ -95,8 +100,13 @@ pub fn folder(report: &Report<'_>, with_plots: bool, more: Vec<File>) -> Result<
     let mut files: Vec<File> = tables::TABLES.iter().map(table).collect();
     let summary = json::summary(report);
     files.push(File { path: "summary.json".to_owned(), bytes: summary.into_bytes() });
-    for entry in plot::PLOTS.iter().filter(|_| with_plots) {
-        files.extend(plot::draw(entry.name, &(entry.make)(report))?);
+    let plots = if with_plots { plot::PLOTS } else { &[] };
+    let draw = |number: u32| {
+        let entry = &plots[number as usize];
+        plot::draw(entry.name, &(entry.make)(report))
+    };
+    for drawn in replicate::in_order(plots.len() as u32, jobs, draw).map_err(plot::DrawError::from)? {
+        files.extend(drawn?);
     }
     files.extend(more);
     let run = json::run_file(report.stamp, &files);
@@ -123,7 +133,7 @@ mod tests {
     #[test]
     fn the_folder_holds_every_table_and_chart_and_seals_them() {
         let held = fixture::Held::tiny();
-        let files = folder(&held.report(), true, Vec::new()).expect("drawn");
+        let files = folder(&held.report(), true, 2, Vec::new()).expect("drawn");
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         for path in [
             "clients.csv",
@@ -148,7 +158,7 @@ mod tests {
     #[test]
     fn without_charts_none_are_told() {
         let held = fixture::Held::tiny();
-        let files = folder(&held.report(), false, Vec::new()).expect("drawn");
+        let files = folder(&held.report(), false, 1, Vec::new()).expect("drawn");
         assert!(wrote("x", &files).starts_with("wrote x/ (summary.json, 7 CSV)  digest "));
     }
 

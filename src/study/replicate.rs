@@ -1,5 +1,5 @@
-//! Runs independent replications on several threads. The only threads of the house: whatever their number, results
-//! come in the order of replications, so the bytes that are made of them are the same. Source: design D2.
+//! Runs independent work on several threads: replications, and what is drawn of them. The only threads of the house:
+//! whatever their number, results come in order, so the bytes that are made of them are the same. Source: design D2.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -25,14 +25,21 @@ pub fn replicate<R: Send>(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         Some(result)
     };
+    Ok(in_order(replications, jobs, run)?.into_iter().flatten().collect())
+}
+
+/// What `make` makes of 0 to `count` - 1, in order, on `jobs` threads (0 counts as 1). Fails if the system gives none.
+pub fn in_order<R: Send>(
+    count: u32,
+    jobs: usize,
+    make: impl Fn(u32) -> R + Sync,
+) -> Result<Vec<R>, rayon::ThreadPoolBuildError> {
     if jobs <= 1 {
-        return Ok((0..replications).filter_map(run).collect());
+        return Ok((0..count).map(make).collect());
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
     // Bridged one by one: with chunks, two threads would share 30 replications as 15 and 15 even if one is slower.
-    let results: Vec<Option<R>> =
-        pool.install(|| (0..replications).into_par_iter().with_max_len(1).map(run).collect());
-    Ok(results.into_iter().flatten().collect())
+    Ok(pool.install(|| (0..count).into_par_iter().with_max_len(1).map(&make).collect()))
 }
 
 #[cfg(test)]

@@ -72,6 +72,12 @@ impl fmt::Display for DrawError {
 
 impl Error for DrawError {}
 
+impl From<rayon::ThreadPoolBuildError> for DrawError {
+    fn from(error: rayon::ThreadPoolBuildError) -> DrawError {
+        failed(error)
+    }
+}
+
 fn failed(error: impl fmt::Display) -> DrawError {
     DrawError(error.to_string())
 }
@@ -93,7 +99,7 @@ pub fn png(picture: &Picture) -> Result<Vec<u8>, DrawError> {
     let Picture { width, height, .. } = *picture;
     let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
     paint(picture, BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area())?;
-    let pixels = average(&fine, width as usize, height as usize);
+    let pixels = average(&fine, width as usize);
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -105,19 +111,21 @@ pub fn png(picture: &Picture) -> Result<Vec<u8>, DrawError> {
 }
 
 /// Each pixel is the mean of its part of the fine grid.
-fn average(fine: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let side = FINE as usize;
-    let row = width * side * 3;
-    let mut pixels = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..3 {
-                let corner = y * side * row + x * side * 3 + channel;
-                let part = (0..side).flat_map(|dy| (0..side).map(move |dx| corner + dy * row + dx * 3));
-                let sum: usize = part.map(|place| usize::from(fine[place])).sum();
-                pixels.push(((sum + side * side / 2) / (side * side)) as u8);
+fn average(fine: &[u8], width: usize) -> Vec<u8> {
+    const SIDE: usize = FINE as usize;
+    const AREA: u32 = FINE * FINE;
+    let mut pixels = Vec::with_capacity(fine.len() / (SIDE * SIDE));
+    let mut sums = vec![[0u32; 3]; width];
+    for lines in fine.chunks_exact(width * SIDE * SIDE * 3) {
+        sums.fill([0; 3]);
+        for line in lines.chunks_exact(width * SIDE * 3) {
+            for (sum, part) in sums.iter_mut().zip(line.chunks_exact(SIDE * 3)) {
+                for dot in part.chunks_exact(3) {
+                    sum.iter_mut().zip(dot).for_each(|(sum, value)| *sum += u32::from(*value));
+                }
             }
         }
+        pixels.extend(sums.iter().flatten().map(|sum| ((sum + AREA / 2) / AREA) as u8));
     }
     pixels
 }
