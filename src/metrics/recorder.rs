@@ -205,12 +205,15 @@ impl Recorder {
         self.clusters[row.index()].live[usize::from(counted)][counter as usize] += 1;
     }
 
-    /// A host has answered an attempt, or failed to.
+    /// An attempt has got its stream to a host. Source: design D9.19.
     #[inline]
-    pub fn attempt_done(&mut self, row: HostRow, error: bool, counted: bool) {
-        let host = &mut self.hosts[row.index()];
-        host.attempts += u64::from(counted);
-        host.errors += u64::from(counted & error);
+    pub fn attempt_sent(&mut self, row: HostRow, counted: bool) {
+        self.hosts[row.index()].attempts += u64::from(counted);
+    }
+
+    /// A host has answered an attempt with a 5xx, or not at all before its caller lost patience.
+    pub fn attempt_failed(&mut self, row: HostRow, counted: bool) {
+        self.hosts[row.index()].errors += u64::from(counted);
     }
 
     /// A request that counts had no answer when the run ended.
@@ -508,9 +511,12 @@ mod tests {
     fn hosts_count_attempts_that_count() {
         let mut recorder = recorder();
         let row = recorder.host_row("app", "v1", "app-0", "a");
-        recorder.attempt_done(row, true, true);
-        recorder.attempt_done(row, true, false);
-        recorder.attempt_done(row, false, true);
+        for (fails, counted) in [(true, true), (true, false), (false, true)] {
+            recorder.attempt_sent(row, counted);
+            if fails {
+                recorder.attempt_failed(row, counted);
+            }
+        }
         recorder.host_totals(row, HostTotals { queue_max: 4, ..Default::default() });
         let results = recorder.finish();
         let host = results.hosts.values().next().expect("one row");

@@ -255,6 +255,7 @@ fn send(world: &mut World<'_>, slot: Slot, per_try: u32) {
         let _ = detector.observe(at.host as usize, Report::ConnectSuccess);
     }
     world.recorder.count(upstream.row, Counter::Attempts, attempt.counted);
+    world.recorder.attempt_sent(at.row, attempt.counted);
     if per_try != NIL {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }

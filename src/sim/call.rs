@@ -252,7 +252,9 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let (index, status, counted) = (attempt.call, attempt.status, attempt.counted);
     let at = &world.pools[attempt.pool as usize];
     let (cluster, host) = (at.upstream, at.host);
-    world.recorder.attempt_done(at.row, status >= 500, counted);
+    if status >= 500 {
+        world.recorder.attempt_failed(at.row, counted);
+    }
     upstream::observe(world, cluster, host, Report::Code(status));
     let call = &mut world.calls[index];
     if call.is_retrying {
@@ -343,17 +345,10 @@ pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
 /// An attempt failed without an answer. Source: semantics S8.2, S9.2.
 pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     let Some(attempt) = world.attempts.get(slot) else { return };
-    let (index, counted) = (attempt.call, attempt.counted);
-    let at = &world.pools[attempt.pool as usize];
-    let (cluster, host, row) = (at.upstream, at.host, at.row);
+    let index = attempt.call;
+    let host = world.pools[attempt.pool as usize].host;
     let was_sent = attempt.phase != Phase::Pending;
-    if let Some(report) = failure.report() {
-        upstream::observe(world, cluster, host, report);
-    }
-    if was_sent {
-        // One that never got a stream is no attempt. Source: design D9.19.
-        world.recorder.attempt_done(row, true, counted);
-    }
+    tell_host(world, slot.index, failure);
     give_retry_back(world, index);
     let retry = retry_policy(world, index);
     let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
@@ -363,6 +358,21 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
         world.calls[index].attempt = NIL;
         give_failure(world, index, failure);
     }
+}
+
+/// The host's detector and counts hear of an attempt that ends without an answer: if it had its stream, or was to get
+/// it by a connection that failed. Source: semantics S8.2.
+fn tell_host(world: &mut World<'_>, index: u32, failure: Failure) {
+    let Some(report) = failure.report() else { return };
+    let attempt = &world.attempts[index];
+    let at = &world.pools[attempt.pool as usize];
+    let (cluster, host) = (at.upstream, at.host);
+    if attempt.phase != Phase::Pending {
+        world.recorder.attempt_failed(at.row, attempt.counted);
+    } else if !matches!(failure, Failure::ConnectFailure | Failure::ConnectTimeout) {
+        return;
+    }
+    upstream::observe(world, cluster, host, report);
 }
 
 /// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
@@ -415,17 +425,9 @@ pub fn route_timeout(world: &mut World<'_>, slot: Slot) {
     give_failure(world, slot.index, Failure::RouteTimeout);
 }
 
-/// Ends an attempt from above. Its host hears of it only if the attempt had its stream. Source: semantics S8.2.
+/// Ends an attempt from above. Source: semantics S10.4.
 fn cut_short(world: &mut World<'_>, index: u32, failure: Failure) {
-    let attempt = &world.attempts[index];
-    let at = &world.pools[attempt.pool as usize];
-    let (cluster, host, row, counted) = (at.upstream, at.host, at.row, attempt.counted);
-    if attempt.phase != Phase::Pending
-        && let Some(report) = failure.report()
-    {
-        upstream::observe(world, cluster, host, report);
-        world.recorder.attempt_done(row, true, counted);
-    }
+    tell_host(world, index, failure);
     abandon(world, index);
 }
 
