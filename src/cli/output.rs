@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ending::Failure;
 use crate::report::File;
-use crate::report::json::RUN_FILE;
+use crate::report::stamp::RUN_FILE;
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
