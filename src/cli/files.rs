@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::config::load::{Files, ReadError};
+use crate::config::files::{Files, ReadError, under};
 use crate::config::yaml::MAX_BYTES;
 
 /// The scenario's JSON Schema, as `init` writes it beside a scenario: no manifest.
@@ -86,15 +86,6 @@ fn failed(path: &str, error: &io::Error) -> ReadError {
         _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
     };
     ReadError { path: path.to_owned(), reason }
-}
-
-/// `path` as seen from the directory `base`.
-pub fn under(base: &str, path: &str) -> String {
-    match (base, path) {
-        ("", _) => path.to_owned(),
-        (_, path) if path.starts_with('/') => path.to_owned(),
-        (base, path) => format!("{}/{path}", base.trim_end_matches('/')),
-    }
 }
 
 /// Names in a directory, sorted; hidden ones are left out.

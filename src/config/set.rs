@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_yaml::{Mapping, Value};
 
+use super::diagnostic::{Diagnostic, Span};
 use super::document::ObjectRef;
 use super::grammar::{Fault, Part};
 use super::path::{self, Step, did_you_mean};
@@ -76,6 +77,13 @@ fn equals_sign(text: &str) -> Option<usize> {
 pub struct Nowhere {
     pub message: String,
     pub help: Option<String>,
+}
+
+impl Nowhere {
+    /// `span`: what led nowhere.
+    pub fn finding(self, span: Span) -> Diagnostic {
+        Diagnostic::error("MS0010", self.message).at(span).help_if(self.help)
+    }
 }
 
 /// Puts `value` at the end of the steps. Keys that are absent are made (absent means the default); items of lists and

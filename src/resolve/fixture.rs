@@ -43,7 +43,7 @@ impl Names for Town {
 /// A scenario and what was found wrong with it, as `marked text: message`.
 pub fn read(text: &str) -> (Docs, Scenario, Vec<Diagnostic>) {
     let mut docs = Docs::default();
-    let source = docs.sources.add_file("scenario.yaml", text.as_bytes(), text.to_owned());
+    let source = docs.sources.add_text("scenario.yaml", text.to_owned());
     let doc = docs.add(source, 0..text.len());
     let mut findings = Vec::new();
     let value = yaml::decode(text).expect("the test writes YAML");

@@ -17,7 +17,7 @@ use super::targets::suggest;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::grammar::{Fault, Part, number};
 use crate::config::path::did_you_mean;
-use crate::config::read::{Located, inside};
+use crate::config::read::{Located, fault_inside};
 use crate::config::{document::Docs, duration, quantity};
 use crate::kernel::{Id, Table};
 use crate::mesh::ClientId;
@@ -44,12 +44,7 @@ pub fn objectives(
     for text in written {
         match parse(&text.value, scopes) {
             Ok(objective) => objectives.push(objective),
-            Err(fault) => {
-                let span = inside(docs, text.span, &text.value, &fault);
-                let mut finding = Diagnostic::error("MS0015", fault.message).at(span);
-                finding.help = fault.help;
-                findings.push(finding);
-            }
+            Err(fault) => findings.push(fault_inside(docs, "MS0015", text.span, &text.value, fault)),
         }
     }
     objectives

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use meshcast::config::diagnostic::Severity;
-use meshcast::config::load::{Files, Loaded, ReadError, Request, load};
+use meshcast::config::files::{Files, ReadError};
+use meshcast::config::load::{Loaded, Request, load};
 use meshcast::config::render;
 use meshcast::mesh::Mesh;
 use meshcast::resolve;

@@ -6,9 +6,8 @@ use crate::config::arrivals::{self, LoadText};
 use crate::config::grammar::{Fault, Part};
 use crate::config::quantity::{Rate, Share};
 use crate::config::read::written_as_text;
-use crate::config::read::{
-    Entries, Located, Node, OneOrMany, Reader, Text, Written, read_text, record, schema,
-};
+use crate::config::read::{Entries, Located, Node, OneOrMany, Reader, Text, Written, read_text, record};
+use crate::config::schema::schema;
 use crate::config::url::Url;
 use crate::kernel::SimDuration;
 

@@ -71,7 +71,7 @@ objectives:
 
 fn findings(text: &str) -> (Option<Scenario>, Vec<String>) {
     let mut docs = Docs::default();
-    let source = docs.sources.add_file("s.yaml", text.as_bytes(), text.to_owned());
+    let source = docs.sources.add_text("s.yaml", text.to_owned());
     let doc = docs.add(source, 0..text.len());
     let mut findings = Vec::new();
     let scenario = read(&yaml::decode(text).unwrap(), &docs, doc, &mut findings);
@@ -239,7 +239,7 @@ fn odd_shapes_are_findings_and_no_panic() {
     ] {
         if let Ok(value) = yaml::decode(text) {
             let mut docs = Docs::default();
-            let source = docs.sources.add_file("s", b"", text.to_owned());
+            let source = docs.sources.add_text("s", text.to_owned());
             let doc = docs.add(source, 0..text.len());
             let mut found = Vec::new();
             read(&value, &docs, doc, &mut found);

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use crate::config::grammar::{Fault, Part};
 use crate::config::quantity::Share;
 use crate::config::read::{
-    Entries, Limit, Located, Node, OneOrMany, Reader, Text, Written, record, schema, written_as_text,
+    Entries, Limit, Located, Node, OneOrMany, Reader, Text, Written, record, written_as_text,
 };
+use crate::config::schema::schema;
 use crate::config::url::Url;
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
