@@ -192,7 +192,12 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let known = self.known;
+        // A field of null is an absent one, as the API server has it; in a map null is a value.
+        let is_absent = |(key, value): &(&Value, &Value)| {
+            value.is_null() && key.as_str().is_some_and(|key| known.contains(&key))
+        };
+        let Some((key, value)) = self.entries.find(|entry| !is_absent(entry)) else { return Ok(None) };
         self.current = Some((key, value));
         // Labels and the like may have keys that YAML takes for numbers; Kubernetes reads them as text.
         let text = match key {
@@ -218,10 +223,15 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     }
 }
 
+/// What a path ends in: a key, or an item of a list by its key (`hosts[0]`).
 fn last_word(path: &str) -> &str {
-    match parent(path) {
-        Some(above) => path[above.len()..].trim_matches(['.', '[', ']', '"']),
-        None => path,
+    let is_item = |rest: &str| rest.starts_with('[') && !rest.starts_with("[\"");
+    let above = std::iter::successors(parent(path), |above| parent(above));
+    let above = above.map(str::len).find(|above| !is_item(&path[*above..]));
+    let word = above.map_or(path, |above| &path[above..]);
+    match word.strip_prefix("[\"") {
+        Some(quoted) => quoted.trim_end_matches("\"]"),
+        None => word.trim_start_matches('.'),
     }
 }
 
@@ -316,6 +326,26 @@ mod tests {
         decode::<Kind>(&object, &docs, &mut findings).unwrap();
         assert_eq!(findings[1].severity, crate::config::diagnostic::Severity::Error);
         assert_eq!(findings[1].message, "K has no field `other`");
+    }
+
+    #[test]
+    fn null_is_an_absent_field_but_no_value_of_a_map_or_list() {
+        #[derive(serde::Deserialize, PartialEq, Debug, Default)]
+        #[serde(default)]
+        struct Lists {
+            names: Vec<String>,
+            labels: std::collections::BTreeMap<String, String>,
+        }
+        let read = |text: &str| {
+            let (docs, object) = object(text);
+            let mut findings = Vec::new();
+            let lists: Option<Lists> = decode(&object, &docs, &mut findings);
+            (lists, findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>())
+        };
+        assert_eq!(read("names:\nlabels: null\n"), (Some(Lists::default()), Vec::new()));
+        assert_eq!(read("nmaes:\n").1, ["unknown field `nmaes` is ignored"]);
+        assert_eq!(read("names: [~]\n").1, ["`names[0]` must be text, and this is nothing"]);
+        assert_eq!(read("labels: {app: }\n").1, ["`app` must be text, and this is nothing"]);
     }
 
     #[test]
