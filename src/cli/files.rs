@@ -121,6 +121,10 @@ fn push(path: String, found: &mut Vec<String>) -> Result<(), ReadError> {
     if found.len() == MOST_FILES {
         return Err(ReadError { path, reason: format!("more than {MOST_FILES} files") });
     }
+    // A pipe that lies about would keep us waiting for its other end. A link to nowhere is told when it is read.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(ReadError { path, reason: "it is no regular file".to_owned() });
+    }
     found.push(path);
     Ok(())
 }
