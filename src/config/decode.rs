@@ -35,6 +35,16 @@ pub fn decode<T: DeserializeOwned>(
             None => finding,
         });
     }
+    log.words.retain(|path| !docs.is_patched(object.doc, path));
+    for path in &log.words {
+        let span = docs.span(object.doc, path);
+        let word = docs.sources.slice(span);
+        // In quotes it is text everywhere.
+        if YAML_1_1.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            let message = format!("Kubernetes reads `{word}` as true or false, and text belongs here");
+            diagnostics.push(Diagnostic::warning("MS0007", message).at(span).help("put it in quotes"));
+        }
+    }
     match result {
         Ok(value) => Some(value),
         Err(error) => {
@@ -48,10 +58,15 @@ pub fn decode<T: DeserializeOwned>(
     }
 }
 
+/// Words that the YAML of Kubernetes' tools (1.1) takes for booleans, and today's YAML for text.
+const YAML_1_1: [&str; 4] = ["yes", "no", "on", "off"];
+
 /// What was noticed on the way.
 #[derive(Default)]
 struct Log {
     unknown: Vec<Unknown>,
+    /// Where one of [`YAML_1_1`] is taken for text.
+    words: Vec<String>,
     /// Where the first error arose.
     failed: Option<String>,
 }
@@ -112,6 +127,15 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
         }
     }
 
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if let Value::String(text) = self.value
+            && YAML_1_1.iter().any(|known| known.eq_ignore_ascii_case(text))
+        {
+            self.log.words.push(self.path.clone());
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
@@ -152,7 +176,7 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
     }
 }
@@ -326,6 +350,21 @@ mod tests {
         decode::<Kind>(&object, &docs, &mut findings).unwrap();
         assert_eq!(findings[1].severity, crate::config::diagnostic::Severity::Error);
         assert_eq!(findings[1].message, "K has no field `other`");
+    }
+
+    #[test]
+    fn words_that_kubernetes_takes_for_booleans_are_told() {
+        #[derive(serde::Deserialize)]
+        struct Labels {
+            #[expect(dead_code, reason = "only its decoding matters here")]
+            labels: std::collections::BTreeMap<String, String>,
+        }
+        let (docs, object) = object("labels: {a: yes, b: \"yes\", c: Off, d: yesterday, e: 'on'}\n");
+        let mut findings = Vec::new();
+        decode::<Labels>(&object, &docs, &mut findings).unwrap();
+        let marked = findings.iter().map(|finding| docs.sources.slice(finding.span.unwrap()));
+        assert_eq!(marked.collect::<Vec<_>>(), ["yes", "Off"]);
+        assert_eq!(findings[0].code, "MS0007");
     }
 
     #[test]

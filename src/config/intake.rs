@@ -61,7 +61,7 @@ impl<'a> Intake<'a> {
         };
         if let Some(message) = complaint {
             let source = self.docs.sources.add_binary(path, &bytes);
-            let help = "give YAML or JSON files, in UTF-8";
+            let help = "give YAML or JSON files, in UTF-8, with line feeds at the ends of lines";
             self.report(Diagnostic::error("MS0002", message).at(start_of(source)).help(help));
             return None;
         }
@@ -172,9 +172,15 @@ impl<'a> Intake<'a> {
     fn nameless(&mut self, doc: DocId, kind: &str, value: &Value) {
         // Tools' own files (`kind: Kustomization`) carry no name and are none of our objects.
         if value.get("metadata").is_some() || value.get("spec").is_some() {
-            let span = self.docs.span(doc, "metadata");
-            let finding = Diagnostic::error("IST0106", format!("this {kind} has no name")).at(span);
-            self.report(finding.help("write `metadata: {name: ...}`"));
+            let (place, message, help) = match value.get("metadata").and_then(|metadata| metadata.get("name"))
+            {
+                Some(name) if !name.is_null() => {
+                    ("metadata.name", format!("the name of this {kind} is no text"), "put it in quotes")
+                }
+                _ => ("metadata", format!("this {kind} has no name"), "write `metadata: {name: ...}`"),
+            };
+            let span = self.docs.span(doc, place);
+            self.report(Diagnostic::error("IST0106", message).at(span).help(help));
         }
     }
 }
