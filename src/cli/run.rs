@@ -205,7 +205,7 @@ fn simulate(arguments: &RunArguments, mesh: &Mesh, progress: &Progress) -> Resul
 /// Threads: as many as the user says, else one a core.
 fn jobs(arguments: &RunArguments) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize)
+    arguments.jobs.map_or_else(cores, |jobs| jobs as usize)
 }
 
 /// One replication, or nothing if it was interrupted.

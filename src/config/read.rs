@@ -72,6 +72,17 @@ pub enum Limit {
     Of(u32),
 }
 
+/// A whole number from 1 to `MOST`. More would be a typing error, and its state would fill the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count<const MOST: u32>(pub NonZeroU32);
+
+impl<const MOST: u32> Deref for Count<MOST> {
+    type Target = NonZeroU32;
+    fn deref(&self) -> &NonZeroU32 {
+        &self.0
+    }
+}
+
 /// Where findings go while a document is read.
 pub struct Reader<'a> {
     pub docs: &'a Docs,
@@ -318,6 +329,17 @@ impl Written for u16 {
 impl Written for NonZeroU32 {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         whole::<u32>(node, reader, 1, "a whole number of at least 1").and_then(NonZeroU32::new)
+    }
+}
+
+impl<const MOST: u32> Written for Count<MOST> {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = node.value.as_u64().and_then(|number| u32::try_from(number).ok());
+        if let Some(number) = number.filter(|number| *number <= MOST).and_then(NonZeroU32::new) {
+            return Some(Count(number));
+        }
+        reader.mismatch(node, &format!("a whole number from 1 to {MOST}"));
+        None
     }
 }
 

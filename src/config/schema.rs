@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::quantity::{Rate, Share};
-use super::read::{Entries, Limit, Located, OneOrMany, Raw};
+use super::read::{Count, Entries, Limit, Located, OneOrMany, Raw};
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
@@ -45,6 +45,18 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let item = generator.subschema_for::<T>();
         json_schema!({"anyOf": [item, {"type": "array", "items": item}]})
+    }
+}
+
+impl<const MOST: u32> JsonSchema for Count<MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("CountUpTo{MOST}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": 1, "maximum": MOST})
     }
 }
 

@@ -125,7 +125,7 @@ clients:
         &lines,
         &["s.yaml:1:1: error[MS0004]: unknown key `durration`", "[durration]", "did you mean `duration`?"],
     );
-    has(&lines, &["s.yaml:3:17:", "at least 1", "[0]"]);
+    has(&lines, &["s.yaml:3:17:", "from 1 to 100000", "[0]"]);
     has(&lines, &["[5] write 5s or 5ms"]);
     has(&lines, &["[5] write `5%`"]);
     has(&lines, &["s.yaml:5:13:", "[0]"]);
