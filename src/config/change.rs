@@ -40,8 +40,8 @@ pub(super) fn changed(
     let elsewhere = |nowhere: Nowhere| nowhere.finding(placed.path_span());
     let index = find(objects, reference, home).map_err(elsewhere)?;
     let mut copy = objects[index].clone();
-    set::put(&mut copy.value, &placed.order.steps, &placed.order.value).map_err(elsewhere)?;
-    copy.doc = docs.add_patched(copy.doc, &placed.order.path, placed.value_span());
+    let path = set::put(&mut copy.value, &placed.order.steps, &placed.order.value).map_err(elsewhere)?;
+    copy.doc = docs.add_patched(copy.doc, &path, placed.value_span());
     Ok(Some((index, copy)))
 }
 

@@ -123,7 +123,10 @@ impl Loader<'_> {
             self.intake.report(finding.at(start_of(source)).help(help));
             return Vec::new();
         }
-        let before = self.intake.diagnostics.len();
+        let errors = |intake: &Intake<'_>| {
+            intake.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).count()
+        };
+        let before = errors(&self.intake);
         let mut new_names = Vec::new();
         let mut first: Option<Span> = None;
         for (doc, mut value) in self.intake.documents(source) {
@@ -144,7 +147,7 @@ impl Loader<'_> {
             let scenario = scenario::read(&value, docs, doc, diagnostics);
             self.scenario = scenario.map(|value| Document { doc, value });
         }
-        if first.is_none() && self.intake.diagnostics.len() == before {
+        if first.is_none() && errors(&self.intake) == before {
             let finding = Diagnostic::error("MS0009", format!("`{path}` holds no scenario"));
             let help = "a scenario starts with `apiVersion: meshcast/v1` and `kind: Scenario`";
             self.intake.report(finding.at(start_of(source)).help(help));
@@ -164,7 +167,7 @@ impl Loader<'_> {
                 new_names.push(NewName { section, name, span: placed.path_span() });
             }
             match set::put(value, steps, &placed.order.value) {
-                Ok(()) => self.intake.docs.note_patch(doc, &placed.order.path, placed.value_span()),
+                Ok(path) => self.intake.docs.note_patch(doc, &path, placed.value_span()),
                 Err(nowhere) => self.intake.report(nowhere.finding(placed.path_span())),
             }
         }

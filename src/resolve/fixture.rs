@@ -32,6 +32,9 @@ impl Names for Town {
     fn service_names(&self) -> Vec<String> {
         SERVICES.map(str::to_owned).to_vec()
     }
+    fn subsets(&self, service: ServiceId) -> Vec<String> {
+        if service.index() == 0 { vec!["v1".to_owned(), "v2".to_owned()] } else { Vec::new() }
+    }
     fn workload_names(&self) -> Vec<String> {
         SERVICES.map(|name| format!("{name}-v1")).to_vec()
     }
