@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::diagnostic::{Diagnostic, SourceId, Span};
+use super::diagnostic::{SourceId, Span};
 use super::document::{Docs, ObjectRef, RawObject};
 use super::set::{self, Nowhere, Order};
 
@@ -35,12 +35,11 @@ pub(super) fn changed(
     placed: &PlacedOrder,
     home: &str,
     docs: &mut Docs,
-) -> Result<Option<(usize, RawObject)>, Diagnostic> {
+) -> Result<Option<(usize, RawObject)>, Nowhere> {
     let Some(reference) = &placed.order.object else { return Ok(None) };
-    let elsewhere = |nowhere: Nowhere| nowhere.finding(placed.path_span());
-    let index = find(objects, reference, home).map_err(elsewhere)?;
+    let index = find(objects, reference, home)?;
     let mut copy = objects[index].clone();
-    let path = set::put(&mut copy.value, &placed.order.steps, &placed.order.value).map_err(elsewhere)?;
+    let path = set::put(&mut copy.value, &placed.order.steps, &placed.order.value)?;
     copy.doc = docs.add_patched(copy.doc, &path, placed.value_span());
     Ok(Some((index, copy)))
 }

@@ -253,7 +253,7 @@ impl Loader<'_> {
                 Ok(Some((index, changed))) => self.objects[index] = changed,
                 // It was upon the scenario, and has been carried out.
                 Ok(None) => {}
-                Err(finding) => self.intake.report(finding),
+                Err(nowhere) => self.intake.report(nowhere.finding(placed.path_span())),
             }
         }
     }

@@ -106,30 +106,43 @@ impl State<'_, '_> {
 
     fn set(&mut self, entry: &TimelineEntry, step: &mut TimelineStep) {
         for text in entry.set.iter().flat_map(|set| &set.0) {
-            match self.set_one(text) {
-                Err(finding) => self.intake.report(finding),
-                Ok(changed) => {
-                    step.apply.retain(|other| other.reference() != changed.reference());
-                    step.apply.push(changed);
-                }
+            if let Some(changed) = self.set_one(text) {
+                step.apply.retain(|other| other.reference() != changed.reference());
+                step.apply.push(changed);
             }
         }
     }
 
-    fn set_one(&mut self, text: &Located<String>) -> Result<RawObject, Diagnostic> {
+    /// The object as an order changes it; `None` after a finding.
+    fn set_one(&mut self, text: &Located<String>) -> Option<RawObject> {
         let docs = &mut self.intake.docs;
-        let order = Order::parse(&text.value)
-            .map_err(|fault| fault_inside(docs, "MS0010", text.span, &text.value, fault))?;
+        let order = match Order::parse(&text.value) {
+            Ok(order) => order,
+            Err(fault) => {
+                let finding = fault_inside(docs, "MS0010", text.span, &text.value, fault);
+                self.intake.report(finding);
+                return None;
+            }
+        };
         let offset = docs.sources.slice(text.span).find(&text.value).unwrap_or(0);
         let placed = PlacedOrder { order, source: text.span.source, offset: text.span.start + offset };
-        let Some((index, changed)) = change::changed(&self.objects, &placed, self.home, docs)? else {
-            let path = &placed.order.path;
-            let message = format!("`{path}` belongs to the scenario, which holds for the whole run");
-            let help = "a timeline changes objects: `Deployment/reviews-v2:spec.replicas=4`; what befalls pods goes under `incidents`";
-            return Err(Diagnostic::error("MS0012", message).at(text.span).help(help));
-        };
-        self.objects[index] = changed.clone();
-        Ok(changed)
+        match change::changed(&self.objects, &placed, self.home, docs) {
+            Ok(Some((index, changed))) => {
+                self.objects[index] = changed.clone();
+                Some(changed)
+            }
+            Ok(None) => {
+                let path = &placed.order.path;
+                let message = format!("`{path}` belongs to the scenario, which holds for the whole run");
+                let help = "a timeline changes objects: `Deployment/reviews-v2:spec.replicas=4`; what befalls pods goes under `incidents`";
+                self.intake.report(Diagnostic::error("MS0012", message).at(text.span).help(help));
+                None
+            }
+            Err(nowhere) => {
+                self.intake.report(nowhere.finding(placed.path_span()));
+                None
+            }
+        }
     }
 }
 
