@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use meshcast::config::load::{self, Files, ReadError, Request};
+use meshcast::config::files::{Files, ReadError};
+use meshcast::config::load::{self, Request};
 use meshcast::kernel::SimTime;
 use meshcast::mesh::Mesh;
 use meshcast::metrics::results::Counter;

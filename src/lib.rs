@@ -12,15 +12,16 @@
 //! The same in code:
 //!
 //! ```
+//! use meshcast::config::files::{Files, ReadError};
 //! use meshcast::{config::load, report, resolve, sim, study::RunResults};
 //!
 //! /// Input comes from where you say: here a text in memory, in the program the file system.
 //! struct Text(&'static str);
-//! impl load::Files for Text {
-//!     fn read(&self, _: &str) -> Result<Vec<u8>, load::ReadError> {
+//! impl Files for Text {
+//!     fn read(&self, _: &str) -> Result<Vec<u8>, ReadError> {
 //!         Ok(self.0.into())
 //!     }
-//!     fn expand(&self, _: &str, pattern: &str) -> Result<Vec<String>, load::ReadError> {
+//!     fn expand(&self, _: &str, pattern: &str) -> Result<Vec<String>, ReadError> {
 //!         Ok(vec![pattern.to_owned()])
 //!     }
 //! }

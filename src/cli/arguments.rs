@@ -1,8 +1,6 @@
 //! Verbs and flags. Source: design D5, reference ux 4.
 
-use std::num::NonZeroU32;
-
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::config::duration;
 use crate::config::grammar::Part;
@@ -97,8 +95,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Independent replications, for confidence intervals [default: the scenario's, else 4]
-    #[arg(long, value_name = "N")]
-    pub reps: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    pub reps: Option<u32>,
     /// Simulated time, such as `10m`
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub duration: Option<String>,
@@ -112,8 +110,8 @@ pub struct RunArguments {
     #[arg(long = "slo", value_name = "EXPR")]
     pub slos: Vec<String>,
     /// Threads [default: all cores]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_024))]
+    pub jobs: Option<u32>,
     /// What standard output gets
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,

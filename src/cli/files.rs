@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::config::load::{Files, ReadError};
+use crate::config::files::{Files, ReadError, under};
 use crate::config::yaml::MAX_BYTES;
 
 /// The scenario's JSON Schema, as `init` writes it beside a scenario: no manifest.
@@ -88,15 +88,6 @@ fn failed(path: &str, error: &io::Error) -> ReadError {
     ReadError { path: path.to_owned(), reason }
 }
 
-/// `path` as seen from the directory `base`.
-pub fn under(base: &str, path: &str) -> String {
-    match (base, path) {
-        ("", _) => path.to_owned(),
-        (_, path) if path.starts_with('/') => path.to_owned(),
-        (base, path) => format!("{}/{path}", base.trim_end_matches('/')),
-    }
-}
-
 /// Names in a directory, sorted; hidden ones are left out.
 fn names(directory: &str) -> Result<Vec<String>, ReadError> {
     let shown = if directory.is_empty() { "." } else { directory };
@@ -129,6 +120,10 @@ fn search(directory: &str, level: usize, found: &mut Vec<String>) -> Result<(), 
 fn push(path: String, found: &mut Vec<String>) -> Result<(), ReadError> {
     if found.len() == MOST_FILES {
         return Err(ReadError { path, reason: format!("more than {MOST_FILES} files") });
+    }
+    // A pipe that lies about would keep us waiting for its other end. A link to nowhere is told when it is read.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(ReadError { path, reason: "it is no regular file".to_owned() });
     }
     found.push(path);
     Ok(())

@@ -1,4 +1,4 @@
-//! Findings on standard error: all of them in the order of their places, and a count.
+//! Findings on standard error: in the order of their places, and a count.
 
 use super::ending::tell;
 use super::terminal;
@@ -6,16 +6,28 @@ use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::render;
 use crate::config::source::Sources;
 
-/// Prints what was found, sorted by place; with `only_errors` nothing else. Whether there is an error.
+/// Nobody reads more in one go, and a broken generator makes ten thousand.
+const MOST: usize = 100;
+
+/// Prints what was found, sorted by place; with `only_errors` nothing else. Where there is too much of it errors go
+/// before warnings, and warnings before notes. Whether there is an error.
 pub fn tell_all(mut findings: Vec<Diagnostic>, sources: &Sources, only_errors: bool) -> bool {
     render::sort(&mut findings);
     let colour = terminal::stderr_has_colour();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    findings.retain(|finding| !only_errors || finding.severity == Severity::Error);
+    let more = findings.len().saturating_sub(MOST);
+    if more > 0 {
+        findings.sort_by_key(|finding| finding.severity);
+        findings.truncate(MOST);
+        render::sort(&mut findings);
+    }
     for finding in &findings {
-        if !only_errors || finding.severity == Severity::Error {
-            tell(&render::render(finding, sources, colour));
-        }
+        tell(&render::render(finding, sources, colour));
+    }
+    if more > 0 {
+        tell(&format!("and {more} more findings that are not shown"));
     }
     if errors > 0 {
         let plural =

@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::arguments::InitArguments;
 use super::ending::{Failure, exit, print};
-use super::files::{self, Disk, SCHEMA_FILE};
+use super::files::{Disk, SCHEMA_FILE};
 use super::scaffold::{self, Scaffold};
 use super::{findings, output, schema};
+use crate::config::files::{directory, under};
 use crate::config::load::{self, Loaded};
 use crate::kernel::words::counted;
 use crate::resolve;
@@ -21,7 +22,7 @@ pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
     }
     let name = name(&arguments.manifests);
     let path = arguments.out.clone().unwrap_or_else(|| format!("scenarios/{name}.yaml"));
-    let from = if path == "-" { "." } else { parent(&path) };
+    let from = if path == "-" { "." } else { directory(&path) };
     let manifests: Vec<String> = files(arguments).iter().map(|file| relative(from, file)).collect();
     let made = scaffold::scaffold(&name, &manifests, &loaded.objects);
     if made.workloads == 0 {
@@ -35,7 +36,7 @@ pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
     if path == "-" {
         return print(&made.text);
     }
-    let schema_path = files::under(parent(&path), SCHEMA_FILE);
+    let schema_path = under(directory(&path), SCHEMA_FILE);
     output::write_file(&path, made.text.as_bytes(), arguments.force)?;
     // The schema is ours alone and the same each time.
     output::write_file(&schema_path, schema::text().as_bytes(), true)?;
@@ -89,10 +90,6 @@ fn name(manifests: &[String]) -> String {
         (Some(stem), _) => stem,
         _ => "mesh".to_owned(),
     }
-}
-
-fn parent(path: &str) -> &str {
-    path.rfind('/').map_or("", |slash| &path[..slash.max(1)])
 }
 
 /// With the working directory before it and `.` and `..` worked in. Links are left as they are.

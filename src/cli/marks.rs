@@ -49,7 +49,8 @@ fn incident_marks(workload: &Workload, incident: &Incident) -> impl Iterator<Ite
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::load::{self, Files, ReadError, Request};
+    use crate::config::files::{Files, ReadError};
+    use crate::config::load::{self, Request};
     use crate::resolve;
 
     #[test]

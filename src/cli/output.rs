@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ending::Failure;
 use crate::report::File;
-use crate::report::json::RUN_FILE;
+use crate::report::stamp::RUN_FILE;
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,13 @@ impl Folder {
             Err(Failure::internal(format!("cannot write to `{name}`: {why}\n{help}")))
         };
         let other = "name another folder with `-o`";
+        if path.file_name().is_none() {
+            return refuse("it names no folder", other);
+        }
         match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Folder { name: name.to_owned(), path });
+                let folder = Folder { name: name.to_owned(), path };
+                return folder.try_out().map(|()| folder).map_err(|error| cannot(name, &error));
             }
             Err(error) => return Err(cannot(name, &error)),
             Ok(metadata) if !metadata.is_dir() => return refuse("it is a file", other),
@@ -47,7 +51,27 @@ impl Folder {
             let help = "name another folder with `-o`, or replace this one with `--force`";
             return refuse("it is not empty, and no run of ours wrote it", help);
         }
-        Ok(Folder { name: name.to_owned(), path })
+        let folder = Folder { name: name.to_owned(), path };
+        folder.try_out().map(|()| folder).map_err(|error| cannot(name, &error))
+    }
+
+    /// Whether a folder can be made there, told before the work of a run and not after it. Leaves nothing behind.
+    fn try_out(&self) -> io::Result<()> {
+        let fresh = self.beside(&self.parent(), "partial");
+        let missing: Vec<&Path> = fresh.ancestors().take_while(|path| !path.exists()).collect();
+        let made = fs::create_dir_all(&fresh);
+        for path in missing {
+            // What was not made cannot be removed.
+            let _ = fs::remove_dir(path);
+        }
+        made
+    }
+
+    fn parent(&self) -> PathBuf {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        }
     }
 
     /// Puts the files there in place of whatever was.
@@ -56,10 +80,7 @@ impl Folder {
     }
 
     fn replace(&self, files: &[File]) -> io::Result<()> {
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let parent = self.parent();
         fs::create_dir_all(&parent)?;
         let (fresh, old) = (self.beside(&parent, "partial"), self.beside(&parent, "old"));
         let written = write_all(&fresh, files).and_then(|()| {

@@ -11,6 +11,7 @@ use super::output::Folder;
 use super::terminal::{self, Progress};
 use super::{findings, marks, pods, show};
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
+use crate::config::files::under;
 use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
 use crate::config::scenario::Scenario;
@@ -152,7 +153,7 @@ fn discover(manifests: &[String]) -> Result<String, Failure> {
     places.dedup();
     let paths: Vec<String> = ["scenario.yaml", "meshcast.yaml"]
         .iter()
-        .flat_map(|name| places.iter().map(move |place| super::files::under(place, name)))
+        .flat_map(|name| places.iter().map(move |place| under(place, name)))
         .collect();
     match paths.iter().find(|path| Path::new(path).is_file()) {
         Some(path) => Ok(path.clone()),
@@ -204,7 +205,7 @@ fn simulate(arguments: &RunArguments, mesh: &Mesh, progress: &Progress) -> Resul
 /// Threads: as many as the user says, else one a core.
 fn jobs(arguments: &RunArguments) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    arguments.jobs.map_or_else(cores, |jobs| jobs.get() as usize)
+    arguments.jobs.map_or_else(cores, |jobs| jobs as usize)
 }
 
 /// One replication, or nothing if it was interrupted.

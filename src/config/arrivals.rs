@@ -21,6 +21,11 @@ pub enum LoadText {
     Trace { file: String },
 }
 
+/// More users than this are a typing error: their state would fill the memory.
+pub const MAX_USERS: u32 = 10_000_000;
+/// Beyond, nearly all requests of a run come in one instant, or none does.
+const MAX_CV: f64 = 100.0;
+
 const FORMS: &[(&str, &str)] = &[
     ("constant", "constant(200rps)"),
     ("poisson", "poisson(200rps)"),
@@ -57,8 +62,9 @@ pub fn parse(part: Part<'_>) -> Result<LoadText, Fault> {
                 return Err(wrong());
             };
             let value = positive(cv)?;
-            if value < 1.0 {
-                return Err(cv.fault("bursts have a cv of 1 (Poisson) or more"));
+            if !(1.0..=MAX_CV).contains(&value) {
+                let fault = cv.fault(format!("bursts have a cv of 1 (Poisson) to {MAX_CV}"));
+                return Err(fault.help("3 is much already: counts scatter by its square"));
             }
             Ok(LoadText::Bursty { rate: quantity::rate(rate)?.0, cv: value })
         }
@@ -88,9 +94,9 @@ fn closed(call: &Call<'_>) -> Option<Result<LoadText, Fault>> {
     if call.args().len() != 1 + usize::from(think.is_some()) {
         return None;
     }
-    let Ok(count) = users.text.parse::<NonZeroU32>() else {
+    let Some(count) = users.text.parse::<NonZeroU32>().ok().filter(|count| count.get() <= MAX_USERS) else {
         return Some(Err(users
-            .fault(format!("`{}` is no number of users", users.text))
+            .fault(format!("`{}` is no number of users from 1 to {MAX_USERS}", users.text))
             .help("write `users=50`")));
     };
     let think = match think.map(distribution::parse) {
@@ -135,6 +141,10 @@ pub fn read_trace(text: &str) -> Result<Vec<Birth>, Fault> {
         let name = class.and_then(|column| record.get(column)).filter(|name| !name.is_empty());
         births.push((SimTime::from_nanos((seconds * 1e9).round() as u64), name.map(str::to_owned)));
     }
+    if births.is_empty() {
+        let fault = at_line(1, "this trace holds no requests".to_owned());
+        return Err(fault.help("write a line for each, with the time in seconds"));
+    }
     births.sort_by_key(|birth| birth.0);
     Ok(births)
 }
@@ -178,5 +188,6 @@ mod tests {
         let text = "t_s\n1\nsoon\n";
         assert_eq!(&text[read_trace(text).unwrap_err().range], "soon");
         assert!(read_trace("time\n1\n").is_err());
+        assert_eq!(read_trace("t_s\n").unwrap_err().message, "this trace holds no requests");
     }
 }

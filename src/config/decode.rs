@@ -35,6 +35,16 @@ pub fn decode<T: DeserializeOwned>(
             None => finding,
         });
     }
+    log.words.retain(|path| !docs.is_patched(object.doc, path));
+    for path in &log.words {
+        let span = docs.span(object.doc, path);
+        let word = docs.sources.slice(span);
+        // In quotes it is text everywhere.
+        if YAML_1_1.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            let message = format!("Kubernetes reads `{word}` as true or false, and text belongs here");
+            diagnostics.push(Diagnostic::warning("MS0007", message).at(span).help("put it in quotes"));
+        }
+    }
     match result {
         Ok(value) => Some(value),
         Err(error) => {
@@ -48,10 +58,15 @@ pub fn decode<T: DeserializeOwned>(
     }
 }
 
+/// Words that the YAML of Kubernetes' tools (1.1) takes for booleans, and today's YAML for text.
+const YAML_1_1: [&str; 4] = ["yes", "no", "on", "off"];
+
 /// What was noticed on the way.
 #[derive(Default)]
 struct Log {
     unknown: Vec<Unknown>,
+    /// Where one of [`YAML_1_1`] is taken for text.
+    words: Vec<String>,
     /// Where the first error arose.
     failed: Option<String>,
 }
@@ -112,6 +127,15 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
         }
     }
 
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if let Value::String(text) = self.value
+            && YAML_1_1.iter().any(|known| known.eq_ignore_ascii_case(text))
+        {
+            self.log.words.push(self.path.clone());
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
@@ -152,7 +176,7 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
     }
 }
@@ -192,7 +216,12 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let known = self.known;
+        // A field of null is an absent one, as the API server has it; in a map null is a value.
+        let is_absent = |(key, value): &(&Value, &Value)| {
+            value.is_null() && key.as_str().is_some_and(|key| known.contains(&key))
+        };
+        let Some((key, value)) = self.entries.find(|entry| !is_absent(entry)) else { return Ok(None) };
         self.current = Some((key, value));
         // Labels and the like may have keys that YAML takes for numbers; Kubernetes reads them as text.
         let text = match key {
@@ -218,10 +247,15 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     }
 }
 
+/// What a path ends in: a key, or an item of a list by its key (`hosts[0]`).
 fn last_word(path: &str) -> &str {
-    match parent(path) {
-        Some(above) => path[above.len()..].trim_matches(['.', '[', ']', '"']),
-        None => path,
+    let is_item = |rest: &str| rest.starts_with('[') && !rest.starts_with("[\"");
+    let above = std::iter::successors(parent(path), |above| parent(above));
+    let above = above.map(str::len).find(|above| !is_item(&path[*above..]));
+    let word = above.map_or(path, |above| &path[above..]);
+    match word.strip_prefix("[\"") {
+        Some(quoted) => quoted.trim_end_matches("\"]"),
+        None => word.trim_start_matches('.'),
     }
 }
 
@@ -316,6 +350,41 @@ mod tests {
         decode::<Kind>(&object, &docs, &mut findings).unwrap();
         assert_eq!(findings[1].severity, crate::config::diagnostic::Severity::Error);
         assert_eq!(findings[1].message, "K has no field `other`");
+    }
+
+    #[test]
+    fn words_that_kubernetes_takes_for_booleans_are_told() {
+        #[derive(serde::Deserialize)]
+        struct Labels {
+            #[expect(dead_code, reason = "only its decoding matters here")]
+            labels: std::collections::BTreeMap<String, String>,
+        }
+        let (docs, object) = object("labels: {a: yes, b: \"yes\", c: Off, d: yesterday, e: 'on'}\n");
+        let mut findings = Vec::new();
+        decode::<Labels>(&object, &docs, &mut findings).unwrap();
+        let marked = findings.iter().map(|finding| docs.sources.slice(finding.span.unwrap()));
+        assert_eq!(marked.collect::<Vec<_>>(), ["yes", "Off"]);
+        assert_eq!(findings[0].code, "MS0007");
+    }
+
+    #[test]
+    fn null_is_an_absent_field_but_no_value_of_a_map_or_list() {
+        #[derive(serde::Deserialize, PartialEq, Debug, Default)]
+        #[serde(default)]
+        struct Lists {
+            names: Vec<String>,
+            labels: std::collections::BTreeMap<String, String>,
+        }
+        let read = |text: &str| {
+            let (docs, object) = object(text);
+            let mut findings = Vec::new();
+            let lists: Option<Lists> = decode(&object, &docs, &mut findings);
+            (lists, findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>())
+        };
+        assert_eq!(read("names:\nlabels: null\n"), (Some(Lists::default()), Vec::new()));
+        assert_eq!(read("nmaes:\n").1, ["unknown field `nmaes` is ignored"]);
+        assert_eq!(read("names: [~]\n").1, ["`names[0]` must be text, and this is nothing"]);
+        assert_eq!(read("labels: {app: }\n").1, ["`app` must be text, and this is nothing"]);
     }
 
     #[test]

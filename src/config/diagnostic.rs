@@ -93,4 +93,11 @@ impl Diagnostic {
         self.help = Some(help.into());
         self
     }
+
+    /// For what knows only sometimes what would be right.
+    #[must_use]
+    pub fn help_if(mut self, help: Option<String>) -> Diagnostic {
+        self.help = help;
+        self
+    }
 }

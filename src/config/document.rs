@@ -152,6 +152,13 @@ impl RawObject {
     }
 }
 
+/// How many objects were read, by kind; which of them are used is told by who uses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectCounts {
+    pub read: usize,
+    pub by_kind: BTreeMap<String, usize>,
+}
+
 /// `Kind/name` or `Kind/namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectRef {
@@ -201,7 +208,7 @@ pub(super) mod tests {
     /// One object, with the documents that it is in.
     pub(in crate::config) fn object(text: &str) -> (Docs, RawObject) {
         let mut docs = Docs::default();
-        let source = docs.sources.add_file("a.yaml", b"", text.to_owned());
+        let source = docs.sources.add_text("a.yaml", text.to_owned());
         let doc = docs.add(source, 0..text.len());
         let value = yaml::decode(text).expect("it is there");
         let word = |key: &str| value[key].as_str().unwrap_or("").to_owned();

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::diagnostic::{Diagnostic, Span};
+
 /// What is wrong with a value's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -20,6 +22,11 @@ impl Fault {
     pub fn help(mut self, help: impl Into<String>) -> Fault {
         self.help = Some(help.into());
         self
+    }
+
+    /// The fault at its place in the input.
+    pub fn finding(self, code: &'static str, span: Span) -> Diagnostic {
+        Diagnostic::error(code, self.message).at(span).help_if(self.help)
     }
 
     /// The same fault in a text of which this one is the part at `offset`.

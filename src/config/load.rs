@@ -2,36 +2,22 @@
 //! out `--set`. Everything that is wrong is collected, and nothing stops before the rest has been looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_yaml::Value;
 
 use super::arrivals::{self, Birth, LoadText};
-use super::diagnostic::{Diagnostic, SourceId, Span};
-use super::document::{DocId, Docs, Document, ObjectRef, RawObject};
-use super::grammar::Fault;
-use super::path::{Step, push_index};
-use super::read::{Located, Raw, inside};
+use super::change::{self, PlacedOrder};
+use super::diagnostic::{Diagnostic, Severity, Span};
+use super::document::{DocId, Docs, Document, ObjectCounts, RawObject};
+use super::files::{Files, directory, tidy, under};
+use super::intake::{Intake, start_of};
+use super::path::Step;
+use super::read::{Entries, Located};
 use super::render;
-use super::scenario::{self, Load, Scenario, TimelineEntry};
-use super::set::{self, Nowhere, Order};
-use super::yaml::{self, ProblemKind};
-use crate::kernel::SimTime;
-
-/// How texts are read: `cli` gives the file system, tests a map.
-pub trait Files {
-    /// The bytes of a file; `-` is standard input.
-    fn read(&self, path: &str) -> Result<Vec<u8>, ReadError>;
-    /// The files that a pattern means: a file, a directory (recursive, `.yaml .yml .json`, sorted by name) or a glob,
-    /// relative to the directory `base` (empty: the working directory). At least one, else an error.
-    fn expand(&self, base: &str, pattern: &str) -> Result<Vec<String>, ReadError>;
-}
-
-/// Why a file cannot be read: "no such file or directory".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadError {
-    pub path: String,
-    pub reason: String,
-}
+use super::scenario::{self, Load, Scenario};
+use super::set::{self, Order};
+use super::timeline::{self, TimelineStep};
 
 /// What to load.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,75 +48,39 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// One entry of the timeline. Entries of one instant are separate steps here, in the order written.
-#[derive(Clone, Debug)]
-pub struct TimelineStep {
-    pub at: SimTime,
-    /// What changes, for people.
-    pub label: String,
-    pub span: Span,
-    /// Objects to create or replace; those that `set:` changed are here too, as changed copies.
-    pub apply: Vec<RawObject>,
-    /// Objects that exist at that time.
-    pub delete: Vec<ObjectRef>,
-}
-
-/// How many objects were read, by kind; which of them are used is told by who uses them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObjectCounts {
-    pub read: usize,
-    pub by_kind: BTreeMap<String, usize>,
-}
-
 impl Loaded {
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|finding| finding.severity == super::diagnostic::Severity::Error)
+        self.diagnostics.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// The namespace of objects that name none.
     pub fn namespace(&self) -> &str {
-        self.scenario.as_ref().map_or("default", |scenario| scenario.value.namespace())
+        home(self.scenario.as_ref())
     }
 }
 
 /// Reads all input. Never fails as a whole: see [`Loaded::diagnostics`].
 pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
-    let mut loader = Loader { files, loaded: Loaded::default(), read: BTreeSet::new() };
+    let mut loader =
+        Loader { intake: Intake::new(files), scenario: None, objects: Vec::new(), read: BTreeSet::new() };
     let orders = loader.orders(request.sets);
     let mut new_names = Vec::new();
     if let Some(path) = request.scenario {
-        loader.loaded.base = directory(path).to_owned();
+        loader.intake.base = directory(path).to_owned();
         new_names = loader.scenario(path, &orders);
     }
     loader.manifests(request);
     loader.check_new_names(&new_names);
-    for order in orders.iter().filter(|order| order.order.object.is_some()) {
-        loader.set_object(order);
-    }
-    loader.timeline();
-    loader.traces();
-    let mut loaded = loader.loaded;
-    render::sort(&mut loaded.diagnostics);
-    loaded
-}
-
-/// An order with the place of its text.
-struct PlacedOrder {
-    order: Order,
-    source: SourceId,
-    offset: usize,
-}
-
-impl PlacedOrder {
-    fn path_span(&self) -> Span {
-        let range = &self.order.path_range;
-        Span { source: self.source, start: self.offset + range.start, end: self.offset + range.end }
-    }
-
-    fn value_span(&self) -> Span {
-        let range = &self.order.value_range;
-        Span { source: self.source, start: self.offset + range.start, end: self.offset + range.end }
-    }
+    loader.set_objects(&orders);
+    let Loader { mut intake, scenario, objects, .. } = loader;
+    let timeline = match &scenario {
+        Some(scenario) => timeline::steps(scenario, &objects, &mut intake),
+        None => Vec::new(),
+    };
+    let traces = scenario.as_ref().map(|scenario| traces(&scenario.value, &mut intake)).unwrap_or_default();
+    let Intake { docs, base, counts, mut diagnostics, .. } = intake;
+    render::sort(&mut diagnostics);
+    Loaded { docs, scenario, base, objects, timeline, counts, traces, diagnostics }
 }
 
 /// A name that `--set` brought into the scenario, to be checked when the manifests are known.
@@ -141,148 +91,66 @@ struct NewName {
 }
 
 struct Loader<'a> {
-    files: &'a dyn Files,
-    loaded: Loaded,
+    intake: Intake<'a>,
+    scenario: Option<Document<Scenario>>,
+    objects: Vec<RawObject>,
     /// Files read so far, so that none is read twice.
     read: BTreeSet<String>,
 }
 
 impl Loader<'_> {
-    fn report(&mut self, finding: Diagnostic) {
-        self.loaded.diagnostics.push(finding);
-    }
-
     fn orders(&mut self, sets: &[String]) -> Vec<PlacedOrder> {
         let mut orders = Vec::new();
         for text in sets {
-            let source = self.loaded.docs.sources.add_argument("--set", text);
+            let source = self.intake.docs.sources.add_argument("--set", text);
             match Order::parse(text) {
                 Ok(order) => orders.push(PlacedOrder { order, source, offset: 0 }),
                 Err(fault) => {
-                    let whole = Span { source, start: 0, end: text.len() };
-                    self.fault(whole, text, fault);
+                    let Range { start, end } = fault.range;
+                    self.intake.report(fault.finding("MS0010", Span { source, start, end }));
                 }
             }
         }
         orders
     }
 
-    fn fault(&mut self, span: Span, text: &str, fault: Fault) {
-        let at = inside(&self.loaded.docs, span, text, &fault);
-        let mut finding = Diagnostic::error("MS0010", fault.message).at(at);
-        finding.help = fault.help;
-        self.report(finding);
-    }
-
-    fn nowhere(&mut self, span: Span, nowhere: Nowhere) {
-        let mut finding = Diagnostic::error("MS0010", nowhere.message).at(span);
-        finding.help = nowhere.help;
-        self.report(finding);
-    }
-
-    /// Reads a text; `asked` is the place that names it.
-    fn text(&mut self, path: &str, asked: Option<Span>) -> Option<SourceId> {
-        let bytes = match self.files.read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.unreadable(&error, asked);
-                return None;
-            }
-        };
-        let complaint = if bytes.len() > yaml::MAX_BYTES {
-            Some(format!("`{path}` is larger than {} MiB", yaml::MAX_BYTES >> 20))
-        } else {
-            yaml::binary(&bytes).map(|why| format!("`{path}` is no text: {why}"))
-        };
-        if let Some(message) = complaint {
-            let source = self.loaded.docs.sources.add_file(path, &bytes, String::new());
-            let start = Span { source, start: 0, end: 0 };
-            self.report(
-                Diagnostic::error("MS0002", message).at(start).help("give YAML or JSON files, in UTF-8"),
-            );
-            return None;
-        }
-        let text = String::from_utf8(bytes.clone()).expect("checked to be UTF-8");
-        Some(self.loaded.docs.sources.add_file(path, &bytes, text))
-    }
-
-    fn unreadable(&mut self, error: &ReadError, asked: Option<Span>) {
-        let mut finding =
-            Diagnostic::error("MS0002", format!("cannot read `{}`: {}", error.path, error.reason));
-        finding.span = asked;
-        finding.help = match asked {
-            Some(_) if self.loaded.base.is_empty() => {
-                Some("paths start from the scenario's directory".to_owned())
-            }
-            Some(_) => {
-                Some(format!("paths in the scenario start from its own directory, `{}`", self.loaded.base))
-            }
-            None => Some("name a file that exists and may be read".to_owned()),
-        };
-        self.report(finding);
-    }
-
-    /// Decodes the documents of a text; broken ones are reported and left out.
-    fn documents(&mut self, source: SourceId) -> Vec<(DocId, Value)> {
-        let text = self.loaded.docs.sources.get(source).text.clone();
-        let mut documents = Vec::new();
-        for range in yaml::split(&text) {
-            match yaml::decode(&text[range.clone()]) {
-                Ok(value) => documents.push((self.loaded.docs.add(source, range), value)),
-                Err(problem) => {
-                    let code = match problem.kind {
-                        ProblemKind::Syntax => "MS0001",
-                        ProblemKind::Template => "MS0006",
-                        ProblemKind::Limit => "MS0008",
-                    };
-                    let start = range.start + problem.range.start;
-                    let span = Span { source, start, end: start + problem.range.len() };
-                    let mut finding = Diagnostic::error(code, problem.message).at(span);
-                    finding.help = problem.help;
-                    self.report(finding);
-                }
-            }
-        }
-        documents
-    }
-
     fn scenario(&mut self, path: &str, orders: &[PlacedOrder]) -> Vec<NewName> {
         self.read.insert(tidy(path));
-        let Some(source) = self.text(path, None) else { return Vec::new() };
-        let start = Span { source, start: 0, end: 0 };
-        if yaml::split(&self.loaded.docs.sources.get(source).text).is_empty() {
+        let Some(source) = self.intake.text(path, None) else { return Vec::new() };
+        if self.intake.is_empty(source) {
+            let finding = Diagnostic::error("MS0002", format!("the scenario `{path}` is empty"));
             let help = "`meshcast init` writes a scenario to start from";
-            self.report(
-                Diagnostic::error("MS0002", format!("the scenario `{path}` is empty")).at(start).help(help),
-            );
+            self.intake.report(finding.at(start_of(source)).help(help));
             return Vec::new();
         }
-        let before = self.loaded.diagnostics.len();
+        let errors = |intake: &Intake<'_>| {
+            intake.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).count()
+        };
+        let before = errors(&self.intake);
         let mut new_names = Vec::new();
         let mut first: Option<Span> = None;
-        for (doc, mut value) in self.documents(source) {
+        for (doc, mut value) in self.intake.documents(source) {
             if !is_scenario(&value) {
                 // Manifests may stand in the scenario's file, behind `---`.
-                self.object(doc, value);
+                self.intake.file_away(doc, value, &mut self.objects);
                 continue;
             }
-            let span = self.loaded.docs.span(doc, "kind");
+            let span = self.intake.docs.span(doc, "kind");
             if let Some(other) = first {
                 let finding = Diagnostic::error("MS0009", "this file holds a second scenario").at(span);
-                self.report(finding.also(other, "the first one"));
+                self.intake.report(finding.also(other, "the first one"));
                 continue;
             }
             first = Some(span);
             new_names = self.set_scenario(doc, &mut value, orders);
-            let Loaded { docs, diagnostics, .. } = &mut self.loaded;
+            let Intake { docs, diagnostics, .. } = &mut self.intake;
             let scenario = scenario::read(&value, docs, doc, diagnostics);
-            self.loaded.scenario = scenario.map(|value| Document { doc, value });
+            self.scenario = scenario.map(|value| Document { doc, value });
         }
-        if first.is_none() && self.loaded.diagnostics.len() == before {
+        if first.is_none() && errors(&self.intake) == before {
+            let finding = Diagnostic::error("MS0009", format!("`{path}` holds no scenario"));
             let help = "a scenario starts with `apiVersion: meshcast/v1` and `kind: Scenario`";
-            self.report(
-                Diagnostic::error("MS0009", format!("`{path}` holds no scenario")).at(start).help(help),
-            );
+            self.intake.report(finding.at(start_of(source)).help(help));
         }
         new_names
     }
@@ -299,8 +167,8 @@ impl Loader<'_> {
                 new_names.push(NewName { section, name, span: placed.path_span() });
             }
             match set::put(value, steps, &placed.order.value) {
-                Ok(()) => self.loaded.docs.note_patch(doc, &placed.order.path, placed.value_span()),
-                Err(nowhere) => self.nowhere(placed.path_span(), nowhere),
+                Ok(path) => self.intake.docs.note_patch(doc, &path, placed.value_span()),
+                Err(nowhere) => self.intake.report(nowhere.finding(placed.path_span())),
             }
         }
         new_names
@@ -308,36 +176,32 @@ impl Loader<'_> {
 
     /// A workload may be known from the manifests alone; a client may not.
     fn check_new_names(&mut self, new_names: &[NewName]) {
-        for new in new_names {
-            let deployed = |object: &RawObject| is_workload(&object.kind) && object.name == new.name;
-            if new.section == "workloads" && self.loaded.objects.iter().any(deployed) {
-                continue;
+        let names = |section: &str| -> Vec<&str> {
+            let Some(Document { value, .. }) = &self.scenario else { return Vec::new() };
+            match section {
+                "clients" => value.clients.iter().flat_map(Entries::names).collect(),
+                _ => value.workloads.iter().flat_map(Entries::names).collect(),
             }
-            let fresh = |name: &str| !new_names.iter().any(|n| n.section == new.section && n.name == name);
-            let scenario = self.loaded.scenario.as_ref().map(|scenario| &scenario.value);
-            let mut known: Vec<&str> = match (scenario, new.section.as_str()) {
-                (Some(scenario), "clients") => scenario
-                    .clients
-                    .iter()
-                    .flat_map(|e| e.iter())
-                    .map(|(name, _)| name.value.as_str())
-                    .collect(),
-                (Some(scenario), _) => scenario
-                    .workloads
-                    .iter()
-                    .flat_map(|e| e.iter())
-                    .map(|(name, _)| name.value.as_str())
-                    .collect(),
-                (None, _) => Vec::new(),
-            };
-            known.retain(|name| fresh(name));
+        };
+        let deployed: Vec<&str> = self
+            .objects
+            .iter()
+            .filter(|object| is_workload(&object.kind))
+            .map(|object| object.name.as_str())
+            .collect();
+        for new in new_names {
+            let fresh = |name: &str| new_names.iter().any(|n| n.section == new.section && n.name == name);
+            let mut known = names(&new.section);
+            known.retain(|name| !fresh(name));
             if new.section == "workloads" {
-                let deployed = self.loaded.objects.iter().filter(|object| is_workload(&object.kind));
-                known.extend(deployed.map(|object| object.name.as_str()));
+                known.extend(&deployed);
+            }
+            if known.contains(&new.name.as_str()) {
+                continue;
             }
             let what = new.section.trim_end_matches('s');
             let nowhere = set::unknown_name(what, &new.name, known.into_iter());
-            self.nowhere(new.span, nowhere);
+            self.intake.report(nowhere.finding(new.span));
         }
     }
 
@@ -348,10 +212,10 @@ impl Loader<'_> {
             }
             return;
         }
-        let Some(scenario) = &self.loaded.scenario else { return };
+        let Some(scenario) = &self.scenario else { return };
         let patterns: Vec<Located<String>> =
             scenario.value.manifests.iter().flat_map(|list| list.0.clone()).collect();
-        let base = self.loaded.base.clone();
+        let base = self.intake.base.clone();
         for pattern in patterns {
             self.manifest(&base, &pattern.value, Some(pattern.span));
         }
@@ -360,10 +224,7 @@ impl Loader<'_> {
     fn manifest(&mut self, base: &str, pattern: &str, asked: Option<Span>) {
         let paths = match pattern {
             "-" => vec!["-".to_owned()],
-            _ => match self.files.expand(base, pattern) {
-                Ok(paths) => paths,
-                Err(error) => return self.unreadable(&error, asked),
-            },
+            _ => self.intake.expand(base, pattern, asked),
         };
         let applied = self.applied_files();
         let is_named = paths.len() == 1;
@@ -372,283 +233,60 @@ impl Loader<'_> {
                 let message = format!("`{path}` is applied by the timeline, so it is no part of the start");
                 let mut finding = Diagnostic::info("MS0012", message);
                 finding.span = asked;
-                self.report(finding);
+                self.intake.report(finding);
             } else if self.read.insert(tidy(&path)) {
-                let objects = self.objects_of(&path, asked, is_named);
-                self.loaded.objects.extend(objects);
+                self.objects.extend(self.intake.objects_of(&path, asked, is_named));
             }
         }
     }
 
     /// Files that the timeline applies later. Found in a directory of manifests, they do not hold from the start.
     fn applied_files(&self) -> BTreeSet<String> {
-        let Some(scenario) = &self.loaded.scenario else { return BTreeSet::new() };
-        let entries = scenario.value.timeline.iter().flatten();
-        let raws = entries.flat_map(|entry| entry.apply.iter().flat_map(|apply| &apply.0));
-        let names = raws.filter_map(|raw| raw.value.0.as_str());
-        names
-            .flat_map(|name| self.files.expand(&self.loaded.base, name).unwrap_or_default())
-            .map(|p| tidy(&p))
-            .collect()
+        let named = self.scenario.iter().flat_map(|scenario| timeline::files(&scenario.value));
+        named.flat_map(|name| self.intake.expand_quietly(name)).map(|path| tidy(&path)).collect()
     }
 
-    fn objects_of(&mut self, path: &str, asked: Option<Span>, is_named: bool) -> Vec<RawObject> {
-        let Some(source) = self.text(path, asked) else { return Vec::new() };
-        if yaml::split(&self.loaded.docs.sources.get(source).text).is_empty() {
-            let span = Span { source, start: 0, end: 0 };
-            let message = format!("`{path}` is empty");
-            // Charts render to empty files where a part is switched off; a file that was named is a mistake.
-            self.report(match is_named {
-                true => Diagnostic::error("MS0002", message).at(span).help("name a file that holds objects"),
-                false => Diagnostic::info("MS0002", message).at(span),
-            });
+    fn set_objects(&mut self, orders: &[PlacedOrder]) {
+        let home = home(self.scenario.as_ref());
+        for placed in orders {
+            match change::changed(&self.objects, placed, home, &mut self.intake.docs) {
+                Ok(Some((index, changed))) => self.objects[index] = changed,
+                // It was upon the scenario, and has been carried out.
+                Ok(None) => {}
+                Err(nowhere) => self.intake.report(nowhere.finding(placed.path_span())),
+            }
         }
-        let kept = std::mem::take(&mut self.loaded.objects);
-        for (doc, value) in self.documents(source) {
-            self.object(doc, value);
-        }
-        std::mem::replace(&mut self.loaded.objects, kept)
     }
+}
 
-    /// Files one document: an object, a list of them, or something else.
-    fn object(&mut self, doc: DocId, value: Value) {
-        if value.is_null() {
-            return;
-        }
-        let word = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-        let (api_version, kind) = (word("apiVersion"), word("kind"));
-        if !value.is_mapping() || kind.is_empty() {
-            let span = self.loaded.docs.span(doc, "");
-            let like_one = ["apiVersion", "metadata", "spec"].iter().any(|key| value.get(*key).is_some());
-            // Directories hold values.yaml, kustomization.yaml and the like; an object that lost its kind is a mistake.
-            self.report(match like_one {
-                true => Diagnostic::error("MS0009", "this object has no `kind`")
-                    .at(span)
-                    .help("write `kind: VirtualService`"),
-                false => {
-                    Diagnostic::warning("MS0009", "this is no Kubernetes object and is ignored").at(span)
-                }
-            });
-            return;
-        }
-        if kind.ends_with("List")
-            && let Some(items) = value.get("items").and_then(Value::as_sequence)
-        {
-            for (index, item) in items.iter().enumerate() {
-                let mut root = "items".to_owned();
-                push_index(&mut root, index);
-                let doc = self.loaded.docs.add_item(doc, &root);
-                self.object(doc, item.clone());
-            }
-            return;
-        }
-        self.loaded.counts.read += 1;
-        *self.loaded.counts.by_kind.entry(kind.clone()).or_default() += 1;
-        let metadata = |key: &str| Some(value.get("metadata")?.get(key)?.as_str()?.to_owned());
-        let Some(name) = metadata("name").or_else(|| metadata("generateName")) else {
-            // Tools' own files (`kind: Kustomization`) carry no name and are none of our objects.
-            if value.get("metadata").is_some() || value.get("spec").is_some() {
-                let span = self.loaded.docs.span(doc, "metadata");
-                let message = format!("this {kind} has no name");
-                self.report(
-                    Diagnostic::error("IST0106", message).at(span).help("write `metadata: {name: ...}`"),
-                );
-            }
-            return;
+/// The recorded births of each trace that a client names.
+fn traces(scenario: &Scenario, intake: &mut Intake<'_>) -> BTreeMap<String, Vec<Birth>> {
+    let mut traces = BTreeMap::new();
+    for (_, client) in scenario.clients.iter().flat_map(|clients| clients.iter()) {
+        let Some(Located { value: Load::Line(LoadText::Trace { file }), span }) = &client.load else {
+            continue;
         };
-        let namespace = metadata("namespace").filter(|namespace| !namespace.is_empty());
-        self.loaded.objects.push(RawObject { api_version, kind, name, namespace, value, doc });
-    }
-
-    /// The object that a reference means among `objects`, the last one if it was written twice.
-    fn find(&self, objects: &[RawObject], reference: &ObjectRef) -> Result<usize, Nowhere> {
-        let home = self.loaded.namespace();
-        let fits: Vec<usize> =
-            (0..objects.len()).filter(|index| reference.means(&objects[*index], home)).collect();
-        let spaces: BTreeSet<&str> =
-            fits.iter().map(|index| objects[*index].namespace.as_deref().unwrap_or(home)).collect();
-        if spaces.len() > 1 {
-            let names: Vec<&str> = spaces.into_iter().collect();
-            let message = format!("`{reference}` means several objects, in {}", names.join(", "));
-            let help = format!("write `{}/{}/{}`", reference.kind, names[0], reference.name);
-            return Err(Nowhere { message, help: Some(help) });
+        if traces.contains_key(file) {
+            continue;
         }
-        if let Some(last) = fits.last() {
-            return Ok(*last);
-        }
-        let all: Vec<String> =
-            objects.iter().map(|object| format!("{}/{}", object.kind, object.name)).collect();
-        let wanted = format!("{}/{}", reference.kind, reference.name);
-        let names = all.iter().map(String::as_str);
-        let same_kind = names.clone().filter(|name| name.split('/').next() == Some(reference.kind.as_str()));
-        let mut nowhere = set::unknown_name("object", &wanted, same_kind);
-        if nowhere.help.is_none() {
-            nowhere = set::unknown_name("object", &wanted, names);
-        }
-        Err(nowhere)
-    }
-
-    /// A copy of the object with the order carried out.
-    fn changed(&mut self, object: &RawObject, placed: &PlacedOrder) -> Option<RawObject> {
-        let mut copy = object.clone();
-        match set::put(&mut copy.value, &placed.order.steps, &placed.order.value) {
-            Ok(()) => {
-                copy.doc = self.loaded.docs.add_patched(object.doc, &placed.order.path, placed.value_span());
-                Some(copy)
+        let path = under(&intake.base, file);
+        let Some(source) = intake.text(&path, Some(*span)) else { continue };
+        match arrivals::read_trace(&intake.docs.sources.get(source).text) {
+            Ok(births) => {
+                traces.insert(file.clone(), births);
             }
-            Err(nowhere) => {
-                self.nowhere(placed.path_span(), nowhere);
-                None
+            Err(fault) => {
+                let Range { start, end } = fault.range;
+                intake.report(fault.finding("MS0005", Span { source, start, end }));
             }
         }
     }
+    traces
+}
 
-    fn set_object(&mut self, placed: &PlacedOrder) {
-        let Some(reference) = &placed.order.object else { return };
-        match self.find(&self.loaded.objects, reference) {
-            Err(nowhere) => self.nowhere(placed.path_span(), nowhere),
-            Ok(index) => {
-                let object = self.loaded.objects[index].clone();
-                if let Some(changed) = self.changed(&object, placed) {
-                    self.loaded.objects[index] = changed;
-                }
-            }
-        }
-    }
-
-    fn traces(&mut self) {
-        let Some(scenario) = &self.loaded.scenario else { return };
-        let loads = scenario.value.clients.iter().flat_map(|clients| clients.iter());
-        let named: Vec<(String, Span)> = loads
-            .filter_map(|(_, client)| match client.load.as_ref()? {
-                Located { value: Load::Line(LoadText::Trace { file }), span } => Some((file.clone(), *span)),
-                _ => None,
-            })
-            .collect();
-        for (file, asked) in named {
-            if self.loaded.traces.contains_key(&file) {
-                continue;
-            }
-            let path = match (self.loaded.base.as_str(), file.starts_with('/')) {
-                ("", _) | (_, true) => file.clone(),
-                (base, false) => format!("{}/{file}", base.trim_end_matches('/')),
-            };
-            let Some(source) = self.text(&path, Some(asked)) else { continue };
-            match arrivals::read_trace(&self.loaded.docs.sources.get(source).text) {
-                Ok(births) => {
-                    self.loaded.traces.insert(file, births);
-                }
-                Err(fault) => {
-                    let span = Span { source, start: fault.range.start, end: fault.range.end };
-                    let mut finding = Diagnostic::error("MS0005", fault.message).at(span);
-                    finding.help = fault.help;
-                    self.report(finding);
-                }
-            }
-        }
-    }
-
-    /// Turns the timeline's entries into steps, each upon the state that the ones before it leave.
-    fn timeline(&mut self) {
-        let Some(scenario) = &self.loaded.scenario else { return };
-        let doc = scenario.doc;
-        let mut entries: Vec<(usize, TimelineEntry)> =
-            scenario.value.timeline.iter().flatten().cloned().enumerate().collect();
-        entries.sort_by_key(|(_, entry)| entry.at.as_ref().map(|at| at.value));
-        let mut state = self.loaded.objects.clone();
-        for (index, entry) in entries {
-            let Some(at) = &entry.at else { continue };
-            let at = SimTime::ZERO + at.value;
-            let span = self.loaded.docs.span(doc, &format!("timeline[{index}]"));
-            let label = entry.label.as_ref().map_or_else(|| label(&entry), |label| label.value.clone());
-            let mut step = TimelineStep { at, label, span, apply: Vec::new(), delete: Vec::new() };
-            for (position, raw) in entry.apply.iter().flat_map(|apply| &apply.0).enumerate() {
-                let root = match &entry.apply {
-                    Some(apply) if apply.0.len() > 1 => format!("timeline[{index}].apply[{position}]"),
-                    _ => format!("timeline[{index}].apply"),
-                };
-                let objects = self.applied(doc, &root, raw);
-                state.extend(objects.iter().cloned());
-                step.apply.extend(objects);
-            }
-            self.delete(&entry, &mut state, &mut step);
-            self.set_later(&entry, &mut state, &mut step);
-            self.loaded.timeline.push(step);
-        }
-    }
-
-    fn applied(&mut self, doc: DocId, root: &str, raw: &Located<Raw>) -> Vec<RawObject> {
-        if let Some(pattern) = raw.value.0.as_str() {
-            let base = self.loaded.base.clone();
-            return match self.files.expand(&base, pattern) {
-                Ok(paths) => {
-                    paths.iter().flat_map(|path| self.objects_of(path, Some(raw.span), true)).collect()
-                }
-                Err(error) => {
-                    self.unreadable(&error, Some(raw.span));
-                    Vec::new()
-                }
-            };
-        }
-        let kept = std::mem::take(&mut self.loaded.objects);
-        let counts = self.loaded.counts.clone();
-        let item = self.loaded.docs.add_item(doc, root);
-        self.object(item, raw.value.0.clone());
-        self.loaded.counts = counts;
-        std::mem::replace(&mut self.loaded.objects, kept)
-    }
-
-    fn delete(&mut self, entry: &TimelineEntry, state: &mut Vec<RawObject>, step: &mut TimelineStep) {
-        let home = self.loaded.namespace().to_owned();
-        for name in entry.delete.iter().flat_map(|delete| &delete.0) {
-            // A name that does not parse was reported when the scenario was checked.
-            let Ok(reference) = ObjectRef::parse(&name.value) else { continue };
-            match self.find(state, &reference) {
-                Err(nowhere) => self.nowhere(name.span, nowhere),
-                Ok(index) => {
-                    let gone = state[index].reference();
-                    state.retain(|object| !reference.means(object, &home));
-                    step.delete.push(gone);
-                }
-            }
-        }
-    }
-
-    fn set_later(&mut self, entry: &TimelineEntry, state: &mut [RawObject], step: &mut TimelineStep) {
-        for text in entry.set.iter().flat_map(|set| &set.0) {
-            let order = match Order::parse(&text.value) {
-                Ok(order) => order,
-                Err(fault) => {
-                    self.fault(text.span, &text.value, fault);
-                    continue;
-                }
-            };
-            let Some(reference) = order.object.clone() else {
-                let message =
-                    format!("`{}` belongs to the scenario, which holds for the whole run", order.path);
-                let help = "a timeline changes objects: `Deployment/reviews-v2:spec.replicas=4`; what befalls pods goes under `incidents`";
-                self.report(Diagnostic::error("MS0012", message).at(text.span).help(help));
-                continue;
-            };
-            let offset = self.loaded.docs.sources.slice(text.span).find(&text.value);
-            let placed = PlacedOrder {
-                order,
-                source: text.span.source,
-                offset: text.span.start + offset.unwrap_or(0),
-            };
-            match self.find(state, &reference) {
-                Err(nowhere) => self.nowhere(text.span, nowhere),
-                Ok(index) => {
-                    let object = state[index].clone();
-                    if let Some(changed) = self.changed(&object, &placed) {
-                        step.apply.retain(|other| other.reference() != changed.reference());
-                        step.apply.push(changed.clone());
-                        state[index] = changed;
-                    }
-                }
-            }
-        }
-    }
+/// The namespace of objects that name none.
+fn home(scenario: Option<&Document<Scenario>>) -> &str {
+    scenario.map_or("default", |scenario| scenario.value.namespace())
 }
 
 /// A document that is meant as a scenario: it says so, or says nothing and has a scenario's keys.
@@ -665,44 +303,6 @@ fn is_scenario(value: &Value) -> bool {
 
 fn is_workload(kind: &str) -> bool {
     matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Pod" | "Rollout")
-}
-
-fn label(entry: &TimelineEntry) -> String {
-    let mut parts = Vec::new();
-    for raw in entry.apply.iter().flat_map(|apply| &apply.0) {
-        let word = |key: &str| raw.value.0.get(key).and_then(Value::as_str);
-        let name =
-            raw.value.0.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-        parts.push(match (raw.value.0.as_str(), word("kind"), name) {
-            (Some(file), _, _) => format!("apply {file}"),
-            (None, Some(kind), Some(name)) => format!("apply {kind}/{name}"),
-            _ => "apply".to_owned(),
-        });
-    }
-    parts.extend(
-        entry.delete.iter().flat_map(|delete| &delete.0).map(|name| format!("delete {}", name.value)),
-    );
-    parts.extend(entry.set.iter().flat_map(|set| &set.0).map(|order| format!("set {}", order.value)));
-    parts.join(", ")
-}
-
-fn directory(path: &str) -> &str {
-    path.rfind('/').map_or("", |slash| &path[..slash.max(1)])
-}
-
-/// The same file under one name: `./a//b/../c` is `a/c`.
-fn tidy(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("{}{}", if path.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
 #[cfg(test)]

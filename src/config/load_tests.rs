@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::diagnostic::Severity;
+use crate::config::files::ReadError;
 
 /// A file system in a map; a directory is a prefix.
 struct Map(BTreeMap<&'static str, Vec<u8>>);

@@ -1,11 +1,9 @@
 //! Reads values into types by hand instead of by serde, so that all mistakes of a document come at once, each with its
 //! place and a "did you mean", and so that every value remembers where it stands.
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_yaml::Value;
 
 use super::diagnostic::{Diagnostic, Span};
@@ -46,6 +44,10 @@ impl<T> Entries<T> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.value.as_str())
+    }
+
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(key, _)| key.value == name).map(|(_, value)| value)
     }
@@ -68,6 +70,17 @@ pub struct Raw(pub Value);
 pub enum Limit {
     Unlimited,
     Of(u32),
+}
+
+/// A whole number from 1 to `MOST`. More would be a typing error, and its state would fill the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count<const MOST: u32>(pub NonZeroU32);
+
+impl<const MOST: u32> Deref for Count<MOST> {
+    type Target = NonZeroU32;
+    fn deref(&self) -> &NonZeroU32 {
+        &self.0
+    }
 }
 
 /// Where findings go while a document is read.
@@ -133,10 +146,7 @@ impl Reader<'_> {
 
     /// A fault in the text of a scalar, marked inside it.
     pub fn fault(&mut self, node: &Node<'_>, text: &str, fault: Fault) {
-        let span = inside(self.docs, self.span(node), text, &fault);
-        let mut finding = Diagnostic::error("MS0005", fault.message).at(span);
-        finding.help = fault.help;
-        self.findings.push(finding);
+        self.findings.push(fault_inside(self.docs, "MS0005", self.span(node), text, fault));
     }
 
     /// Names the keys of a mapping that no field takes; whether there are any.
@@ -168,16 +178,17 @@ impl Reader<'_> {
     }
 }
 
-/// The place of a fault inside a scalar's text, else the scalar's.
-pub fn inside(docs: &Docs, span: Span, text: &str, fault: &Fault) -> Span {
+/// A fault in the text of the scalar at `span`, marked inside it where the text stands there as it is.
+pub fn fault_inside(docs: &Docs, code: &'static str, span: Span, text: &str, fault: Fault) -> Diagnostic {
     let written = docs.sources.slice(span);
-    match written.find(text) {
+    let place = match written.find(text) {
         Some(offset) if fault.range.end <= text.len() && !text.is_empty() => {
             let start = span.start + offset + fault.range.start;
-            Span { start, end: (start + fault.range.len()).max(start), ..span }
+            Span { start, end: start + fault.range.len(), ..span }
         }
         _ => span,
-    }
+    };
+    fault.finding(code, place)
 }
 
 fn kind_of(value: &Value) -> String {
@@ -321,6 +332,17 @@ impl Written for NonZeroU32 {
     }
 }
 
+impl<const MOST: u32> Written for Count<MOST> {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = node.value.as_u64().and_then(|number| u32::try_from(number).ok());
+        if let Some(number) = number.filter(|number| *number <= MOST).and_then(NonZeroU32::new) {
+            return Some(Count(number));
+        }
+        reader.mismatch(node, &format!("a whole number from 1 to {MOST}"));
+        None
+    }
+}
+
 impl Written for f64 {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Some(number) = node.value.as_f64().filter(|number| number.is_finite()) {
@@ -446,84 +468,3 @@ macro_rules! record {
     )+};
 }
 pub(crate) use record;
-
-impl<T: JsonSchema> JsonSchema for Located<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Entries<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        format!("{}ByName", T::schema_name()).into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let item = generator.subschema_for::<T>();
-        json_schema!({"type": ["object", "null"], "additionalProperties": item})
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany{}", T::schema_name()).into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let item = generator.subschema_for::<T>();
-        json_schema!({"anyOf": [item, {"type": "array", "items": item}]})
-    }
-}
-
-/// Gives a type the given JSON Schema, under its name.
-macro_rules! schema {
-    ($($type:ty, $name:literal => $schema:tt;)+) => {$(
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                $name.into()
-            }
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!($schema)
-            }
-        }
-    )+};
-}
-pub(crate) use schema;
-
-schema! {
-    Raw, "Raw" => {"type": ["object", "string"]};
-    Limit, "Limit" => {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]};
-    SimDuration, "Duration" => {
-        "type": "string",
-        "description": "A duration as Istio writes it, here also below a millisecond: 1.5s, 200ms, 1h30m, 40us",
-        "pattern": "^(0|([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(h|m|s|ms|us|µs|ns))+$",
-        "examples": ["1.5s", "200ms", "1h30m"]
-    };
-    Share, "Percentage" => {
-        "type": "string",
-        "description": "A percentage: 10%",
-        "pattern": "^[0-9.]+ ?%$",
-        "examples": ["10%", "0.1%"]
-    };
-    Rate, "Rate" => {
-        "type": "string",
-        "description": "Requests per second: 500rps, 2krps, 1mrps",
-        "pattern": "^[0-9.eE+]+ ?([kKmM]?[rR][pP][sS])$",
-        "examples": ["500rps", "2krps"]
-    };
-    Distribution, "Distribution" => {
-        "type": "string",
-        "description": "A duration, or a distribution of durations: 5ms, uniform(1ms, 9ms), exponential(mean=10ms), lognormal(p50=12ms, p99=80ms), gamma(mean=10ms, cv=0.5), weibull(p50=, p99=), pareto(min=, alpha=), mixture(90=..., 10=...), quantiles(50=12ms, 99=80ms), or Fortio's 20ms:90,200ms:10",
-        "examples": ["5ms", "exponential(mean=10ms)", "lognormal(p50=12ms, p99=80ms)"]
-    };
-}

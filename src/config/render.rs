@@ -111,8 +111,7 @@ mod tests {
 
     fn sources() -> (Sources, SourceId) {
         let mut sources = Sources::default();
-        let id =
-            sources.add_file("mesh/reviews.yaml", b"", "a: 1\nspec:\n  weight: 90\n  wait: ä\n".to_owned());
+        let id = sources.add_text("mesh/reviews.yaml", "a: 1\nspec:\n  weight: 90\n  wait: ä\n".to_owned());
         (sources, id)
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_yaml::{Mapping, Value};
 
+use super::diagnostic::{Diagnostic, Span};
 use super::document::ObjectRef;
 use super::grammar::{Fault, Part};
 use super::path::{self, Step, did_you_mean};
@@ -78,11 +79,20 @@ pub struct Nowhere {
     pub help: Option<String>,
 }
 
+impl Nowhere {
+    /// `span`: what led nowhere.
+    pub fn finding(self, span: Span) -> Diagnostic {
+        Diagnostic::error("MS0010", self.message).at(span).help_if(self.help)
+    }
+}
+
 /// Puts `value` at the end of the steps. Keys that are absent are made (absent means the default); items of lists and
-/// whatever lies behind a plain value are not.
-pub fn put(root: &mut Value, steps: &[Step], value: &Value) -> Result<(), Nowhere> {
+/// whatever lies behind a plain value are not. Returns the path of what is new: the outermost key that was made, else
+/// the whole path.
+pub fn put(root: &mut Value, steps: &[Step], value: &Value) -> Result<String, Nowhere> {
     let nowhere = |message: String, help: Option<String>| Err(Nowhere { message, help });
     let mut at = root;
+    let mut made = None;
     for (depth, step) in steps.iter().enumerate() {
         let here = path::join(&steps[..depth]);
         let here = if here.is_empty() { "the document" } else { &here };
@@ -95,6 +105,9 @@ pub fn put(root: &mut Value, steps: &[Step], value: &Value) -> Result<(), Nowher
                 let Some(mapping) = at.as_mapping_mut() else {
                     return nowhere(format!("`{here}` is {kind}, so it has no `{key}`"), None);
                 };
+                if !mapping.contains_key(key.as_str()) {
+                    made.get_or_insert(depth + 1);
+                }
                 at = mapping.entry(Value::String(key.clone())).or_insert(Value::Null);
             }
             Step::Index(index) => {
@@ -111,7 +124,7 @@ pub fn put(root: &mut Value, steps: &[Step], value: &Value) -> Result<(), Nowher
         }
     }
     *at = value.clone();
-    Ok(())
+    Ok(path::join(&steps[..made.unwrap_or(steps.len())]))
 }
 
 /// A name that is not among the known ones.
@@ -155,8 +168,8 @@ mod tests {
             let order = Order::parse(text).unwrap();
             put(&mut root, &order.steps, &order.value)
         };
-        set("a[0].b=5").unwrap();
-        set("d.e=x").unwrap();
+        assert_eq!(set("a[0].b=5").unwrap(), "a[0].b");
+        assert_eq!(set("d.e=x").unwrap(), "d", "all of it is new");
         assert!(set("a[1].b=5").unwrap_err().message.contains("has 1 items"));
         assert!(set("c.x=5").unwrap_err().message.contains("plain value"));
         assert!(set("a.x=5").unwrap_err().message.contains("a list"));

@@ -32,10 +32,15 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Adds a file. `bytes` are hashed as they are.
-    pub fn add_file(&mut self, name: &str, bytes: &[u8], text: String) -> SourceId {
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.push(name, text, sha256, true)
+    /// Adds a file whose bytes are no text.
+    pub fn add_binary(&mut self, name: &str, bytes: &[u8]) -> SourceId {
+        self.push(name, String::new(), sha256(bytes), true)
+    }
+
+    /// Adds a file.
+    pub fn add_text(&mut self, name: &str, text: String) -> SourceId {
+        let digest = sha256(text.as_bytes());
+        self.push(name, text, digest, true)
     }
 
     /// Adds a text from the command line.
@@ -76,6 +81,10 @@ impl Sources {
     }
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Source {
     /// Line and column of a byte; past the end, those of the end.
     pub fn position(&self, byte: usize) -> Position {
@@ -98,7 +107,7 @@ mod tests {
     #[test]
     fn positions_count_characters_from_one() {
         let mut sources = Sources::default();
-        let id = sources.add_file("a.yaml", b"", "ä: b\nc: d".to_owned());
+        let id = sources.add_text("a.yaml", "ä: b\nc: d".to_owned());
         let at = |start| sources.position(Span { source: id, start, end: start });
         assert_eq!(at(0), Position { line: 1, column: 1 });
         assert_eq!(at(4), Position { line: 1, column: 4 });
@@ -109,7 +118,7 @@ mod tests {
     #[test]
     fn files_carry_the_hash_of_their_bytes() {
         let mut sources = Sources::default();
-        let id = sources.add_file("a", b"abc", "abc".to_owned());
+        let id = sources.add_text("a", "abc".to_owned());
         assert!(sources.get(id).sha256.starts_with("ba7816bf8f01cfea"));
     }
 }

@@ -1,7 +1,8 @@
 //! Addresses of requests and calls: `http://ratings:9080/ratings/0?x=1`.
 
 use super::grammar::{Fault, Part};
-use super::read::{Text, schema, written_as_text};
+use super::read::{Text, written_as_text};
+use super::schema::schema;
 
 /// An absolute `http` or `https` address, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,6 +67,11 @@ pub fn binary(bytes: &[u8]) -> Option<String> {
     if let Some(index) = bytes.iter().position(|byte| control(*byte)) {
         return Some(format!("byte {index} is 0x{:02x}, which no text holds", bytes[index]));
     }
+    // YAML takes it for the end of a line, editors and `---` do not: places would be wrong.
+    if let Some(index) = (0..bytes.len()).find(|at| bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
+    {
+        return Some(format!("byte {index} is a carriage return without a line feed"));
+    }
     match std::str::from_utf8(bytes) {
         Ok(_) => None,
         Err(error) => Some(format!("byte {} is not UTF-8", error.valid_up_to())),
@@ -89,7 +94,9 @@ pub fn decode(piece: &str) -> Result<Value, Problem> {
         .map_err(|e| explain(piece, &e))?;
     if let Err(error) = value.apply_merge() {
         let at = piece.find("<<").unwrap_or(0);
-        return Err(syntax(format!("`<<` cannot merge: {error}"), at..(at + 2).min(piece.len())));
+        let mut problem = syntax(format!("`<<` cannot merge: {error}"), at..(at + 2).min(piece.len()));
+        problem.help = Some("`<<: *name` takes the keys of the mapping at `&name`".to_owned());
+        return Err(problem);
     }
     Ok(value)
 }
@@ -378,6 +385,13 @@ mod tests {
         assert!(split("").is_empty());
         assert!(split("# only this\n---\n").is_empty());
         assert_eq!(split("\u{feff}a: 1").first(), Some(&(3..7)));
+    }
+
+    #[test]
+    fn lone_carriage_returns_are_told() {
+        assert_eq!(binary(b"a: 1\r\nb: 2\r\n"), None);
+        assert_eq!(binary(b"a: 1\rb: 2"), Some("byte 4 is a carriage return without a line feed".to_owned()));
+        assert_eq!(binary(b"a: 1\r"), Some("byte 4 is a carriage return without a line feed".to_owned()));
     }
 
     #[test]

@@ -195,11 +195,3 @@ pub enum Comparison {
     Greater,
     GreaterOrEqual,
 }
-
-/// A place in the input, for people.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub file: String,
-    /// From 1.
-    pub line: u32,
-}

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::ids::{ClusterId, ServiceId};
-use super::model::Place;
 use super::policy_spec::{FaultSpec, Fraction, RetrySpec};
 use crate::kernel::SimDuration;
 
@@ -48,6 +47,14 @@ pub struct Rule {
     /// `http[0]`, or the rule's own name where it has one.
     pub name: String,
     pub place: Place,
+}
+
+/// A place in the input, for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub file: String,
+    /// From 1.
+    pub line: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Values over time: which there are, and how a window's live counts become one point each. Source: design D9.22.
 
+use super::count::{Counter, Finished};
 use super::histogram::Histogram;
-use super::results::{Counter, Finished};
 use crate::mesh::Outcome;
 
 /// What is measured over time.

@@ -11,7 +11,6 @@ use crate::mesh::model::Figure;
 use crate::metrics::Estimate;
 use crate::study::Judged;
 
-pub const RUN_FILE: &str = "run.json";
 const SUMMARY_SCHEMA: &str = "meshcast.run/v1";
 const STAMP_SCHEMA: &str = "meshcast.stamp/v1";
 

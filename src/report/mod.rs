@@ -110,7 +110,7 @@ pub fn folder(
     }
     files.extend(more);
     let run = json::run_file(report.stamp, &files);
-    files.push(File { path: json::RUN_FILE.to_owned(), bytes: run.into_bytes() });
+    files.push(File { path: stamp::RUN_FILE.to_owned(), bytes: run.into_bytes() });
     Ok(files)
 }
 

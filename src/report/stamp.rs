@@ -3,6 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
+/// The file that holds the stamp; a folder with it is ours.
+pub const RUN_FILE: &str = "run.json";
+
 /// What every output carries. No date, no duration, no path of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -38,7 +41,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// One digest for all result files: of their names and contents, in order of name, `run.json` (which holds it) left
 /// out.
 pub fn digest(files: &[File]) -> String {
-    let mut sorted: Vec<&File> = files.iter().filter(|file| file.path != super::json::RUN_FILE).collect();
+    let mut sorted: Vec<&File> = files.iter().filter(|file| file.path != RUN_FILE).collect();
     sorted.sort_by(|left, right| left.path.cmp(&right.path));
     let mut hasher = Sha256::new();
     for file in sorted {

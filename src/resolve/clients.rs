@@ -82,7 +82,7 @@ fn client(
             .map(|(k, v)| (k.value.clone(), v.value.clone()))
             .collect(),
         zones: said.zones.iter().flat_map(|zones| &zones.0).map(|zone| zone.value.clone()).collect(),
-        pods: said.pods.as_ref().map(|pods| pods.value),
+        pods: said.pods.as_ref().map(|pods| pods.value.0),
         sidecar: said.sidecar.as_ref().is_none_or(|flag| flag.value),
         load: load?,
         classes: if classes.is_empty() { return None } else { classes },
@@ -255,7 +255,7 @@ fn users(said: &written::Users) -> Option<Users> {
         (None, None) => UserCarrier::SourceIp,
     };
     Some(Users {
-        count: said.count.as_ref()?.value,
+        count: said.count.as_ref()?.value.0,
         zipf: said.zipf.as_ref().map(|zipf| zipf.value),
         carrier,
         without: said.without.as_ref().map_or(Chance::NEVER, |share| Chance::new(share.value.0)),

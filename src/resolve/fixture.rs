@@ -32,6 +32,9 @@ impl Names for Town {
     fn service_names(&self) -> Vec<String> {
         SERVICES.map(str::to_owned).to_vec()
     }
+    fn subsets(&self, service: ServiceId) -> Vec<String> {
+        if service.index() == 0 { vec!["v1".to_owned(), "v2".to_owned()] } else { Vec::new() }
+    }
     fn workload_names(&self) -> Vec<String> {
         SERVICES.map(|name| format!("{name}-v1")).to_vec()
     }
@@ -43,7 +46,7 @@ impl Names for Town {
 /// A scenario and what was found wrong with it, as `marked text: message`.
 pub fn read(text: &str) -> (Docs, Scenario, Vec<Diagnostic>) {
     let mut docs = Docs::default();
-    let source = docs.sources.add_file("scenario.yaml", text.as_bytes(), text.to_owned());
+    let source = docs.sources.add_text("scenario.yaml", text.to_owned());
     let doc = docs.add(source, 0..text.len());
     let mut findings = Vec::new();
     let value = yaml::decode(text).expect("the test writes YAML");

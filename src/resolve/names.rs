@@ -25,6 +25,9 @@ pub trait Names {
     /// Names to suggest for a mistyped host.
     fn service_names(&self) -> Vec<String>;
 
+    /// The subsets of a service that DestinationRules define at any time, sorted.
+    fn subsets(&self, service: ServiceId) -> Vec<String>;
+
     /// Names to suggest for a mistyped workload.
     fn workload_names(&self) -> Vec<String>;
 

@@ -11,7 +11,7 @@ use crate::config::decode::decode;
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::document::{DocId, RawObject};
 use crate::config::istio::finding::Finding;
-use crate::config::istio::values::{Labels, or_default};
+use crate::config::istio::values::Labels;
 use crate::config::istio::{self, Unmodelled};
 
 /// A decoded object.
@@ -35,9 +35,9 @@ pub struct Object<T> {
 struct Envelope<T: Default + DeserializeOwned> {
     api_version: Option<Value>,
     kind: Option<Value>,
-    #[serde(bound = "", deserialize_with = "or_default")]
+    #[serde(bound = "")]
     metadata: Metadata,
-    #[serde(bound = "", deserialize_with = "or_default")]
+    #[serde(bound = "")]
     spec: T,
     status: Option<Value>,
 }
@@ -46,7 +46,6 @@ struct Envelope<T: Default + DeserializeOwned> {
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
     labels: Option<Value>,
-    #[serde(deserialize_with = "or_default")]
     annotations: Labels,
     creation_timestamp: Option<String>,
     name: Option<Value>,

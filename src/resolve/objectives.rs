@@ -17,7 +17,7 @@ use super::targets::suggest;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::grammar::{Fault, Part, number};
 use crate::config::path::did_you_mean;
-use crate::config::read::{Located, inside};
+use crate::config::read::{Located, fault_inside};
 use crate::config::{document::Docs, duration, quantity};
 use crate::kernel::{Id, Table};
 use crate::mesh::ClientId;
@@ -31,6 +31,18 @@ pub struct Scopes<'a> {
     pub names: &'a dyn Names,
     pub namespace: &'a str,
     pub clients: &'a Table<ClientId, Client>,
+    /// Clients that the scenario names and that are not among `clients`, for reasons that have been told.
+    pub left_out: Vec<&'a str>,
+    /// Nothing was wrong with any object, so that a subset which is not there is nowhere.
+    pub is_whole: bool,
+}
+
+impl Scopes<'_> {
+    fn is_of_one_left_out(&self, objective: &str) -> bool {
+        let name = objective.trim_start().strip_prefix("client.").unwrap_or_default();
+        let name = name.split(|c: char| c == '{' || c.is_whitespace()).next().unwrap_or_default();
+        self.left_out.contains(&name)
+    }
 }
 
 /// Reads all objectives; mistakes are findings that point into their text.
@@ -44,12 +56,8 @@ pub fn objectives(
     for text in written {
         match parse(&text.value, scopes) {
             Ok(objective) => objectives.push(objective),
-            Err(fault) => {
-                let span = inside(docs, text.span, &text.value, &fault);
-                let mut finding = Diagnostic::error("MS0015", fault.message).at(span);
-                finding.help = fault.help;
-                findings.push(finding);
-            }
+            Err(_) if scopes.is_of_one_left_out(&text.value) => {}
+            Err(fault) => findings.push(fault_inside(docs, "MS0015", text.span, &text.value, fault)),
         }
     }
     objectives
@@ -199,6 +207,14 @@ fn service(name: Part<'_>, selector: Option<Part<'_>>, scopes: &Scopes<'_>) -> R
         return Err(fault.help(suggest(name.text, &known, "clients are written `client.NAME`")));
     };
     let subset = selector.map(|selector| selected(selector, "subset")).transpose()?;
+    if let Some(subset) = subset {
+        let known = scopes.names.subsets(service);
+        if scopes.is_whole && !known.iter().any(|known| known == subset.text) {
+            let fault =
+                subset.fault(format!("no DestinationRule gives `{}` a subset `{}`", name.text, subset.text));
+            return Err(fault.help(suggest(subset.text, &known, "leave it out for the whole service")));
+        }
+    }
     Ok(ObjectiveScope::Service { service, subset: subset.map(|subset| subset.text.to_owned()) })
 }
 

@@ -20,7 +20,16 @@ fn some_clients() -> Table<ClientId, Client> {
 
 fn read(text: &str) -> Result<Objective, Fault> {
     let clients = some_clients();
-    parse(text, &Scopes { names: &Town, namespace: "default", clients: &clients })
+    parse(
+        text,
+        &Scopes {
+            names: &Town,
+            namespace: "default",
+            clients: &clients,
+            left_out: Vec::new(),
+            is_whole: true,
+        },
+    )
 }
 
 #[test]
@@ -66,6 +75,8 @@ fn mistakes_point_into_the_text() {
         ("reveiws p(99) < 1s", "reveiws", "did you mean `reviews`?"),
         ("client.browsr p(99) < 1s", "browsr", "did you mean `browser`?"),
         ("client.browser{class=x} mean < 1s", "x", "GET /p"),
+        ("reviews{subset=v3} mean < 1s", "v3", "did you mean `v1`?"),
+        ("ratings{subset=v1} mean < 1s", "v1", "leave it out"),
         ("reviews{version=v2} mean < 1s", "version=v2", "{subset=...}"),
         ("p(99)", "p(99)", "such as"),
     ];

@@ -234,9 +234,15 @@ fn assemble(
     }
     let written = scenario.objectives.as_ref().map_or(&[][..], |list| list.0.as_slice());
     let town = Town::new(inventory, snapshots);
-    let scopes = Scopes { names: &town, namespace: scenario.namespace(), clients: &clients };
+    let known = |name: &&str| clients.rows().iter().any(|client| client.name == *name);
+    let named = scenario.clients.iter().flat_map(|entries| entries.names());
+    let left_out = named.filter(|name| !known(name)).collect();
+    let is_whole = !loaded.has_errors() && notes.diagnostics.iter().all(|d| d.severity != Severity::Error);
+    let scopes =
+        Scopes { names: &town, namespace: scenario.namespace(), clients: &clients, left_out, is_whole };
     let objectives = objectives(written, &scopes, &loaded.docs, &mut findings);
     let run = settings::run(scenario, replications, &mut findings);
+    settings::too_late(scenario, run.duration, &mut findings);
     settings::not_simulated(scenario, &mut findings);
     for finding in findings {
         notes.report(finding);

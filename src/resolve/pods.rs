@@ -14,7 +14,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::istio::kubernetes::{IntOrName, PodController};
 use crate::config::istio::values::Labels;
 use crate::config::read::Located;
-use crate::config::scenario::{self as written, Scenario};
+use crate::config::scenario::{self as written, MAX_PODS, Scenario};
 use crate::kernel::Table;
 use crate::kernel::words::counted;
 use crate::mesh::{Pod, ServiceId, Zone, ZoneId};
@@ -59,6 +59,7 @@ pub fn make(
         let written =
             strings(draft.scenario.and_then(|w| w.addresses.as_ref()).map(|list| list.0.as_slice()));
         check_addresses(&draft, written.len(), notes);
+        check_number(&draft, notes);
         let workload = inventory.workloads.push(KnownWorkload {
             name: name.clone(),
             namespace: namespace.clone(),
@@ -67,7 +68,7 @@ pub fn make(
             services,
             pods: Vec::new(),
         });
-        for ordinal in 0..draft.replicas {
+        for ordinal in 0..draft.replicas.min(MAX_PODS) {
             let index = ordinal as usize;
             let (given, weight) = match (written.get(index), draft.endpoints.get(index)) {
                 (Some(address), _) => (Some(address.clone()), 1),
@@ -157,6 +158,17 @@ fn check_addresses(draft: &Draft<'_>, given: usize, notes: &mut Notes<'_>) {
             .at(first.span)
             .help("give each pod its address, or leave them all out"),
         );
+    }
+}
+
+/// The scenario's own numbers were checked when they were read.
+fn check_number(draft: &Draft<'_>, notes: &mut Notes<'_>) {
+    if draft.replicas > MAX_PODS
+        && let Some(controller) = draft.controller
+    {
+        let span = controller.span(notes, "spec.replicas");
+        let message = format!("a workload of more than {MAX_PODS} pods is not simulated");
+        notes.report(Diagnostic::error("MS0013", message).at(span).help("is a digit too many there?"));
     }
 }
 

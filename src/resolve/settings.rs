@@ -33,7 +33,19 @@ pub fn run(scenario: &Scenario, replications: NonZeroU32, findings: &mut Vec<Dia
         drain: or(&scenario.drain, defaults::DRAIN),
         window,
         seed: or(&scenario.seed, defaults::SEED),
-        replications: or(&scenario.replications, replications),
+        replications: scenario.replications.as_ref().map_or(replications, |written| written.value.0),
+    }
+}
+
+/// What is to happen when the run is over. Told, as a shorter `--duration` may mean it so.
+pub fn too_late(scenario: &Scenario, end: SimDuration, findings: &mut Vec<Diagnostic>) {
+    let changes = scenario.timeline.iter().flatten().map(|entry| ("entry", &entry.at));
+    let workloads = scenario.workloads.iter().flat_map(|entries| entries.iter());
+    let incidents = workloads.flat_map(|(_, workload)| workload.incidents.iter().flatten());
+    for (what, at) in changes.chain(incidents.map(|incident| ("incident", &incident.at))) {
+        let Some(at) = at.as_ref().filter(|at| at.value >= end) else { continue };
+        let message = format!("this {what} comes after the run, which ends at {end}");
+        findings.push(Diagnostic::info("MS0011", message).at(at.span).help("give it an earlier `at`"));
     }
 }
 
@@ -56,7 +68,7 @@ pub fn network(scenario: &Scenario) -> NetworkSpec {
 pub fn proxy(scenario: &Scenario) -> ProxySpec {
     let proxy = scenario.proxy.clone().unwrap_or_default();
     ProxySpec {
-        workers: or(&proxy.workers, defaults::WORKERS),
+        workers: proxy.workers.map_or(defaults::WORKERS, |written| written.value.0),
         latency: or_else(&proxy.latency, defaults::proxy_latency),
         age: or_else(&proxy.age, defaults::proxy_age),
     }

@@ -14,7 +14,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
 use crate::config::istio::kubernetes::{PodController, Service};
 use crate::config::istio::values::Labels;
-use crate::config::istio::{self, DestinationRule, Gateway, ServiceEntry, Treatment, VirtualService};
+use crate::config::istio::{self, DestinationRule, Gateway, Kind, ServiceEntry, Treatment, VirtualService};
 use crate::config::load::Loaded;
 use crate::kernel::SimTime;
 
@@ -113,6 +113,9 @@ fn treatment(object: &RawObject) -> Option<Treatment> {
 
 /// Kinds that would shape real traffic and are not simulated.
 fn tell_unmodelled(object: &RawObject, home: &str, notes: &mut Notes<'_>) {
+    if let Some(row) = istio::meant(&object.api_version, &object.kind) {
+        return tell_meant(object, row, notes);
+    }
     let mesh_group = |group: &str| group.ends_with("istio.io") || group == "gateway.networking.k8s.io";
     let what = match treatment(object) {
         Some(Treatment::NotModelled(what)) => what,
@@ -122,6 +125,17 @@ fn tell_unmodelled(object: &RawObject, home: &str, notes: &mut Notes<'_>) {
     let namespace = object.namespace.as_deref().unwrap_or(home);
     let title = format!("{} {namespace}/{}", object.kind, object.name);
     notes.not_modelled(&title, notes.docs.span(object.doc, "kind"), what);
+}
+
+/// A cluster refuses such an object, and nothing of it would hold here.
+fn tell_meant(object: &RawObject, row: &Kind, notes: &mut Notes<'_>) {
+    let RawObject { kind, api_version, .. } = object;
+    let message = match api_version.as_str() {
+        "" => format!("this {kind} has no `apiVersion`"),
+        _ => format!("there is no kind `{kind}` in `{api_version}`"),
+    };
+    let help = format!("write `apiVersion: {}` and `kind: {}`", row.api_version(), row.kind);
+    notes.report(Diagnostic::error("MS0004", message).at(notes.docs.span(object.doc, "kind")).help(help));
 }
 
 /// Changes of who serves: pods are all there from the start to the end.

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use super::note::Notes;
 use super::object::{Object, Reading};
 use crate::config::document::{Docs, RawObject};
-use crate::config::load::{Files, Loaded, ReadError, Request, load};
+use crate::config::files::{Files, ReadError};
+use crate::config::load::{Loaded, Request, load};
 
 /// Files by name.
 pub struct Texts<'a>(pub &'a [(&'a str, &'a str)]);

@@ -1,5 +1,7 @@
 //! Answers what names mean, out of the inventory and the objects of the timeline.
 
+use std::collections::BTreeSet;
+
 use super::hosts::{full_name, meant_service, takes};
 use super::names::Names;
 use super::precedence::full_hosts;
@@ -13,6 +15,8 @@ pub struct Town<'a> {
     gateways: Vec<String>,
     /// Hosts that VirtualServices name, patterns among them.
     virtual_hosts: Vec<String>,
+    /// Hosts that DestinationRules name, patterns among them, each with a subset.
+    subsets: BTreeSet<(String, String)>,
 }
 
 impl<'a> Town<'a> {
@@ -23,7 +27,14 @@ impl<'a> Town<'a> {
         gateways.dedup();
         let mesh_rules =
             snapshots.iter().flat_map(|state| &state.virtual_services).filter(|o| o.spec.binds_mesh());
-        Town { inventory, gateways, virtual_hosts: mesh_rules.flat_map(full_hosts).collect() }
+        let rules = snapshots.iter().flat_map(|state| state.destination_rules.iter());
+        let subsets = rules.flat_map(|rule| {
+            let host = full_name(rule.spec.host.as_deref().unwrap_or_default(), &rule.namespace);
+            let names = rule.spec.subsets.iter().filter_map(|subset| subset.name.clone());
+            names.map(move |name| (host.clone(), name))
+        });
+        let virtual_hosts = mesh_rules.flat_map(full_hosts).collect();
+        Town { inventory, gateways, virtual_hosts, subsets: subsets.collect() }
     }
 }
 
@@ -76,6 +87,12 @@ impl Names for Town<'_> {
             self.inventory.display_name(&service.name, &service.namespace)
         };
         self.inventory.services.iter().map(name).collect()
+    }
+
+    fn subsets(&self, service: ServiceId) -> Vec<String> {
+        let host = self.service_host(service);
+        let of_it = self.subsets.iter().filter(|(pattern, _)| pattern == host || takes(pattern, host));
+        of_it.map(|(_, name)| name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn workload_names(&self) -> Vec<String> {

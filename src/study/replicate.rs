@@ -34,6 +34,8 @@ pub fn in_order<R: Send>(
     jobs: usize,
     make: impl Fn(u32) -> R + Sync,
 ) -> Result<Vec<R>, rayon::ThreadPoolBuildError> {
+    // More threads than there is work would have nothing to do.
+    let jobs = jobs.min(count as usize);
     if jobs <= 1 {
         return Ok((0..count).map(make).collect());
     }

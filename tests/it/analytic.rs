@@ -11,41 +11,17 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use meshcast::config::load::{self, Files, ReadError, Request};
-use meshcast::config::render;
 use meshcast::mesh::Mesh;
 use meshcast::metrics::Results;
 use meshcast::metrics::histogram::Histogram;
 use meshcast::metrics::results::{ClusterTotals, Counter};
-use meshcast::resolve;
 use meshcast::sim::{self, Plan};
 
+use crate::texts::Texts;
 use crate::theory::{self, Estimate, MMc};
 
-/// The text of one scenario, under any name.
-struct Text(String);
-
-impl Files for Text {
-    fn read(&self, _: &str) -> Result<Vec<u8>, ReadError> {
-        Ok(self.0.clone().into_bytes())
-    }
-
-    fn expand(&self, _: &str, pattern: &str) -> Result<Vec<String>, ReadError> {
-        Err(ReadError { path: pattern.to_owned(), reason: "there is but one file".to_owned() })
-    }
-}
-
 fn mesh(text: &str) -> Mesh {
-    let request = Request { scenario: Some("scenario.yaml"), manifests: &[], sets: &[] };
-    let loaded = load::load(&request, &Text(text.to_owned()));
-    let resolved = resolve::mesh(&loaded);
-    let findings: Vec<String> = loaded
-        .diagnostics
-        .iter()
-        .chain(&resolved.diagnostics)
-        .map(|finding| render::render(finding, &loaded.docs.sources, false))
-        .collect();
-    resolved.mesh.unwrap_or_else(|| panic!("{}", findings.join("\n")))
+    Texts::scenario(text).mesh()
 }
 
 /// One of the scenarios that we ship, for so long.

@@ -16,7 +16,8 @@ use meshcast::sim::{self, Plan, Run};
 use meshcast::study::{RunResults, replicate};
 use serde_yaml::Value;
 
-use crate::meshes::{Luck, RandomMesh, Texts};
+use crate::meshes::{Luck, RandomMesh};
+use crate::texts::Texts;
 
 /// Random meshes that each test runs.
 const MESHES: u64 = 24;

@@ -9,6 +9,7 @@ mod meshes;
 mod metamorphic;
 mod property;
 mod scenarios;
+mod texts;
 mod theory;
 mod tidy;
 mod traffic;

@@ -10,7 +10,8 @@ use meshcast::metrics::histogram::Histogram;
 use meshcast::metrics::series::{Metric, Scope};
 use meshcast::sim::{self, Plan};
 
-use crate::meshes::{RandomMesh, Texts};
+use crate::meshes::RandomMesh;
+use crate::texts::Texts;
 
 const HEAD: &str = "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {name: metamorphic}\n";
 const SEED: u64 = 5;

@@ -19,7 +19,8 @@ use meshcast::metrics::series::{Metric, Scope};
 use meshcast::sim::audit::Audit;
 use meshcast::sim::{self, Plan, Run};
 
-use crate::meshes::{Luck, RandomMesh, Texts};
+use crate::meshes::{Luck, RandomMesh};
+use crate::texts::Texts;
 
 const MESHES: u64 = 150;
 /// Looks at each run on its way.

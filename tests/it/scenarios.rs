@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use meshcast::config::diagnostic::Severity;
-use meshcast::config::load::{self, Files, Loaded, ReadError, Request};
+use meshcast::config::files::{Files, ReadError};
+use meshcast::config::load::{self, Loaded, Request};
 use meshcast::config::render;
 use meshcast::config::scenario::Scenario;
 use meshcast::mesh::Mesh;

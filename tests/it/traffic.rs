@@ -1,28 +1,12 @@
 //! Where requests go, told without a run: a mesh as YAML in, shares, limits and changes out.
 
-use std::collections::BTreeMap;
-
-use meshcast::config::load::{self, Files, ReadError};
 use meshcast::mesh::Place;
 use meshcast::report::{Look, Remark, summary, traffic};
-use meshcast::resolve;
 use meshcast::study::Traffic;
 use meshcast::study::traffic::{Answer, Hop};
 use serde_json::json;
 
-/// A file system of a few texts.
-struct Texts(BTreeMap<&'static str, String>);
-
-impl Files for Texts {
-    fn read(&self, path: &str) -> Result<Vec<u8>, ReadError> {
-        let missing = || ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
-        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(missing)
-    }
-
-    fn expand(&self, _: &str, pattern: &str) -> Result<Vec<String>, ReadError> {
-        Ok(vec![pattern.to_owned()])
-    }
-}
+use crate::texts::Texts;
 
 const PODS: &str = "
   front: {service: front:8080, replicas: 4, labels: {app: front}, serviceTime: 1ms, concurrency: 8,
@@ -64,13 +48,9 @@ fn told(clients: &str, timeline: &str, files: &[(&'static str, String)]) -> (Tra
         "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {{name: x}}\nmanifests: [{}]\nworkloads:{PODS}clients:\n{clients}{timeline}",
         manifests.join(", ")
     );
-    let mut texts = Texts(files.iter().cloned().collect());
-    texts.0.insert("scenario.yaml", scenario);
-    let request = load::Request { scenario: Some("scenario.yaml"), ..load::Request::default() };
-    let loaded = load::load(&request, &texts);
-    let resolved = resolve::mesh(&loaded);
-    let said = format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics);
-    let mesh = resolved.mesh.expect(&said);
+    let mut texts = Texts::scenario(&scenario);
+    texts.0.extend(files.iter().map(|(name, text)| ((*name).to_owned(), text.clone())));
+    let mesh = texts.mesh();
     let traffic = Traffic::of(&mesh);
     let look = Look { width: 80, ..Look::PLAIN };
     let told = traffic::Told { traffic: &traffic, without_effect: &[], guesses: &[], base: "" };

@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use meshcast::config::load::{self, Files, ReadError, Request};
+use meshcast::config::files::{Files, ReadError};
+use meshcast::config::load::{self, Request};
 use meshcast::config::render;
 use meshcast::mesh::outcome::Flag;
 use meshcast::metrics::Results;

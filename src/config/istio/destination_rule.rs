@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::values::{Duration, Int, Labels, PortSelector, or_default};
+use super::values::{Duration, Int, Labels, PortSelector};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DestinationRule {
     pub host: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,
     /// Callers that it applies to; absent: all.
     pub workload_selector: Option<WorkloadSelector>,
-    #[serde(deserialize_with = "or_default")]
     pub subsets: Vec<Subset>,
     pub traffic_policy: Option<TrafficPolicy>,
 }
@@ -23,7 +21,6 @@ pub struct DestinationRule {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSelector {
-    #[serde(deserialize_with = "or_default")]
     pub match_labels: Labels,
 }
 
@@ -32,7 +29,6 @@ pub struct WorkloadSelector {
 pub struct Subset {
     pub name: Option<String>,
     /// Empty: all endpoints.
-    #[serde(deserialize_with = "or_default")]
     pub labels: Labels,
     pub traffic_policy: Option<TrafficPolicy>,
 }
@@ -44,7 +40,6 @@ pub struct TrafficPolicy {
     pub connection_pool: Option<ConnectionPool>,
     pub outlier_detection: Option<OutlierDetection>,
     pub tls: Option<ClientTls>,
-    #[serde(deserialize_with = "or_default")]
     pub port_level_settings: Vec<PortPolicy>,
     pub tunnel: Option<Tunnel>,
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -92,7 +87,6 @@ pub struct HttpCookie {
     pub name: Option<String>,
     pub path: Option<String>,
     pub ttl: Option<Duration>,
-    #[serde(deserialize_with = "or_default")]
     pub attributes: Vec<CookieAttribute>,
 }
 
@@ -119,11 +113,8 @@ pub struct Maglev {
 #[serde(rename_all = "camelCase", default)]
 pub struct LocalitySetting {
     pub enabled: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
     pub distribute: Vec<Distribute>,
-    #[serde(deserialize_with = "or_default")]
     pub failover: Vec<Failover>,
-    #[serde(deserialize_with = "or_default")]
     pub failover_priority: Vec<String>,
 }
 
@@ -131,7 +122,6 @@ pub struct LocalitySetting {
 #[serde(rename_all = "camelCase", default)]
 pub struct Distribute {
     pub from: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub to: BTreeMap<String, Int>,
 }
 
@@ -146,9 +136,7 @@ pub struct Failover {
 #[serde(rename_all = "camelCase", default)]
 pub struct ZoneAwareSetting {
     pub enabled: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
     pub failover: Vec<Failover>,
-    #[serde(deserialize_with = "or_default")]
     pub failover_priority: Vec<String>,
     pub min_cluster_size: Option<Int>,
 }
@@ -225,7 +213,6 @@ pub struct OutlierDetection {
     pub base_ejection_time: Option<Duration>,
     pub max_ejection_percent: Option<Int>,
     pub min_health_percent: Option<Int>,
-    #[serde(deserialize_with = "or_default")]
     pub outlier_detection_http_error_codes: Vec<Int>,
 }
 
@@ -237,7 +224,6 @@ pub struct ClientTls {
     pub private_key: Option<String>,
     pub ca_certificates: Option<String>,
     pub credential_name: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub subject_alt_names: Vec<String>,
     pub sni: Option<String>,
     pub insecure_skip_verify: Option<bool>,

@@ -3,14 +3,12 @@
 use serde::Deserialize;
 
 use super::finding::{Finding, Findings, SCHEMA_WARNING, Unmodelled};
-use super::values::{Int, Labels, or_default};
+use super::values::{Int, Labels};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Gateway {
-    #[serde(deserialize_with = "or_default")]
     pub selector: Labels,
-    #[serde(deserialize_with = "or_default")]
     pub servers: Vec<Server>,
 }
 
@@ -21,7 +19,6 @@ pub struct Server {
     pub port: Option<ServerPort>,
     pub bind: Option<String>,
     /// `[namespace/]host`; the namespace may be `*` or `.`.
-    #[serde(deserialize_with = "or_default")]
     pub hosts: Vec<String>,
     pub tls: Option<ServerTls>,
     pub default_endpoint: Option<String>,
@@ -46,21 +43,15 @@ pub struct ServerTls {
     pub ca_certificates: Option<String>,
     pub ca_crl: Option<String>,
     pub credential_name: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub credential_names: Vec<String>,
     pub ca_cert_credential_name: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub tls_certificates: Vec<TlsCertificate>,
-    #[serde(deserialize_with = "or_default")]
     pub subject_alt_names: Vec<String>,
     pub insecure_skip_verify: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
     pub verify_certificate_spki: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub verify_certificate_hash: Vec<String>,
     pub min_protocol_version: Option<String>,
     pub max_protocol_version: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub cipher_suites: Vec<String>,
 }
 

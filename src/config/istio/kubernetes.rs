@@ -6,22 +6,20 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::finding::{self, Finding, Findings, Unmodelled};
-use super::values::{Int, Labels, or_default};
+use super::values::{Int, Labels};
 
 /// `spec` of a Service. A closed list: unknown keys are worth a warning here.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Service {
-    #[serde(deserialize_with = "or_default")]
     pub selector: Labels,
-    #[serde(deserialize_with = "or_default")]
     pub ports: Vec<ServicePort>,
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// `None` (the text): headless.
     #[serde(rename = "clusterIP")]
     pub cluster_ip: Option<String>,
-    #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
+    #[serde(rename = "clusterIPs")]
     pub cluster_ips: Vec<String>,
     pub external_name: Option<String>,
     pub session_affinity: Option<String>,
@@ -80,7 +78,6 @@ pub struct PodController {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
-    #[serde(deserialize_with = "or_default")]
     pub match_labels: Labels,
 }
 
@@ -94,16 +91,13 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodMetadata {
-    #[serde(deserialize_with = "or_default")]
     pub labels: Labels,
-    #[serde(deserialize_with = "or_default")]
     pub annotations: Labels,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    #[serde(deserialize_with = "or_default")]
     pub containers: Vec<Container>,
 }
 
@@ -111,7 +105,6 @@ pub struct PodSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     pub name: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub ports: Vec<ContainerPort>,
 }
 

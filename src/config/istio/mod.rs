@@ -23,6 +23,8 @@ pub use service_entry::ServiceEntry;
 pub use string_match::StringMatch;
 pub use virtual_service::VirtualService;
 
+use super::path::did_you_mean;
+
 /// What becomes of the objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
@@ -179,7 +181,37 @@ pub fn kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|row| row.kind == kind && row.group == group)
 }
 
+/// Groups of which the table has every kind that matters: another kind in them may be a slip of the pen.
+const WHOLE_GROUPS: &[&str] = &["", "apps", "networking.istio.io", "security.istio.io"];
+
+/// The kind that an object of an unknown one was probably meant to be: one of the same group with nearly that name, or
+/// one of that name whose group is nearly that, or was left out.
+pub fn meant(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    let namesakes = || KINDS.iter().filter(|row| row.kind == kind && row.treatment != Treatment::Ignored);
+    if namesakes().any(|row| row.group == group) {
+        return None;
+    }
+    if group.is_empty()
+        && let Some(row) = namesakes().next()
+    {
+        return Some(row);
+    }
+    if let Some(near) = did_you_mean(group, namesakes().map(|row| row.group)) {
+        return namesakes().find(|row| row.group == near);
+    }
+    let of_group = || KINDS.iter().filter(|row| row.group == group && WHOLE_GROUPS.contains(&group));
+    let near = did_you_mean(kind, of_group().map(|row| row.kind))?;
+    of_group().find(|row| row.kind == near && row.kind != kind)
+}
+
 impl Kind {
+    /// What to write as `apiVersion`.
+    pub fn api_version(&self) -> String {
+        let version = self.versions.first().unwrap_or(&"v1");
+        if self.group.is_empty() { (*version).to_owned() } else { format!("{}/{version}", self.group) }
+    }
+
     /// Whether the kind exists in the version of this `apiVersion`; a kind without traffic has any.
     pub fn has_version(&self, api_version: &str) -> bool {
         let version = api_version.rsplit_once('/').map_or(api_version, |(_, version)| version);
@@ -190,6 +222,29 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slips_of_the_pen_are_told_from_kinds_of_others() {
+        let meant = |api_version, kind| meant(api_version, kind).map(|row| (row.kind, row.api_version()));
+        let virtual_service = Some(("VirtualService", "networking.istio.io/v1".to_owned()));
+        assert_eq!(meant("networking.istio.io/v1", "VirtualServce"), virtual_service);
+        assert_eq!(meant("networking.istio.io/v1", "virtualservice"), virtual_service);
+        assert_eq!(meant("netwrking.istio.io/v1", "VirtualService"), virtual_service);
+        assert_eq!(meant("", "VirtualService"), virtual_service);
+        assert_eq!(meant("v1", "Deployment"), Some(("Deployment", "apps/v1".to_owned())));
+        assert_eq!(meant("v1", "Services"), Some(("Service", "v1".to_owned())));
+        for (api_version, kind) in [
+            ("networking.istio.io/v1", "VirtualService"),
+            ("networking.istio.io/v1", "MeshNetworks"),
+            ("serving.knative.dev/v1", "Service"),
+            ("gateway.networking.k8s.io/v1alpha2", "UDPRoute"),
+            ("v1", "Node"),
+            ("", "ConfigMap"),
+            ("", "Kustomization"),
+        ] {
+            assert_eq!(meant(api_version, kind), None, "{api_version} {kind}");
+        }
+    }
 
     #[test]
     fn the_two_kinds_of_gateways_are_told_apart() {

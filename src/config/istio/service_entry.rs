@@ -5,27 +5,21 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::finding::{Finding, Findings, Unmodelled, key};
-use super::values::{Int, Labels, or_default};
+use super::values::{Int, Labels};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceEntry {
-    #[serde(deserialize_with = "or_default")]
     pub hosts: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub addresses: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub ports: Vec<EntryPort>,
     /// MESH_EXTERNAL (default) or MESH_INTERNAL.
     pub location: Option<String>,
     /// NONE (default), STATIC, DNS, DNS_ROUND_ROBIN, DYNAMIC_DNS.
     pub resolution: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub endpoints: Vec<WorkloadEntry>,
     pub workload_selector: Option<LabelSelector>,
-    #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub subject_alt_names: Vec<String>,
 }
 
@@ -43,9 +37,7 @@ pub struct EntryPort {
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadEntry {
     pub address: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub ports: BTreeMap<String, Int>,
-    #[serde(deserialize_with = "or_default")]
     pub labels: Labels,
     pub network: Option<String>,
     pub locality: Option<String>,
@@ -56,7 +48,6 @@ pub struct WorkloadEntry {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
-    #[serde(deserialize_with = "or_default")]
     pub labels: Labels,
 }
 

@@ -13,15 +13,6 @@ use crate::kernel::SimDuration;
 /// Labels and selectors.
 pub type Labels = BTreeMap<String, String>;
 
-/// Reads a list or map where null means absent, as the API server does.
-pub fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// A whole number. Text in quotes is refused: `istioctl` takes it, but the API server refuses the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Int(pub i64);

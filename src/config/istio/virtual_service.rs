@@ -6,24 +6,18 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::string_match::StringMatch;
-use super::values::{Destination, Duration, Int, Labels, Percent, or_default};
+use super::values::{Destination, Duration, Int, Labels, Percent};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualService {
     /// Empty only in a delegate.
-    #[serde(deserialize_with = "or_default")]
     pub hosts: Vec<String>,
     /// Absent or empty: `mesh`.
-    #[serde(deserialize_with = "or_default")]
     pub gateways: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub http: Vec<HttpRoute>,
-    #[serde(deserialize_with = "or_default")]
     pub tls: Vec<TlsRoute>,
-    #[serde(deserialize_with = "or_default")]
     pub tcp: Vec<TcpRoute>,
 }
 
@@ -45,9 +39,8 @@ impl VirtualService {
 pub struct HttpRoute {
     pub name: Option<String>,
     /// Or-ed; empty: every request.
-    #[serde(rename = "match", deserialize_with = "or_default")]
+    #[serde(rename = "match")]
     pub matches: Vec<HttpMatch>,
-    #[serde(deserialize_with = "or_default")]
     pub route: Vec<HttpDestination>,
     pub redirect: Option<Redirect>,
     pub direct_response: Option<DirectResponse>,
@@ -57,7 +50,6 @@ pub struct HttpRoute {
     pub retries: Option<Retries>,
     pub fault: Option<Fault>,
     pub mirror: Option<Destination>,
-    #[serde(deserialize_with = "or_default")]
     pub mirrors: Vec<MirrorPolicy>,
     pub mirror_percentage: Option<Percent>,
     pub mirror_percent: Option<Int>,
@@ -78,18 +70,13 @@ pub struct HttpMatch {
     pub scheme: Option<StringMatch>,
     pub method: Option<StringMatch>,
     pub authority: Option<StringMatch>,
-    #[serde(deserialize_with = "or_default")]
     pub headers: BTreeMap<String, StringMatch>,
-    #[serde(deserialize_with = "or_default")]
     pub without_headers: BTreeMap<String, StringMatch>,
-    #[serde(deserialize_with = "or_default")]
     pub query_params: BTreeMap<String, StringMatch>,
     /// Of the listener, not of the caller.
     pub port: Option<Int>,
-    #[serde(deserialize_with = "or_default")]
     pub source_labels: Labels,
     pub source_namespace: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub gateways: Vec<String>,
     pub stat_prefix: Option<String>,
 }
@@ -201,15 +188,10 @@ pub struct MirrorPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CorsPolicy {
-    #[serde(deserialize_with = "or_default")]
     pub allow_origins: Vec<StringMatch>,
-    #[serde(deserialize_with = "or_default")]
     pub allow_origin: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub allow_methods: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub allow_headers: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub expose_headers: Vec<String>,
     pub max_age: Option<Duration>,
     pub allow_credentials: Option<bool>,
@@ -226,29 +208,24 @@ pub struct Headers {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeaderOperations {
-    #[serde(deserialize_with = "or_default")]
     pub set: BTreeMap<String, String>,
-    #[serde(deserialize_with = "or_default")]
     pub add: BTreeMap<String, String>,
-    #[serde(deserialize_with = "or_default")]
     pub remove: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsRoute {
-    #[serde(rename = "match", deserialize_with = "or_default")]
+    #[serde(rename = "match")]
     pub matches: Vec<L4Match>,
-    #[serde(deserialize_with = "or_default")]
     pub route: Vec<L4Destination>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpRoute {
-    #[serde(rename = "match", deserialize_with = "or_default")]
+    #[serde(rename = "match")]
     pub matches: Vec<L4Match>,
-    #[serde(deserialize_with = "or_default")]
     pub route: Vec<L4Destination>,
 }
 
@@ -256,16 +233,12 @@ pub struct TcpRoute {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct L4Match {
-    #[serde(deserialize_with = "or_default")]
     pub sni_hosts: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub destination_subnets: Vec<String>,
     pub source_subnet: Option<String>,
     pub port: Option<Int>,
-    #[serde(deserialize_with = "or_default")]
     pub source_labels: Labels,
     pub source_namespace: Option<String>,
-    #[serde(deserialize_with = "or_default")]
     pub gateways: Vec<String>,
 }
 

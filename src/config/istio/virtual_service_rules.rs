@@ -279,12 +279,14 @@ fn check_l4_route(path: &str, route: &[L4Destination], out: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::decode::decode;
     use crate::config::diagnostic::Severity;
+    use crate::config::document::tests::object;
 
     /// `path: severity` of each finding on the rules under `http:`.
     fn findings(http: &str) -> Vec<String> {
-        let spec: VirtualService = serde_yaml::from_str(&format!("{{hosts: [a], http: {http}}}")).unwrap();
-        validate(&spec)
+        let (docs, object) = object(&format!("{{hosts: [a], http: {http}}}"));
+        validate(&decode(&object, &docs, &mut Vec::new()).expect("the shape is right"))
             .iter()
             .map(|f| format!("{}: {}", f.path.replace("spec.http", "http"), f.severity))
             .collect()

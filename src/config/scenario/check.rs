@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::client::{Client, Load, Profile, Request, Users};
 use super::whole::{Scenario, TimelineEntry};
 use super::workload::{Call, Errors, Incident, Operation, Pods, Step, Workload};
-use crate::config::arrivals::LoadText;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::document::{DocId, Docs, ObjectRef};
 use crate::config::path::push_key;
@@ -14,10 +13,8 @@ use crate::config::read::{Limit, Located};
 use crate::kernel::SimDuration;
 use crate::kernel::words::counted;
 
-/// More pods or users than this are a typing error: state would fill the memory.
-const MAX_PODS: u32 = 100_000;
-const MAX_USERS: u32 = 10_000_000;
-const MAX_REPEAT: u32 = 1_000;
+/// Characters of a name. File systems take 255 bytes, and a folder in the making has more in its name.
+const MAX_NAME: usize = 60;
 
 fn entry_path(section: &str, name: &Located<String>) -> String {
     let mut path = section.to_owned();
@@ -68,6 +65,15 @@ impl Checker<'_> {
         if let Some(kind) = scenario.kind.as_ref().filter(|kind| kind.value != "Scenario") {
             self.missing(kind.span, format!("`{}` is no scenario", kind.value), "write `kind: Scenario`");
         }
+        if let Some(name) = scenario.metadata.as_ref().and_then(|metadata| metadata.name.as_ref()) {
+            let is_folder = !matches!(name.value.trim(), "" | "." | "..")
+                && name.value.chars().count() <= MAX_NAME
+                && !name.value.contains(char::is_control);
+            if !is_folder {
+                let help = format!("it names the output folder; give up to {MAX_NAME} letters and digits");
+                self.missing(name.span, "this is no name of a scenario", &help);
+            }
+        }
         for length in [&scenario.duration, &scenario.window].into_iter().flatten() {
             if length.is_zero() {
                 self.error(length.span, "this must be above zero");
@@ -85,9 +91,6 @@ impl Checker<'_> {
 
     fn workload(&mut self, name: &Located<String>, workload: &Workload) {
         let path = entry_path("workloads", name);
-        if let Some(replicas) = workload.replicas.as_ref().filter(|replicas| replicas.get() > MAX_PODS) {
-            self.error(replicas.span, format!("more than {MAX_PODS} pods are not simulated"));
-        }
         if let Some(limit) = workload.concurrency.as_ref().filter(|limit| limit.value == Limit::Of(0)) {
             self.missing(
                 limit.span,
@@ -147,9 +150,6 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, call: &Call) {
-        if let Some(repeat) = call.0.repeat.as_ref().filter(|repeat| repeat.get() > MAX_REPEAT) {
-            self.error(repeat.span, format!("a call repeats at most {MAX_REPEAT} times"));
-        }
         self.timeout(call.0.timeout.as_ref());
     }
 
@@ -223,9 +223,6 @@ impl Checker<'_> {
             let help = format!("leave `pods` out: they are those of `{}`", workload.value);
             self.missing(pods.span, "a client in a workload's pods has no pods of its own", &help);
         }
-        if let Some(pods) = client.pods.as_ref().filter(|pods| pods.get() > MAX_PODS) {
-            self.error(pods.span, format!("more than {MAX_PODS} pods are not simulated"));
-        }
         let path = entry_path("clients", name);
         match &client.load {
             None if !client.is_broken => {
@@ -252,12 +249,8 @@ impl Checker<'_> {
     }
 
     fn load(&mut self, load: &Located<Load>) {
-        match &load.value {
-            Load::Line(LoadText::Closed { users, .. }) if users.get() > MAX_USERS => {
-                self.error(load.span, format!("more than {MAX_USERS} users are not simulated"));
-            }
-            Load::Line(_) => {}
-            Load::Profile(profile) => self.profile(profile, load.span),
+        if let Load::Profile(profile) = &load.value {
+            self.profile(profile, load.span);
         }
     }
 
@@ -357,9 +350,6 @@ impl Checker<'_> {
         }
         if let Some(zipf) = users.zipf.as_ref().filter(|zipf| !(zipf.value > 0.0 && zipf.value <= 10.0)) {
             self.error(zipf.span, "the exponent of a Zipf law lies above 0 and is at most 10");
-        }
-        if let Some(count) = users.count.as_ref().filter(|count| count.get() > MAX_USERS) {
-            self.error(count.span, format!("more than {MAX_USERS} users are not simulated"));
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use crate::config::arrivals::{self, LoadText};
+use super::workload::MAX_PODS;
+use crate::config::arrivals::{self, LoadText, MAX_USERS};
 use crate::config::grammar::{Fault, Part};
 use crate::config::quantity::{Rate, Share};
 use crate::config::read::written_as_text;
 use crate::config::read::{
-    Entries, Located, Node, OneOrMany, Reader, Text, Written, read_text, record, schema,
+    Count, Entries, Located, Node, OneOrMany, Reader, Text, Written, read_text, record,
 };
+use crate::config::schema::schema;
 use crate::config::url::Url;
 use crate::kernel::SimDuration;
 
@@ -22,7 +24,7 @@ record! {
         /// The namespace of its pods.
         "namespace" => namespace: Located<String>,
         /// Proxy instances that carry this load; 1 by default.
-        "pods" => pods: Located<NonZeroU32>,
+        "pods" => pods: Located<Count<MAX_PODS>>,
         /// Labels of its pods, for `sourceLabels`.
         "labels" => labels: Entries<Located<String>>,
         /// Zones that its pods are dealt out to in turn.
@@ -71,7 +73,7 @@ record! {
     /// The population that requests come from: u0, u1 ...
     Users {
         /// How many there are.
-        "count" => count: Located<NonZeroU32>,
+        "count" => count: Located<Count<MAX_USERS>>,
         /// The header that names the user.
         "header" => header: Located<String>,
         /// The cookie that names the user.

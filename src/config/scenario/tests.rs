@@ -71,7 +71,7 @@ objectives:
 
 fn findings(text: &str) -> (Option<Scenario>, Vec<String>) {
     let mut docs = Docs::default();
-    let source = docs.sources.add_file("s.yaml", text.as_bytes(), text.to_owned());
+    let source = docs.sources.add_text("s.yaml", text.to_owned());
     let doc = docs.add(source, 0..text.len());
     let mut findings = Vec::new();
     let scenario = read(&yaml::decode(text).unwrap(), &docs, doc, &mut findings);
@@ -125,7 +125,7 @@ clients:
         &lines,
         &["s.yaml:1:1: error[MS0004]: unknown key `durration`", "[durration]", "did you mean `duration`?"],
     );
-    has(&lines, &["s.yaml:3:17:", "at least 1", "[0]"]);
+    has(&lines, &["s.yaml:3:17:", "from 1 to 100000", "[0]"]);
     has(&lines, &["[5] write 5s or 5ms"]);
     has(&lines, &["[5] write `5%`"]);
     has(&lines, &["s.yaml:5:13:", "[0]"]);
@@ -239,7 +239,7 @@ fn odd_shapes_are_findings_and_no_panic() {
     ] {
         if let Ok(value) = yaml::decode(text) {
             let mut docs = Docs::default();
-            let source = docs.sources.add_file("s", b"", text.to_owned());
+            let source = docs.sources.add_text("s", text.to_owned());
             let doc = docs.add(source, 0..text.len());
             let mut found = Vec::new();
             read(&value, &docs, doc, &mut found);

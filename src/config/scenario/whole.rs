@@ -1,10 +1,8 @@
 //! The scenario as a whole: its head, network, proxies and timeline.
 
-use std::num::NonZeroU32;
-
 use super::client::Client;
 use super::workload::Workload;
-use crate::config::read::{Entries, Located, OneOrMany, Raw, record};
+use crate::config::read::{Count, Entries, Located, OneOrMany, Raw, record};
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
@@ -28,7 +26,7 @@ record! {
         /// Length of one point of the time series.
         "window" => window: Located<SimDuration>,
         /// Independent repetitions, for confidence intervals; 4 by default for `run`.
-        "replications" => replications: Located<NonZeroU32>,
+        "replications" => replications: Located<Count<10_000>>,
         /// Picks the defaults that differ between Istio versions: "1.28".
         "istioVersion" => istio_version: Located<String>,
         /// Files, directories and globs of Istio and Kubernetes YAML, relative to this file.
@@ -72,7 +70,7 @@ record! {
     /// The Envoys.
     Proxy {
         /// Worker threads of each; 2 by default.
-        "workers" => workers: Located<NonZeroU32>,
+        "workers" => workers: Located<Count<1_024>>,
         /// Per proxy and attempt, both ways together; 0s for none.
         "latency" => latency: Located<Distribution>,
         /// How long each proxy has run when the simulation starts.

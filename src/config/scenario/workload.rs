@@ -5,11 +5,15 @@ use std::num::NonZeroU32;
 use crate::config::grammar::{Fault, Part};
 use crate::config::quantity::Share;
 use crate::config::read::{
-    Entries, Limit, Located, Node, OneOrMany, Reader, Text, Written, record, schema, written_as_text,
+    Count, Entries, Limit, Located, Node, OneOrMany, Reader, Text, Written, record, written_as_text,
 };
+use crate::config::schema::schema;
 use crate::config::url::Url;
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
+
+/// Pods of one workload or client.
+pub const MAX_PODS: u32 = 100_000;
 
 record! {
     /// How the pods of one Deployment behave. A workload that no manifest declares is declared here.
@@ -21,7 +25,7 @@ record! {
         /// Its namespace.
         "namespace" => namespace: Located<String>,
         /// Number of pods.
-        "replicas" => replicas: Located<NonZeroU32>,
+        "replicas" => replicas: Located<Count<MAX_PODS>>,
         /// Zones that the pods are dealt out to in turn: `zone` or `region/zone`.
         "zones" => zones: OneOrMany<Located<String>>,
         /// Addresses of the pods, which consistent hashing hashes: `10.0.1.1:9080`.
@@ -97,7 +101,7 @@ record! {
         /// Share of requests that make it; all by default.
         "share" => share: Located<Share>,
         /// How many times it is made.
-        "repeat" => repeat: Located<NonZeroU32>,
+        "repeat" => repeat: Located<Count<1_000>>,
         /// The app's own limit, on top of the sidecar's.
         "timeout" => timeout: Located<SimDuration>,
         /// The app's own tries; 1 by default.
