@@ -86,7 +86,8 @@ fn failed(error: impl fmt::Display) -> DrawError {
 pub fn svg(picture: &Picture) -> Result<String, DrawError> {
     let Picture { width, height, .. } = *picture;
     let mut text = String::new();
-    paint(picture, SVGBackend::with_string(&mut text, (width * FINE, height * FINE)).into_drawing_area())?;
+    let area = SVGBackend::with_string(&mut text, (width * FINE, height * FINE)).into_drawing_area();
+    paint(picture, 0.0, area)?;
     let fine = format!("width=\"{}\" height=\"{}\"", width * FINE, height * FINE);
     let own = format!("width=\"{width}\" height=\"{height}\" role=\"img\"");
     let text = text.replacen(&fine, &own, 1);
@@ -94,12 +95,20 @@ pub fn svg(picture: &Picture) -> Result<String, DrawError> {
     Ok(text.replacen(">\n", &format!(">\n<title>{title}</title>\n"), 1))
 }
 
+/// Pixel rows that are painted at once: the fine grid of a whole picture would be the most memory that a run takes.
+const BAND: u32 = 160;
+
 /// The picture as a PNG file.
 pub fn png(picture: &Picture) -> Result<Vec<u8>, DrawError> {
     let Picture { width, height, .. } = *picture;
-    let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
-    paint(picture, BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area())?;
-    let pixels = average(&fine, width as usize);
+    let mut pixels = Vec::with_capacity((width * height * 3) as usize);
+    for top in (0..height).step_by(BAND as usize) {
+        let rows = BAND.min(height - top);
+        let mut fine = vec![255; (width * rows * FINE * FINE * 3) as usize];
+        let area = BitMapBackend::with_buffer(&mut fine, (width * FINE, rows * FINE)).into_drawing_area();
+        paint(picture, f64::from(top), area)?;
+        average(&fine, width as usize, &mut pixels);
+    }
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -111,10 +120,9 @@ pub fn png(picture: &Picture) -> Result<Vec<u8>, DrawError> {
 }
 
 /// Each pixel is the mean of its part of the fine grid.
-fn average(fine: &[u8], width: usize) -> Vec<u8> {
+fn average(fine: &[u8], width: usize, pixels: &mut Vec<u8>) {
     const SIDE: usize = FINE as usize;
     const AREA: u32 = FINE * FINE;
-    let mut pixels = Vec::with_capacity(fine.len() / (SIDE * SIDE));
     let mut sums = vec![[0u32; 3]; width];
     for lines in fine.chunks_exact(width * SIDE * SIDE * 3) {
         sums.fill([0; 3]);
@@ -127,7 +135,6 @@ fn average(fine: &[u8], width: usize) -> Vec<u8> {
         }
         pixels.extend(sums.iter().flatten().map(|sum| ((sum + AREA / 2) / AREA) as u8));
     }
-    pixels
 }
 
 fn fonts() -> Result<(), DrawError> {
@@ -136,7 +143,17 @@ fn fonts() -> Result<(), DrawError> {
     if *ready { Ok(()) } else { Err(DrawError("the built-in font is no font".to_owned())) }
 }
 
-fn paint<B: DrawingBackend>(picture: &Picture, area: DrawingArea<B, Shift>) -> Result<(), DrawError> {
+/// Paints what of the picture lies in the area, which begins `top` pixels down.
+fn paint<B: DrawingBackend>(
+    picture: &Picture,
+    top: f64,
+    area: DrawingArea<B, Shift>,
+) -> Result<(), DrawError> {
+    let fine_point = |(x, y): (f64, f64)| {
+        let fine = |place: f64| (place * f64::from(FINE)).round() as i32;
+        (fine(x), fine(y) - fine(top))
+    };
+    let fine_points = |points: &[(f64, f64)]| -> Vec<_> { points.iter().map(|at| fine_point(*at)).collect() };
     fonts()?;
     area.fill(&WHITE).map_err(failed)?;
     for shape in &picture.shapes {
@@ -171,14 +188,6 @@ fn rgb(Colour(red, green, blue): Colour) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
-fn fine_point((x, y): (f64, f64)) -> (i32, i32) {
-    ((x * f64::from(FINE)).round() as i32, (y * f64::from(FINE)).round() as i32)
-}
-
-fn fine_points(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
-    points.iter().map(|point| fine_point(*point)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +214,19 @@ mod tests {
             "{svg}"
         );
         assert!(svg.contains("<title>a &lt; b</title>") && svg.contains("p99 ≥ 1 &lt;b&gt;"), "{svg}");
+    }
+
+    #[test]
+    fn bands_of_a_png_fit_together() {
+        let bar = vec![(1.0, 0.0), (3.0, 0.0), (3.0, 400.0), (1.0, 400.0)];
+        let shapes = vec![Shape::Area { points: bar, colour: Colour(0, 0, 0), opacity: 1.0 }];
+        let bytes = png(&Picture { width: 4, height: 400, title: String::new(), shapes }).expect("drawn");
+        let mut reader = png::Decoder::new(&bytes[..]).read_info().expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size()];
+        reader.next_frame(&mut pixels).expect("a frame");
+        let first = &pixels[..12];
+        assert!(first[3] == 0 && first[0] == 255);
+        assert!(pixels.chunks_exact(12).all(|row| row == first));
     }
 
     #[test]
