@@ -2,6 +2,7 @@
 //! (`charts`), where it goes (`layout`), and paint (`shape`, the only file that knows the drawing library).
 
 pub mod axis;
+mod band;
 pub mod charts;
 pub mod data;
 pub mod layout;
