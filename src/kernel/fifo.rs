@@ -151,8 +151,13 @@ impl Arena {
         handful.0 = self.insert(Node { item, prev: NIL, next: handful.0 });
     }
 
+    /// The latest first.
+    pub fn held(&self, handful: Handful) -> impl Iterator<Item = u32> + '_ {
+        self.from(handful.0)
+    }
+
     pub fn holds(&self, handful: Handful, item: u32) -> bool {
-        self.from(handful.0).any(|held| held == item)
+        self.held(handful).any(|held| held == item)
     }
 
     /// Empties `handful`.

@@ -28,6 +28,7 @@ pub enum Purpose {
     Worker = 35,
     Share = 36,
     LocalReply = 37,
+    Cookie = 38,
     // at the attempt
     Backoff = 48,
     HostPick = 49,

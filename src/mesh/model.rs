@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::ids::*;
-use super::policy_spec::{BalancerSpec, CircuitBreakers, ConnectionSpec, OutlierSpec};
+use super::policy_spec::{BalancerSpec, CircuitBreakers, ConnectionSpec, LocalitySpec, OutlierSpec};
 use super::routing::RouteTable;
 use super::workload::{CallSpec, Client, Workload};
 use crate::kernel::distribution::Distribution;
@@ -102,6 +102,8 @@ pub struct Proxy {
     pub source: String,
     pub kind: ProxyKind,
     pub zone: ZoneId,
+    /// `10.0.0.7`: where its calls come from, for those who hash that.
+    pub address: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,11 @@ pub struct Cluster {
     pub connection: ConnectionSpec,
     pub breakers: CircuitBreakers,
     pub balancer: BalancerSpec,
+    /// `None`: all hosts are alike, wherever they run.
+    pub localities: Option<LocalitySpec>,
+    /// Pods that are not ready stay in the list of hosts, where they count and are not picked; else they leave it.
+    /// Source: semantics S15.1.
+    pub lists_unready: bool,
     pub outlier: Option<OutlierSpec>,
 }
 

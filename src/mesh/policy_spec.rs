@@ -69,9 +69,55 @@ pub struct BalancerSpec {
     pub name: &'static str,
     /// Candidates that LEAST_REQUEST draws. Source: semantics S5.3.
     pub choice_count: u32,
+    /// LEAST_REQUEST looks at all hosts instead; Istio never asks for it. Source: semantics S5.3.
+    pub scans_all: bool,
+    /// Of RING_HASH and MAGLEV, which cannot be without. Source: semantics S5.8, S5.9.
+    pub table: Option<TableKind>,
     pub slow_start: Option<SlowStartSpec>,
     /// Percent of healthy hosts under which all are used. Source: semantics S6.2.
     pub panic_threshold_percent: u32,
+}
+
+impl BalancerSpec {
+    /// A balancer with nothing set: two candidates, no table, no slow start, no panic.
+    pub const fn plain(name: &'static str) -> BalancerSpec {
+        BalancerSpec {
+            name,
+            choice_count: 2,
+            scans_all: false,
+            table: None,
+            slow_start: None,
+            panic_threshold_percent: 0,
+        }
+    }
+}
+
+/// The table by which a balancer keeps a key on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// With the ring's least size.
+    Ring(u64),
+    /// With the table's size, a prime.
+    Maglev(u64),
+}
+
+/// How the hosts of a cluster are grouped by where they run. Source: semantics S6.3, S6.4.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalitySpec {
+    /// Groups of one priority share its traffic by weight; else they are one.
+    pub is_weighted: bool,
+    /// By zone of the calling proxy.
+    pub groups: Vec<Vec<LocalityGroup>>,
+}
+
+/// Hosts of one locality and priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalityGroup {
+    /// From 0, without gaps; the lower come first.
+    pub priority: u32,
+    pub weight: u32,
+    /// Places in the cluster, ascending.
+    pub hosts: Vec<u32>,
 }
 
 /// What a request's hash is made of, for balancers that keep a key on its host. Source: semantics S5.7.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::ids::{ClusterId, ServiceId};
-use super::policy_spec::{FaultSpec, Fraction, RetrySpec};
+use super::policy_spec::{FaultSpec, Fraction, HashPolicy, RetrySpec};
 use crate::kernel::SimDuration;
 
 /// All routes of one kind of proxy in one state of the configuration.
@@ -34,6 +34,8 @@ pub struct Route {
     /// Zero or absent in the configuration: `None`. Source: semantics S10.1.
     pub timeout: Option<SimDuration>,
     pub retry: Option<RetrySpec>,
+    /// Of all destinations, in their order. Balancers without a table do not ask. Source: semantics S3.6, S4.7.
+    pub hash: Vec<HashPolicy>,
     pub mirrors: Vec<Mirror>,
     pub rewrite: Rewrite,
     pub request_headers: HeaderOps,

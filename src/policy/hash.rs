@@ -59,38 +59,111 @@ pub struct RequestHash {
     pub cookies: Vec<NewCookie>,
 }
 
+/// What one policy adds to a hash, as far as the request's look tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    pub value: TermValue,
+    /// Later terms are skipped once there is a hash.
+    is_terminal: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermValue {
+    Known(u64),
+    /// Of the address that the request comes from.
+    SourceIp,
+    /// Of a cookie that the proxy makes up; the policy's place in its list.
+    NewCookie(u32),
+}
+
+/// What the policies find in the request's own look. Source: semantics S5.7.
+pub fn terms(policies: &[HashPolicy], shape: &RequestShape) -> Vec<Term> {
+    let term = |(place, policy): (u32, &HashPolicy)| {
+        let known = |text: &str| TermValue::Known(xxh64(text, 0));
+        let value = match &policy.source {
+            HashSource::Header(name) => header_hash(shape, name).map(TermValue::Known),
+            HashSource::Cookie { name, ttl } => match cookie(shape, name) {
+                Some(value) => Some(known(value)),
+                None => ttl.map(|_| TermValue::NewCookie(place)),
+            },
+            HashSource::SourceIp => Some(TermValue::SourceIp),
+            HashSource::QueryParameter(key) => shape.query_value(key).map(known),
+        };
+        value.map(|value| Term { value, is_terminal: policy.is_terminal })
+    };
+    (0..).zip(policies).filter_map(term).collect()
+}
+
+/// The hash that the terms make; `hash_of` tells what one of them adds, if anything. Source: semantics S5.7.
+#[inline]
+pub fn combine(terms: &[Term], mut hash_of: impl FnMut(TermValue) -> Option<u64>) -> Option<u64> {
+    let mut hash = None;
+    for term in terms {
+        let new = match term.value {
+            TermValue::Known(known) => Some(known),
+            unknown => hash_of(unknown),
+        };
+        hash = match (hash, new) {
+            (Some(hash), Some(new)) => Some(u64::rotate_left(hash, 1) ^ new),
+            (hash, new) => new.or(hash),
+        };
+        if term.is_terminal && hash.is_some() {
+            break;
+        }
+    }
+    hash
+}
+
+/// Whether any of the policies looks at this header.
+pub fn reads_header(policies: &[HashPolicy], name: &str) -> bool {
+    policies.iter().any(|policy| match &policy.source {
+        HashSource::Header(own) => own == name,
+        HashSource::Cookie { .. } => name == "cookie",
+        HashSource::SourceIp | HashSource::QueryParameter(_) => false,
+    })
+}
+
 /// The hash of a request after its route has changed it. Source: semantics S5.7, S1.1 (g).
 pub fn request_hash(
     policies: &[HashPolicy],
     shape: &RequestShape,
     connection: Connection<'_>,
 ) -> RequestHash {
-    let mut result = RequestHash::default();
-    for policy in policies {
-        let new = match &policy.source {
-            HashSource::Header(name) => header_hash(shape, name),
-            HashSource::Cookie { name, ttl } => match (cookie(shape, name), ttl) {
-                (Some(value), _) => Some(xxh64(value, 0)),
-                (None, Some(ttl)) => {
-                    let cookie = new_cookie(name, *ttl, connection);
-                    let hash = xxh64(&cookie.value, 0);
-                    result.cookies.push(cookie);
-                    Some(hash)
-                }
-                (None, None) => None,
-            },
-            HashSource::SourceIp => ip(connection.remote).map(|ip| xxh64(ip, 0)),
-            HashSource::QueryParameter(key) => shape.query_value(key).map(|value| xxh64(value, 0)),
-        };
-        result.hash = match (result.hash, new) {
-            (Some(hash), Some(new)) => Some(hash.rotate_left(1) ^ new),
-            (hash, new) => new.or(hash),
-        };
-        if policy.is_terminal && result.hash.is_some() {
-            break;
-        }
+    let mut cookies = Vec::new();
+    let hash = combine(&terms(policies, shape), |value| match value {
+        TermValue::Known(hash) => Some(hash),
+        TermValue::SourceIp => ip(connection.remote).map(|ip| xxh64(ip, 0)),
+        TermValue::NewCookie(place) => match &policies[place as usize].source {
+            HashSource::Cookie { name, ttl: Some(ttl) } => {
+                let cookie = new_cookie(name, *ttl, connection);
+                let hash = xxh64(&cookie.value, 0);
+                cookies.push(cookie);
+                Some(hash)
+            }
+            _ => None,
+        },
+    });
+    RequestHash { hash, cookies }
+}
+
+/// The hash of a cookie's value that a proxy makes up: a number in hexadecimal. The connection's addresses stand
+/// behind the number in Envoy; `drawn` is as good, and costs no text. Source: semantics S5.7.
+pub fn new_cookie_hash(drawn: u64) -> u64 {
+    let mut text = [0; 16];
+    for (place, digit) in text.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(drawn >> (60 - 4 * place) & 0xf) as usize];
     }
-    result
+    xxh64::xxh64(&text, 0)
+}
+
+/// The hash of an IPv4 address as text.
+pub fn ip_hash(address: u32) -> u64 {
+    use std::io::Write;
+    let mut text = [0; 15];
+    let mut free = &mut text[..];
+    write!(free, "{}", std::net::Ipv4Addr::from_bits(address)).expect("no address is longer");
+    let left = free.len();
+    xxh64::xxh64(&text[..15 - left], 0)
 }
 
 /// Several values are chained in sorted order, each by the hash before.
@@ -116,7 +189,7 @@ fn new_cookie(name: &str, ttl: SimDuration, connection: Connection<'_>) -> NewCo
 }
 
 /// The address without its port and brackets.
-fn ip(address: &str) -> Option<&str> {
+pub fn ip(address: &str) -> Option<&str> {
     let host = match address.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
         None => address.split(':').next(),
@@ -176,6 +249,32 @@ mod tests {
         assert_eq!(ip("[::1]:80"), Some("::1"));
         let query = HashSource::QueryParameter("uid".to_owned());
         assert_eq!(hash(vec![query], &request).hash, Some(xxh64("7", 0)));
+    }
+
+    #[test]
+    fn made_up_numbers_hash_as_their_text_would() {
+        assert_eq!(new_cookie_hash(0x7d7a_6d5d_6900_ac48), xxh64("7d7a6d5d6900ac48", 0));
+        assert_eq!(new_cookie_hash(0xf), xxh64("000000000000000f", 0));
+        assert_eq!(ip_hash(0x0a00_0001), xxh64("10.0.0.1", 0));
+        assert_eq!(ip_hash(u32::MAX), xxh64("255.255.255.255", 0));
+    }
+
+    #[test]
+    fn what_the_look_does_not_tell_is_asked_for() {
+        let policy = |source, is_terminal| HashPolicy { source, is_terminal };
+        let cookie = HashSource::Cookie { name: "sid".to_owned(), ttl: Some(SimDuration::ZERO) };
+        let policies =
+            [policy(HashSource::SourceIp, true), policy(cookie, false), policy(header("x"), false)];
+        let found = terms(&policies, &shape("a", "/", &[("x", "1")]));
+        let values: Vec<TermValue> = found.iter().map(|term| term.value).collect();
+        let x = xxh64("1", 0);
+        assert_eq!(values, [TermValue::SourceIp, TermValue::NewCookie(1), TermValue::Known(x)]);
+        let with =
+            |ip, cookie| combine(&found, |value| if value == TermValue::SourceIp { ip } else { cookie });
+        assert_eq!(with(Some(3), Some(4)), Some(3));
+        assert_eq!(with(None, Some(4)), Some(8 ^ x));
+        assert!(reads_header(&policies, "x") && reads_header(&policies, "cookie"));
+        assert!(!reads_header(&policies, "y"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! ask where requests would go. Source: design D9.7, D9.8.
 
 use super::request::RequestShape;
-use crate::mesh::workload::{CallSpec, Class, UserCarrier};
+use crate::kernel::random::name_hash;
+use crate::mesh::workload::{CallSpec, Class, Client, UserCarrier};
 
 /// A client's request; `user` is its number in the population and how it is told.
 pub fn born(class: &Class, user: Option<(&UserCarrier, u32)>) -> RequestShape {
@@ -29,6 +30,17 @@ pub fn user_header(carrier: &UserCarrier) -> Option<&str> {
         UserCarrier::Header(name) => Some(name),
         UserCarrier::Cookie(_) => Some("cookie"),
         UserCarrier::SourceIp => None,
+    }
+}
+
+/// Where a request comes from that stands at a gateway's door: each user of the population from an address of their
+/// own (100.64.0.0/10), all others of a client from one (198.18.0.0/15).
+pub fn source_address(client: &Client, user: Option<u32>) -> u32 {
+    const USERS: u32 = 100 << 24 | 64 << 16;
+    const CLIENTS: u32 = 198 << 24 | 18 << 16;
+    match user {
+        Some(number) => USERS | number % (1 << 22),
+        None => CLIENTS | (name_hash(&client.name) % (1 << 17)) as u32,
     }
 }
 

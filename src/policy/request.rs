@@ -257,6 +257,7 @@ pub(super) mod tests {
             fault: None,
             timeout: None,
             retry: None,
+            hash: Vec::new(),
             mirrors: Vec::new(),
             rewrite: Rewrite {
                 uri: None,

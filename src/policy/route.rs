@@ -241,6 +241,7 @@ mod tests {
             fault: None,
             timeout: None,
             retry: None,
+            hash: Vec::new(),
             mirrors: Vec::new(),
             rewrite: Rewrite::default(),
             request_headers: HeaderOps::default(),

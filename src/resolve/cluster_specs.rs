@@ -5,11 +5,14 @@ use std::num::NonZeroU32;
 
 use super::defaults::{self, Version};
 use super::policies::Effective;
-use crate::config::istio::destination_rule::{HttpPool, LoadBalancer, OutlierDetection, TcpPool};
+use crate::config::istio::destination_rule::{
+    ConsistentHash, HttpPool, LoadBalancer, OutlierDetection, TcpPool,
+};
 use crate::config::istio::values::{Duration, Int};
 use crate::kernel::SimDuration;
 use crate::mesh::policy_spec::{
-    BalancerSpec, CircuitBreakers, ConnectionSpec, OutlierSpec, Protocol, RetryBudget, SlowStartSpec,
+    BalancerSpec, CircuitBreakers, ConnectionSpec, HashPolicy, HashSource, OutlierSpec, Protocol,
+    RetryBudget, SlowStartSpec, TableKind,
 };
 
 /// A limit as Istio writes it: absent and 0 both mean no limit.
@@ -104,8 +107,8 @@ pub fn balancer(effective: &Effective<'_>, version: Version, prefers_near: bool)
     let name = load_balancer.map_or(defaults::BALANCER, balancer_name);
     let warms = name == "LEAST_REQUEST" || name == "ROUND_ROBIN";
     BalancerSpec {
-        name,
         choice_count: defaults::CHOICE_COUNT,
+        table: load_balancer.and_then(|balancer| balancer.consistent_hash.as_ref()).map(table),
         slow_start: load_balancer.filter(|_| warms).and_then(slow_start),
         panic_threshold_percent: match effective.blocks.outlier_detection {
             _ if prefers_near => 0,
@@ -113,20 +116,57 @@ pub fn balancer(effective: &Effective<'_>, version: Version, prefers_near: bool)
             None if version.at_least(1, 31) => 0,
             None => defaults::PANIC_BEFORE_1_31,
         },
+        ..BalancerSpec::plain(name)
     }
 }
 
+/// Whether pods that are not ready stay in the list of hosts. Source: semantics S15.1.
+pub fn lists_unready(effective: &Effective<'_>, version: Version, prefers_near: bool) -> bool {
+    let detection = effective.blocks.outlier_detection;
+    let may_panic = detection.is_some_and(|detection| positive(detection.min_health_percent).is_some());
+    version.at_least(1, 31) && (prefers_near || !may_panic)
+}
+
 fn balancer_name(load_balancer: &LoadBalancer) -> &'static str {
-    // Hashing is not simulated; keys that are many and alike in weight spread like random picks.
-    if load_balancer.consistent_hash.is_some() {
-        return "RANDOM";
+    if let Some(hash) = &load_balancer.consistent_hash {
+        return if hash.maglev.is_some() { "MAGLEV" } else { "RING_HASH" };
     }
     match load_balancer.simple.as_deref() {
         Some("ROUND_ROBIN") => "ROUND_ROBIN",
-        // The pod that the caller's own lookup chose is a random one to us.
+        // Simplified: the node's own lookup chooses a pod for each connection, here a random one for each request.
         Some("RANDOM" | "PASSTHROUGH") => "RANDOM",
         _ => defaults::BALANCER,
     }
+}
+
+/// Whether hosts are whom the caller dialled, and subsets and ejections mean nothing. Source: semantics S5.6.
+pub fn passes_through(effective: &Effective<'_>) -> bool {
+    let balancer = effective.blocks.load_balancer;
+    balancer.is_some_and(|lb| lb.consistent_hash.is_none() && lb.simple.as_deref() == Some("PASSTHROUGH"))
+}
+
+fn table(hash: &ConsistentHash) -> TableKind {
+    let size =
+        |written: Option<Int>| written.and_then(|size| u64::try_from(size.0).ok()).filter(|size| *size > 0);
+    if let Some(maglev) = &hash.maglev {
+        return TableKind::Maglev(size(maglev.table_size).unwrap_or(defaults::MAGLEV_SIZE));
+    }
+    let ring = hash.ring_hash.as_ref().and_then(|ring| ring.minimum_ring_size);
+    TableKind::Ring(size(ring.or(hash.minimum_ring_size)).unwrap_or(defaults::RING_SIZE))
+}
+
+/// What a request's hash is made of; `None`: nothing, so that it is a random one. Source: semantics S4.7, S5.7.
+pub fn hash_policy(hash: &ConsistentHash) -> Option<HashPolicy> {
+    let source = if let Some(name) = &hash.http_header_name {
+        HashSource::Header(name.to_ascii_lowercase())
+    } else if let Some(cookie) = &hash.http_cookie {
+        HashSource::Cookie { name: cookie.name.clone()?, ttl: length(cookie.ttl.as_ref()) }
+    } else if hash.use_source_ip == Some(true) {
+        HashSource::SourceIp
+    } else {
+        HashSource::QueryParameter(hash.http_query_parameter_name.clone()?)
+    };
+    Some(HashPolicy { source, is_terminal: false })
 }
 
 fn slow_start(load_balancer: &LoadBalancer) -> Option<SlowStartSpec> {
@@ -185,6 +225,38 @@ mod tests {
             read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin,
             NonZeroU32::new(5)
         );
+    }
+
+    #[test]
+    fn a_consistent_hash_names_its_table_and_its_key() {
+        let version = Version::parse("1.28").unwrap();
+        let read = |hash: &str| {
+            let yaml = format!("loadBalancer: {{consistentHash: {{{hash}}}}}");
+            let spec = with(&yaml, |e| balancer(e, version, false));
+            let hash: ConsistentHash = serde_yaml::from_str(&format!("{{{hash}}}")).unwrap();
+            (spec.name, spec.table.unwrap(), hash_policy(&hash).map(|policy| policy.source))
+        };
+        let ring = |size, source| ("RING_HASH", TableKind::Ring(size), source);
+        assert_eq!(read("httpHeaderName: X-User"), ring(1024, Some(HashSource::Header("x-user".into()))));
+        let small = read("ringHash: {minimumRingSize: 8}, useSourceIp: true");
+        assert_eq!(small, ring(8, Some(HashSource::SourceIp)));
+        assert_eq!(read("minimumRingSize: 9, useSourceIp: false"), ring(9, None));
+        let cookie = |ttl| Some(HashSource::Cookie { name: "sid".into(), ttl });
+        assert_eq!(read("httpCookie: {name: sid}"), ring(1024, cookie(None)));
+        assert_eq!(read("httpCookie: {name: sid, ttl: 0s}"), ring(1024, cookie(Some(SimDuration::ZERO))));
+        let maglev = read("httpQueryParameterName: q, maglev: {tableSize: 11}");
+        assert_eq!(maglev, ("MAGLEV", TableKind::Maglev(11), Some(HashSource::QueryParameter("q".into()))));
+    }
+
+    #[test]
+    fn unready_pods_are_listed_from_1_31_on_unless_there_may_be_panic() {
+        let listed = |yaml: &str, version: &str, near| {
+            with(yaml, |e| lists_unready(e, Version::parse(version).unwrap(), near))
+        };
+        assert!(!listed("{}", "1.30", false));
+        assert!(listed("outlierDetection: {}", "1.31", false));
+        assert!(!listed("outlierDetection: {minHealthPercent: 30}", "1.31", false));
+        assert!(listed("outlierDetection: {minHealthPercent: 30}", "1.31", true));
     }
 
     #[test]

@@ -3,19 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster_specs::{balancer, breakers, connection, encrypts, outlier};
-use super::defaults::{self, Version};
+use super::cluster_specs::{
+    balancer, breakers, connection, encrypts, hash_policy, lists_unready, outlier, passes_through,
+};
+use super::defaults::Version;
+use super::localities::{self, Members};
 use super::note::Notes;
 use super::object::Object;
 use super::policies::{self, Effective, Policies};
 use super::services::{Caller, Inventory, KnownService};
 use crate::config::istio::DestinationRule;
-use crate::config::istio::destination_rule::Subset;
+use crate::config::istio::destination_rule::{Subset, TrafficPolicy};
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
-use crate::mesh::policy_spec::{BalancerSpec, Protocol};
+use crate::mesh::policy_spec::{BalancerSpec, HashPolicy, Protocol};
 use crate::mesh::{ClusterId, ServiceId};
 
 /// Makes clusters and remembers which rules shaped them.
@@ -66,8 +69,13 @@ impl<'a> Clusters<'a> {
         }
         let effective = policies.effective(subset.map(|(_, _, subset)| subset), port);
         let no_labels = Labels::new();
-        let labels = subset.map_or(&no_labels, |(_, _, subset)| &subset.labels);
+        let dialled = passes_through(&effective);
+        let labels = subset.filter(|_| !dialled).map_or(&no_labels, |(_, _, subset)| &subset.labels);
         let hosts = self.hosts(service_id, labels, encrypts(&effective, service.is_external()));
+        let (version, prefers_near) = (self.version, service.prefers_near);
+        let members =
+            Members { inventory: self.inventory, hosts: &hosts, prefers_near, labels: &caller.labels };
+        let localities = if dialled { None } else { localities::spec(&members, &effective) };
         let cluster = Cluster {
             name: cluster_name(service, port, subset_name),
             service: service_id,
@@ -75,8 +83,10 @@ impl<'a> Clusters<'a> {
             subset: subset_name.to_owned(),
             connection: connection(&effective, known_port.protocol),
             breakers: breakers(&effective),
-            balancer: balancer(&effective, self.version, service.prefers_near),
-            outlier: effective.blocks.outlier_detection.map(outlier),
+            balancer: balancer(&effective, version, prefers_near),
+            localities,
+            lists_unready: lists_unready(&effective, version, prefers_near),
+            outlier: effective.blocks.outlier_detection.filter(|_| !dialled).map(outlier),
             hosts,
         };
         self.tell(&cluster, &policies, subset, &effective, notes);
@@ -92,17 +102,30 @@ impl<'a> Clusters<'a> {
         Ok(id)
     }
 
-    /// Whether the cluster picks hosts by a hash of the request.
-    pub fn hashes(
+    /// What a destination adds to the hash of requests. It is written whether or not the cluster has a table.
+    /// `names_port`: the destination does. Source: semantics S4.7.
+    pub fn hash_policy(
         &self,
         rules: &[Object<DestinationRule>],
         caller: &Caller,
         target: (ServiceId, u16, &str),
-    ) -> bool {
+        names_port: bool,
+    ) -> Option<HashPolicy> {
         let (service, port, subset) = target;
         let policies = policies::find(rules, &self.inventory.services[service], caller);
-        let subset = policies.subset(subset).map(|(_, _, subset)| subset);
-        policies.effective(subset, port).blocks.load_balancer.is_some_and(|lb| lb.consistent_hash.is_some())
+        let subset = policies.subset(subset).and_then(|(_, _, subset)| subset.traffic_policy.as_ref());
+        let top = policies.top().map(|(_, policy)| policy);
+        let of_port = |policy: &'_ TrafficPolicy| {
+            policy.port_level(port).filter(|_| names_port).and_then(|port| port.load_balancer.clone())
+        };
+        let balancers = [
+            subset.and_then(of_port),
+            subset.and_then(|policy| policy.load_balancer.clone()),
+            top.and_then(of_port),
+            top.and_then(|policy| policy.load_balancer.clone()),
+        ];
+        let hash = balancers.into_iter().flatten().find_map(|balancer| balancer.consistent_hash)?;
+        hash_policy(&hash)
     }
 
     /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.
@@ -118,12 +141,9 @@ impl<'a> Clusters<'a> {
             subset: String::new(),
             connection: connection(&none, known_port.protocol),
             breakers: breakers(&none),
-            balancer: BalancerSpec {
-                name: "RANDOM",
-                choice_count: defaults::CHOICE_COUNT,
-                slow_start: None,
-                panic_threshold_percent: 0,
-            },
+            balancer: BalancerSpec::plain("RANDOM"),
+            localities: None,
+            lists_unready: false,
             outlier: None,
             hosts: self.hosts(service_id, &Labels::new(), (false, false)),
         };
@@ -180,14 +200,6 @@ impl<'a> Clusters<'a> {
                     ),
                 );
             }
-            if self.spans_zones(cluster) && !locality_is_off(effective) {
-                notes.not_modelled(
-                    &rule.title(),
-                    span,
-                    "locality failover, which outlierDetection turns on for a service in several zones: all zones are \
-                     treated alike",
-                );
-            }
         }
     }
 
@@ -211,16 +223,6 @@ impl<'a> Clusters<'a> {
             );
         }
     }
-
-    fn spans_zones(&self, cluster: &Cluster) -> bool {
-        let zone = |host: &Host| self.inventory.pods[host.pod].zone;
-        cluster.hosts.iter().any(|host| zone(host) != zone(&cluster.hosts[0]))
-    }
-}
-
-fn locality_is_off(effective: &Effective<'_>) -> bool {
-    let setting = effective.blocks.load_balancer.and_then(|lb| lb.locality_lb_setting.as_ref());
-    setting.is_some_and(|setting| setting.enabled == Some(false))
 }
 
 /// `outbound|9080|v2|reviews.default.svc.cluster.local`. Source: semantics S0.3.

@@ -37,6 +37,10 @@ pub const MAX_EJECTION_PERCENT: u32 = 10;
 pub const BALANCER: &str = "LEAST_REQUEST";
 /// Source: semantics S5.3.
 pub const CHOICE_COUNT: u32 = 2;
+/// `minimumRingSize` unset or 0. Source: semantics S5.8.
+pub const RING_SIZE: u64 = 1024;
+/// Source: semantics S5.9.
+pub const MAGLEV_SIZE: u64 = 65_537;
 /// Source: semantics S6.7.
 pub const WARMUP_MINIMUM_PERCENT: f64 = 10.0;
 /// Source: semantics S6.7.

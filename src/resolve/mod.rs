@@ -22,6 +22,8 @@ mod effects;
 mod gateways;
 pub mod hosts;
 mod inventory;
+mod localities;
+pub mod locality;
 pub mod names;
 pub mod note;
 pub mod object;

@@ -11,11 +11,13 @@ use super::object::selects;
 use super::pods::{zone, zones_or_all};
 use super::services::{Caller, Inventory};
 use super::states::Snapshot;
+use crate::config::istio::destination_rule_rules::each_blocks;
 use crate::config::istio::values::Labels;
 use crate::config::scenario::Scenario;
 use crate::kernel::{Id, Table};
 use crate::mesh::workload::ClientKind;
 use crate::mesh::{Proxy, ProxyId, ProxyKind, WorkloadId};
+use crate::policy::hash::{ip, xxh64};
 
 /// What decides the routes of a proxy. Proxies of one view have one table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +97,12 @@ fn labels_that_matter(snapshots: &[Snapshot]) -> BTreeSet<String> {
         {
             keys.extend(selector.match_labels.keys().cloned());
         }
+        for rule in &state.destination_rules {
+            each_blocks(&rule.spec, &mut |blocks, _| {
+                let setting = blocks.load_balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+                keys.extend(setting.iter().flat_map(|setting| &setting.failover_priority).cloned());
+            });
+        }
     }
     keys
 }
@@ -125,10 +133,17 @@ fn client(
     let pods = plan.pods.map_or(defaults::CLIENT_PODS, std::num::NonZeroU32::get);
     let proxy = |ordinal: u32| {
         let zone = zone(&mut inventory.zones, &zones[ordinal as usize % zones.len()]);
-        let proxy = Proxy { name: format!("{}-{ordinal}", plan.name), source: plan.name.clone(), kind, zone };
-        proxies.add(proxy, view.clone())
+        let name = format!("{}-{ordinal}", plan.name);
+        let address = address(&name);
+        proxies.add(Proxy { name, source: plan.name.clone(), kind, zone, address }, view.clone())
     };
     (0..pods).map(proxy).collect()
+}
+
+/// The address of a proxy that is beside no pod of ours, made of its name.
+fn address(name: &str) -> String {
+    let number = xxh64(name, 0) % (1 << 16);
+    format!("10.255.{}.{}", number / 256, number % 256)
 }
 
 /// The pods of a workload; made once.
@@ -151,9 +166,10 @@ fn of_pods(
     let mut made = Vec::new();
     for pod in workload.pods {
         let (name, zone) = (inventory.pods[pod].name.clone(), inventory.pods[pod].zone);
+        let address = ip(&inventory.pods[pod].address).unwrap_or_default().to_owned();
         // Two namespaces may have pods of one name; their luck must differ.
         let name = inventory.display_name(&name, &workload.namespace);
-        let id = proxies.add(Proxy { name, source: source.clone(), kind, zone }, view.clone());
+        let id = proxies.add(Proxy { name, source: source.clone(), kind, zone, address }, view.clone());
         inventory.pods[pod].proxy = Some(id);
         made.push(id);
     }
@@ -182,13 +198,9 @@ fn gateway(
     let short = name.rsplit('/').next().unwrap_or(name);
     let proxy = |ordinal: u32| {
         let zone = zone(&mut inventory.zones, &zones[ordinal as usize % zones.len()]);
-        let proxy = Proxy {
-            name: format!("{short}-{ordinal}"),
-            source: short.to_owned(),
-            kind: ProxyKind::Gateway,
-            zone,
-        };
-        proxies.add(proxy, view.clone())
+        let name = format!("{short}-{ordinal}");
+        let (address, kind) = (address(&name), ProxyKind::Gateway);
+        proxies.add(Proxy { name, source: short.to_owned(), kind, zone, address }, view.clone())
     };
     (0..gateway_pods(plans, name)).map(proxy).collect()
 }

@@ -13,7 +13,7 @@ use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, Http
 use crate::config::istio::{DestinationRule, VirtualService, values};
 use crate::kernel::SimDuration;
 use crate::mesh::ServiceId;
-use crate::mesh::policy_spec::{FaultSpec, Fraction};
+use crate::mesh::policy_spec::{FaultSpec, Fraction, HashPolicy};
 use crate::mesh::routing::{
     Action, Destination, HeaderOps, Mirror, Rewrite, Route, RouteMatch, Rule, ServiceRef,
 };
@@ -77,6 +77,9 @@ impl Translator<'_, '_, '_> {
         };
         let mut route = plain(Action::Forward(vec![destination]));
         route.retry = if http { retries::translate(None, self.clusters.version) } else { None };
+        let target = (service, listener.port, "");
+        route.hash =
+            self.clusters.hash_policy(self.rules, listener.caller, target, true).into_iter().collect();
         route
     }
 
@@ -103,9 +106,11 @@ impl Translator<'_, '_, '_> {
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
             route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
+            route.hash = self.hash_policies(rule, &route.action, listener);
             let insists = rule.retries.as_ref().and_then(|retries| retries.retry_ignore_previous_hosts);
             if let Some(retry) = route.retry.as_mut().filter(|_| insists != Some(true)) {
-                retry.avoid_previous_hosts &= !self.keeps_its_hash(&route.action, listener);
+                // A hashed destination that is alone in its route is retried where the hash leads. S9.1.
+                retry.avoid_previous_hosts &= rule.route.len() != 1 || route.hash.is_empty();
             }
             route.mirrors = self.mirrors(object, rule, path, listener);
         }
@@ -129,15 +134,20 @@ impl Translator<'_, '_, '_> {
         Some(route)
     }
 
-    /// A hashed destination that is alone in its route is retried where the hash leads. Source: semantics S9.1.
-    fn keeps_its_hash(&self, action: &Action, listener: &Listener<'_>) -> bool {
-        let Action::Forward(destinations) = action else { return false };
-        match destinations.as_slice() {
-            [Destination { service: ServiceRef::Known(service), port, subset, .. }] => {
-                self.clusters.hashes(self.rules, listener.caller, (*service, *port, subset))
+    /// The policies of all destinations that can be chosen, in their order. Source: semantics S3.2, S3.6.
+    fn hash_policies(&self, rule: &HttpRoute, action: &Action, listener: &Listener<'_>) -> Vec<HashPolicy> {
+        let Action::Forward(destinations) = action else { return Vec::new() };
+        let written = rule.route.iter().filter_map(|entry| entry.destination.as_ref());
+        let can_be_chosen = |weight: u32| weight > 0 || destinations.len() == 1;
+        let policy = |(to, written): (&Destination, &values::Destination)| match to.service {
+            ServiceRef::Known(service) if can_be_chosen(to.weight) => {
+                let target = (service, to.port, to.subset.as_str());
+                let names_port = written.port_number().is_some();
+                self.clusters.hash_policy(self.rules, listener.caller, target, names_port)
             }
-            _ => false,
-        }
+            _ => None,
+        };
+        destinations.iter().zip(written).filter_map(policy).collect()
     }
 
     fn tell_missing_delegates(&mut self, object: &Object<VirtualService>) {
@@ -322,6 +332,7 @@ pub fn plain(action: Action) -> Route {
         fault: None,
         timeout: None,
         retry: None,
+        hash: Vec::new(),
         mirrors: Vec::new(),
         rewrite: Rewrite::default(),
         request_headers: HeaderOps::default(),

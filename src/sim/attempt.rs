@@ -24,6 +24,7 @@ use crate::policy::retry;
 use crate::sim::endpoint::Condition;
 use crate::sim::event::Event;
 use crate::sim::network;
+use crate::sim::pick;
 use crate::sim::plan::{NIL, RoutePlan};
 use crate::sim::world::{Attempt, Phase, World};
 
@@ -40,36 +41,40 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
         return start(world, index, route);
     };
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
-    let view = HostView {
-        active: &upstream.active,
-        weights: &cluster.weights,
-        available: &upstream.available,
-        generation: upstream.generation,
-        source: 0,
-        now: world.now,
-        first_healthy: &[],
-    };
-    let mut draws = Draw::at(key, Purpose::HostPick);
-    let picked = match route.retry {
-        Some(spec) if !call.tried.is_empty() => {
-            let was_tried = |host| world.lines.holds(call.tried, host);
-            retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
+    let retry = if call.tried.is_empty() { None } else { route.retry };
+    let picked = if upstream.is_sure && !retry.is_some_and(|spec| spec.remote_localities) {
+        let view = HostView {
+            active: &upstream.active,
+            weights: &cluster.weights,
+            available: &upstream.available,
+            generation: upstream.generation,
+            source: upstream.source,
+            now: world.now,
+            first_healthy: &upstream.first_healthy,
+            key: None,
+        };
+        let mut draws = Draw::at(key, Purpose::HostPick);
+        match retry {
+            Some(spec) => {
+                let was_tried = |host| world.lines.holds(call.tried, host);
+                retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
+            }
+            None => worker.balancer.pick(&view, &mut draws),
         }
-        _ => worker.balancer.pick(&view, &mut draws),
+    } else {
+        pick::among(world, index, route, key)
     };
+    let call = &mut world.calls[index];
     call.attempts += 1;
     let Some(host) = picked else {
         count(world, index, Counter::NoHealthyUpstream);
         return Err(Failure::NoHealthyHost);
     };
-    match worker.pools[host as usize] {
-        NIL => {
-            let (upstream, worker) = (call.upstream, call.worker);
-            let number = world.make_pool(upstream, worker, host);
-            enter(world, index, number, key, route.per_try)
-        }
-        number => enter(world, index, number, key, route.per_try),
-    }
+    let (upstream, worker) = (call.upstream, call.worker);
+    let workers = &world.upstreams[upstream as usize].workers;
+    let number = workers[usize::from(worker)].as_ref().map_or(NIL, |worker| worker.pools[host as usize]);
+    let number = if number == NIL { world.make_pool(upstream, worker, host) } else { number };
+    enter(world, index, number, key, route.per_try)
 }
 
 /// The pool lets the attempt in, makes it wait, or has no room. Source: semantics S7.4 steps 1 to 3.

@@ -64,6 +64,10 @@ impl ClientState {
         }
     }
 
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
     fn class(&self, fate: u64) -> u32 {
         if self.class_ends.is_empty() {
             return 0;

@@ -12,6 +12,7 @@ mod control;
 mod endpoint;
 pub mod event;
 mod network;
+mod pick;
 pub mod plan;
 pub mod run;
 mod shapes;

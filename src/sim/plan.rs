@@ -7,10 +7,12 @@ use crate::kernel::distribution::Distribution;
 use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
-use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
+use crate::mesh::model::Cluster;
+use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, LocalityGroup, RetrySpec};
 use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
 use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
 use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
+use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
 use crate::policy::request::RequestShape;
 use crate::policy::retry::{ResponseHeaders, would_retry_response};
@@ -31,6 +33,8 @@ pub struct Plan<'m> {
     /// Destinations of all routes.
     pub destinations: u32,
     pub clusters: Vec<ClusterPlan>,
+    /// By proxy: the hash of its address.
+    pub proxy_ips: Vec<u64>,
     pub workloads: Vec<WorkloadPlan<'m>>,
     pub steps: Vec<StepPlan>,
     /// By row of the first step of an operation: what an error takes there where nothing else is said.
@@ -103,10 +107,47 @@ pub struct MirrorPlan<'m> {
 }
 
 pub struct ClusterPlan {
+    /// Part of the keys of its state at each proxy. Source: design D2.
+    pub name_hash: u64,
     pub rules: Rules,
     /// Row of `delays`.
     pub connect_timeout: SimDuration,
     pub weights: Vec<u32>,
+    /// By zone of the caller, or one for all.
+    groups: Vec<Vec<LocalityGroup>>,
+    pub weighs_localities: bool,
+    pub panic_threshold: u32,
+    /// Hosts are picked by a table of keys.
+    pub is_keyed: bool,
+    pub starts_slowly: bool,
+    pub lists_unready: bool,
+}
+
+impl ClusterPlan {
+    fn new(cluster: &Cluster) -> ClusterPlan {
+        let hosts = (0..cluster.hosts.len() as u32).collect();
+        let whole = || vec![vec![LocalityGroup { priority: 0, weight: 1, hosts }]];
+        ClusterPlan {
+            name_hash: name_hash(&cluster.name),
+            rules: Rules::new(&cluster.connection),
+            connect_timeout: cluster.connection.connect_timeout,
+            weights: cluster.hosts.iter().map(|host| host.weight).collect(),
+            weighs_localities: cluster.localities.as_ref().is_some_and(|localities| localities.is_weighted),
+            groups: cluster.localities.as_ref().map_or_else(whole, |localities| localities.groups.clone()),
+            panic_threshold: cluster.balancer.panic_threshold_percent,
+            is_keyed: cluster.balancer.table.is_some(),
+            starts_slowly: cluster.balancer.slow_start.is_some(),
+            lists_unready: cluster.lists_unready,
+        }
+    }
+
+    /// The hosts as callers in `zone` see them.
+    pub fn groups(&self, zone: ZoneId) -> &[LocalityGroup] {
+        match self.groups.as_slice() {
+            [same] => same,
+            by_zone => &by_zone[zone.index()],
+        }
+    }
 }
 
 pub struct WorkloadPlan<'m> {
@@ -187,12 +228,7 @@ impl<'m> Plan<'m> {
             attempts: u8::try_from(call.attempts.get()).unwrap_or(u8::MAX),
         });
         let calls = calls.collect();
-        let clusters = mesh.clusters.rows().iter().map(|cluster| ClusterPlan {
-            rules: Rules::new(&cluster.connection),
-            connect_timeout: cluster.connection.connect_timeout,
-            weights: cluster.hosts.iter().map(|host| host.weight).collect(),
-        });
-        let clusters = clusters.collect();
+        let clusters = mesh.clusters.rows().iter().map(ClusterPlan::new).collect();
         let class_timeouts = mesh
             .clients
             .rows()
@@ -213,6 +249,7 @@ impl<'m> Plan<'m> {
             routes,
             destinations,
             clusters,
+            proxy_ips: mesh.proxies.rows().iter().map(|proxy| xxh64(&proxy.address, 0)).collect(),
             workloads,
             steps: steps.rows,
             first_work: steps.first_work,

@@ -67,6 +67,7 @@ impl<'p> Run<'p> {
             proxies: world::proxies(plan, seed, replication),
             upstreams: Vec::new(),
             pools: Vec::new(),
+            tables: (0..mesh.clusters.len()).map(|_| None).collect(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
             clients,

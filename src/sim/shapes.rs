@@ -2,13 +2,14 @@
 //! alone, so each answer is worked out when it is first needed and looked up in a table from then on: no string is
 //! touched per request. Source: design D9.8.
 //!
-//! A user of a client's population is part of the shape only where some match reads what names the user.
+//! A user of a client's population is part of the shape only where some match or hash reads what names the user.
 
 use std::collections::BTreeMap;
 
 use crate::kernel::Id;
 use crate::mesh::routing::HeaderOps;
 use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
+use crate::policy::hash::{self, Term};
 use crate::policy::onward;
 use crate::policy::request::RequestShape;
 use crate::sim::plan::{NIL, Plan};
@@ -57,6 +58,10 @@ pub struct Shapes {
     routed: Memo,
     /// Destination, counted over all routes, and shape.
     sent_to: Memo,
+    /// Route and shape: row of `terms`.
+    hashes: Memo,
+    /// What hash policies make of shapes. The first makes nothing of any.
+    terms: Vec<Vec<Term>>,
     operations: Memo,
     calls: Memo,
 }
@@ -83,6 +88,8 @@ impl Shapes {
             routes: Memo::new(plan.tables.len()),
             routed: Memo::new(plan.routes.len()),
             sent_to: Memo::new(plan.destinations as usize),
+            hashes: Memo::new(plan.routes.len()),
+            terms: vec![Vec::new()],
             operations: Memo::new(plan.workloads.len()),
             calls: Memo::new(plan.mesh.calls.len()),
         }
@@ -157,6 +164,27 @@ impl Shapes {
         })
     }
 
+    /// Works out what a route's hash policies make of a shape, once. Source: semantics S5.7.
+    #[inline]
+    pub fn find_hash(&mut self, plan: &Plan<'_>, route: u32, shape: u32) {
+        if self.hashes.get(route as usize, shape).is_none() {
+            let policies = &plan.routes[route as usize].route.hash;
+            let terms = hash::terms(policies, &self.shapes[shape as usize]);
+            let row = if terms.is_empty() { 0 } else { self.terms.len() as u32 };
+            if row > 0 {
+                self.terms.push(terms);
+            }
+            self.hashes.set(route as usize, shape, row);
+        }
+    }
+
+    /// What was found of a route and shape.
+    #[inline]
+    pub fn hash(&self, route: u32, shape: u32) -> &[Term] {
+        let row = self.hashes.get(route as usize, shape).expect("it is found before it is asked for");
+        &self.terms[row as usize]
+    }
+
     /// The row of the first step of the workload's operation that serves a request, or [`NIL`] (404).
     #[inline(always)]
     pub fn first_step(&mut self, plan: &Plan<'_>, workload: WorkloadId, shape: u32) -> u32 {
@@ -191,7 +219,8 @@ impl Shapes {
 }
 
 fn reads_header(plan: &Plan<'_>, name: &str) -> bool {
-    let by_routes = plan.tables.iter().any(|table| table.reads_header(name));
+    let by_routes = plan.tables.iter().any(|table| table.reads_header(name))
+        || plan.routes.iter().any(|route| hash::reads_header(&route.route.hash, name));
     let operations = plan.mesh.workloads.rows().iter().flat_map(|workload| &workload.operations);
     let mut conditions = operations.filter_map(|operation| operation.condition.as_ref());
     by_routes

@@ -134,6 +134,7 @@ impl Chain {
             source: source.to_owned(),
             kind: ProxyKind::Sidecar,
             zone,
+            address: "10.9.9.9".to_owned(),
         };
         let client = mesh.proxies.push(proxy("web-0".into(), "web"));
         let mut hosts = Vec::new();
@@ -240,12 +241,9 @@ impl Chain {
                 max_connection_duration: None,
             },
             breakers: self.breakers.clone(),
-            balancer: BalancerSpec {
-                name: self.balancer,
-                choice_count: 2,
-                slow_start: None,
-                panic_threshold_percent: 0,
-            },
+            balancer: BalancerSpec::plain(self.balancer),
+            localities: None,
+            lists_unready: false,
             outlier: self.outlier.clone(),
         });
         VirtualHost {
@@ -265,6 +263,7 @@ impl Chain {
                 fault: None,
                 timeout: self.timeout,
                 retry: self.retry.clone(),
+                hash: Vec::new(),
                 mirrors: self
                     .mirrored_percent
                     .map(|percent| Mirror {

@@ -6,9 +6,10 @@ use crate::kernel::random::{Draw, Purpose, name_hash};
 use crate::kernel::{Id, SimTime};
 use crate::mesh::PodId;
 use crate::metrics::results::Counter;
+use crate::policy::balance::HostView;
 use crate::policy::outlier::{EjectionRequest, Report, Verdict};
 use crate::sim::event::Event;
-use crate::sim::world::{MERGE_WINDOW, World};
+use crate::sim::world::{MERGE_WINDOW, Upstream, World};
 
 /// Tells the detector how an attempt on `host` went, and acts on what it wants.
 #[inline(always)]
@@ -100,6 +101,8 @@ pub fn readiness(world: &mut World<'_>, index: u32, pod: PodId, ready: bool) {
     }
     upstream.hosts[host].is_ready = ready;
     if !ready {
+        // Who leaves the list comes back as another host, which warms up. Source: semantics S6.7, S15.1.
+        upstream.hosts[host].is_new |= !upstream.plan.lists_unready;
         drain_host(world, index, host);
     }
     hosts_changed(world, index);
@@ -131,11 +134,42 @@ fn tell_balancers(world: &mut World<'_>, index: u32) {
     let upstream = &mut world.upstreams[index as usize];
     upstream.told = Some(now);
     upstream.generation += 1;
-    upstream.available.clear();
-    for (number, host) in upstream.hosts.iter().enumerate() {
+    upstream.survey(world.plan.mesh.proxies[upstream.proxy].zone);
+    for (number, host) in upstream.hosts.iter_mut().enumerate().filter(|(_, host)| host.is_new) {
         let is_out = upstream.detector.as_ref().is_some_and(|detector| detector.is_ejected(number));
         if host.is_ready && !is_out {
-            upstream.available.push(number as u32);
+            host.is_new = false;
+            if let Some(since) = upstream.first_healthy.get_mut(number) {
+                *since = now;
+            }
+        }
+    }
+    refresh(upstream, now);
+}
+
+/// Each worker's balancer takes notice at once, with the loads of this moment. Source: semantics S5.4.
+fn refresh(upstream: &mut Upstream<'_>, now: SimTime) {
+    let Upstream { plan, workers, active, available, first_healthy, generation, source, sources, .. } =
+        upstream;
+    let own = [(*source, available.as_slice())];
+    let lists = sources.iter().flat_map(|sources| sources.lists()).zip(0..);
+    let lists: Vec<(u32, &[u32])> = match sources {
+        Some(_) => lists.map(|(list, source)| (source, list.as_slice())).collect(),
+        None => own.to_vec(),
+    };
+    for worker in workers.iter_mut().flatten() {
+        for (source, available) in &lists {
+            let view = HostView {
+                active,
+                weights: &plan.weights,
+                available,
+                generation: *generation,
+                source: *source,
+                now,
+                first_healthy,
+                key: None,
+            };
+            worker.balancer.refresh(&view);
         }
     }
 }

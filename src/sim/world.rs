@@ -1,15 +1,20 @@
 //! Everything that changes during a run, in flat tables named by numbers. State lies where Envoy keeps it: balancers
 //! and pools per worker, breakers and detectors per proxy and cluster, nothing between two proxies.
 
+use std::sync::Arc;
+
 use crate::kernel::fifo::{Arena, Handful, Place};
 use crate::kernel::lanes::{Lane, Timer};
 use crate::kernel::queue::Queue;
 use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
 use crate::kernel::slab::{Slab, Slot};
 use crate::kernel::{Id, SimDuration, SimTime};
-use crate::mesh::{ClusterId, Flags, Outcome, PodId, ProxyId, RouteTableId};
+use crate::mesh::{ClusterId, Flags, Outcome, PodId, ProxyId, RouteTableId, ZoneId};
 use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
 use crate::metrics::results::Clock;
+use crate::policy::balance::hashed::{Table, Tables};
+use crate::policy::balance::locality::Turns;
+use crate::policy::balance::sources::{HostState, Sources};
 use crate::policy::balance::{self, Balancer};
 use crate::policy::outlier::Detector;
 use crate::policy::pool::{Breakers, Connections, Pool};
@@ -40,6 +45,8 @@ pub struct World<'p> {
     pub pools: Vec<HostPool>,
     /// By cluster, whose hosts have the same rows at each proxy; empty before its first use.
     pub host_rows: Vec<Box<[HostRow]>>,
+    /// By cluster: its tables of keys, which all proxies share.
+    pub tables: Vec<Option<Tables>>,
     pub pods: Vec<PodState>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
@@ -71,8 +78,18 @@ pub struct Upstream<'p> {
     /// Streams on connections, per host over all workers.
     pub active: Vec<u32>,
     pub hosts: Vec<UpstreamHost>,
-    /// Hosts that the balancers may pick, as they have been told.
+    /// Hosts that the balancers may pick, as they have been told, where all picks go to one list.
     pub available: Vec<u32>,
+    /// The number of that list.
+    pub source: u32,
+    /// All first picks go to one list, and no table is asked.
+    pub is_sure: bool,
+    /// All lists, where there can be several.
+    pub sources: Option<Box<Sources>>,
+    /// By list, for balancers with tables; made when first asked for.
+    pub tables: Vec<Option<Arc<Table>>>,
+    /// When its balancers first saw each host healthy; empty without slow start. Source: semantics S6.7.
+    pub first_healthy: Vec<SimTime>,
     pub generation: u32,
     /// When the balancers were last told of a change, and whether another waits for the window's end. S21.1.
     pub told: Option<SimTime>,
@@ -90,6 +107,8 @@ pub struct UpstreamHost {
     pub row: HostRow,
     pub tls: bool,
     pub is_ready: bool,
+    /// It has not been seen healthy since it came.
+    pub is_new: bool,
     pub ejections: u64,
     /// Those of [warmup, duration).
     pub counted_ejections: u64,
@@ -101,6 +120,7 @@ pub struct UpstreamHost {
 /// What each worker of a proxy has of a cluster for itself.
 pub struct WorkerState {
     pub balancer: Box<dyn Balancer>,
+    pub turns: Turns,
     /// By host: its row of `pools`, or [`NIL`] before first use.
     pub pools: Vec<u32>,
 }
@@ -262,6 +282,7 @@ impl<'p> World<'p> {
                 row: *row,
                 tls: host.tls,
                 is_ready: !unready.contains(&host.pod),
+                is_new: unready.contains(&host.pod),
                 ejections: 0,
                 counted_ejections: 0,
                 ejected_since: SimTime::ZERO,
@@ -269,14 +290,20 @@ impl<'p> World<'p> {
             })
             .collect();
         let index = self.upstreams.len() as u32;
-        self.upstreams.push(Upstream {
-            plan: self.plan.cluster(id),
+        let plan = self.plan.cluster(id);
+        let mut upstream = Upstream {
+            plan,
             cluster: id,
             proxy,
             row,
             breakers: Breakers::new(&cluster.breakers),
             active: vec![0; hosts.len()],
-            available: (0..hosts.len() as u32).filter(|host| hosts[*host as usize].is_ready).collect(),
+            available: Vec::new(),
+            source: 0,
+            is_sure: true,
+            sources: None,
+            tables: Vec::new(),
+            first_healthy: vec![SimTime::ZERO; if plan.starts_slowly { hosts.len() } else { 0 }],
             detector: cluster.outlier.as_ref().map(|spec| Detector::new(spec, hosts.len())),
             hosts,
             generation: 0,
@@ -285,7 +312,9 @@ impl<'p> World<'p> {
             workers: (0..mesh.proxy.workers.get()).map(|_| None).collect(),
             is_sweeping: false,
             fresh_until: SimTime::ZERO,
-        });
+        };
+        upstream.survey(mesh.proxies[proxy].zone);
+        self.upstreams.push(upstream);
         let known = &mut self.proxies[proxy.index()].upstreams;
         if known.len() <= id.index() {
             known.resize(mesh.clusters.len(), NIL);
@@ -304,7 +333,7 @@ impl<'p> World<'p> {
         let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
         let pools = vec![NIL; hosts.len()];
         self.upstreams[upstream as usize].workers[usize::from(worker)] =
-            Some(WorkerState { balancer, pools });
+            Some(WorkerState { balancer, turns: Turns::default(), pools });
     }
 
     /// Makes the pool of a worker for a host.
@@ -325,6 +354,33 @@ impl<'p> World<'p> {
     pub fn row_of(&mut self, proxy: ProxyId, service: &str, port: u16, subset: &str) -> ClusterRow {
         let source = &self.plan.mesh.proxies[proxy].source;
         self.recorder.cluster_row(source, service, port, subset)
+    }
+}
+
+impl Upstream<'_> {
+    /// Works out where picks go, as its hosts are now, for a proxy in `zone`. Source: semantics S6.
+    pub fn survey(&mut self, zone: ZoneId) {
+        let plan = self.plan;
+        let state = |number: u32| {
+            let is_ready = self.hosts[number as usize].is_ready;
+            let is_out = self.detector.as_ref().is_some_and(|detector| detector.is_ejected(number as usize));
+            match (is_ready, is_out) {
+                (true, false) => HostState::Healthy,
+                (false, _) if !plan.lists_unready => HostState::Gone,
+                _ => HostState::Unhealthy,
+            }
+        };
+        let sources = Sources::new(plan.groups(zone), plan.weighs_localities, plan.panic_threshold, state);
+        let only = sources.only().filter(|_| !plan.is_keyed);
+        self.is_sure = only.is_some();
+        self.tables.clear();
+        self.available.clear();
+        if let Some(source) = only {
+            self.source = source;
+            self.available.extend_from_slice(sources.list(source));
+        }
+        let is_one = only.is_some() && sources.priorities() == 1;
+        self.sources = (!is_one).then(|| Box::new(sources));
     }
 }
 

@@ -27,7 +27,18 @@ const TABLES: &[(&str, &str, &[&str])] = &[
         "src/policy/balance",
         "BALANCERS",
         // Parts of balancers; and tables of hashes, which a cluster has and not a worker.
-        &["balancer", "edf", "hashed", "locality", "maglev", "modulus", "priority", "ring_hash", "schedule"],
+        &[
+            "balancer",
+            "edf",
+            "hashed",
+            "locality",
+            "maglev",
+            "modulus",
+            "priority",
+            "ring_hash",
+            "schedule",
+            "sources",
+        ],
     ),
     (
         "src/config/istio",

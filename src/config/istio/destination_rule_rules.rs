@@ -83,27 +83,11 @@ fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled
         if balancer.simple.as_deref() == Some("PASSTHROUGH") {
             add(
                 "loadBalancer.simple",
-                "PASSTHROUGH: a random pod is called instead of the one the caller dialled",
-            );
-        }
-        if balancer.consistent_hash.is_some() {
-            add(
-                "loadBalancer.consistentHash",
-                "consistent hashing: hosts are picked at random, without stickiness",
+                "PASSTHROUGH: a random pod for each request, instead of the one that the node chose for the connection",
             );
         }
         if balancer.zone_aware_lb_setting.is_some() {
             add("loadBalancer.zoneAwareLbSetting", "zone-aware balancing: all zones are treated alike");
-        }
-        if let Some(locality) = &balancer.locality_lb_setting
-            && (!locality.distribute.is_empty()
-                || !locality.failover.is_empty()
-                || !locality.failover_priority.is_empty())
-        {
-            add(
-                "loadBalancer.localityLbSetting",
-                "locality weights and failover: all zones are treated alike",
-            );
         }
     }
     if let Some(http) = blocks.connection_pool.and_then(|pool| pool.http.as_ref())

@@ -1,7 +1,17 @@
 //! The balancer's contract: what it is shown, and what it answers.
 
+use super::hashed::Table;
 use crate::kernel::SimTime;
 use crate::kernel::random::Draw;
+
+/// A request's place in its cluster's table of keys. Source: semantics S5.7 to S5.9.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub table: &'a Table,
+    pub hash: u64,
+    /// Picks of this attempt that were refused so far. Source: semantics S9.6.
+    pub attempt: u32,
+}
 
 /// What a balancer may know when it picks. Hosts are numbered by their place in the cluster.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +31,8 @@ pub struct HostView<'a> {
     /// When this proxy first saw each host healthy; `SimTime::ZERO`: long ago. Empty where the cluster has no slow
     /// start. Source: semantics S6.7; design D9.4.
     pub first_healthy: &'a [SimTime],
+    /// For balancers with a table, and for them alone.
+    pub key: Option<Key<'a>>,
 }
 
 /// One object per (worker, cluster) of a proxy.

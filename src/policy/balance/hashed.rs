@@ -6,18 +6,11 @@ use std::sync::Arc;
 
 use super::super::hash::xxh64;
 use super::maglev::Maglev;
-use super::ring_hash::{HashedHost, Ring};
+use super::ring_hash::{HashedHost, Ring, shares};
+use crate::mesh::policy_spec::TableKind;
 
 /// Tables that a cluster keeps; past it the cache starts over, which costs time and changes nothing.
 const MOST_TABLES: usize = 32;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableKind {
-    /// With the ring's least size.
-    Ring(u64),
-    /// With the table's size.
-    Maglev(u64),
-}
 
 /// Where keys belong.
 #[derive(Debug)]
@@ -38,13 +31,23 @@ impl Table {
     }
 }
 
+/// What part of a table each host gets.
+#[derive(Clone, Copy, Debug)]
+pub enum Share<'a> {
+    /// By its weight among all.
+    ByHost,
+    /// These.
+    Given(&'a [f64]),
+}
+
 /// One cluster's tables, made when first asked for.
 #[derive(Debug)]
 pub struct Tables {
     kind: TableKind,
     /// `10.0.0.7:9080` and weight of each host.
     hosts: Vec<(String, u32)>,
-    made: BTreeMap<Vec<u32>, Arc<Table>>,
+    /// By hosts, and by the bits of their shares where those were given.
+    made: BTreeMap<(Vec<u32>, Vec<u64>), Arc<Table>>,
 }
 
 impl Tables {
@@ -54,24 +57,48 @@ impl Tables {
     }
 
     /// The table for these hosts, in host order.
-    pub fn of(&mut self, available: &[u32]) -> Arc<Table> {
-        if let Some(table) = self.made.get(available) {
+    pub fn of(&mut self, available: &[u32], share: Share<'_>) -> Arc<Table> {
+        let bits = match share {
+            Share::ByHost => Vec::new(),
+            Share::Given(shares) => shares.iter().map(|share| share.to_bits()).collect(),
+        };
+        let key = (available.to_vec(), bits);
+        if let Some(table) = self.made.get(&key) {
             return Arc::clone(table);
         }
+        let table = Arc::new(self.make(available, share));
+        if self.made.len() >= MOST_TABLES {
+            self.made.clear();
+        }
+        self.made.insert(key, Arc::clone(&table));
+        table
+    }
+
+    fn make(&self, available: &[u32], share: Share<'_>) -> Table {
         let hashed = available.iter().map(|host| {
             let (key, weight) = &self.hosts[*host as usize];
             HashedHost { host: *host, key, weight: f64::from(*weight) }
         });
         let hashed: Vec<HashedHost<'_>> = hashed.collect();
-        let table = Arc::new(match self.kind {
-            TableKind::Ring(size) => Table::Ring(Ring::new(&hashed, size, |key| xxh64(key, 0))),
-            TableKind::Maglev(size) => Table::Maglev(Maglev::new(&hashed, size)),
-        });
-        if self.made.len() >= MOST_TABLES {
-            self.made.clear();
+        let by_host;
+        let shares = match share {
+            Share::Given(shares) => shares,
+            Share::ByHost => {
+                by_host = shares(&hashed);
+                &by_host
+            }
+        };
+        match self.kind {
+            TableKind::Ring(size) => {
+                Table::Ring(Ring::with_shares(&hashed, shares, size, |key| xxh64(key, 0)))
+            }
+            TableKind::Maglev(size) => Table::Maglev(Maglev::with_shares(&hashed, shares, size)),
         }
-        self.made.insert(available.to_vec(), Arc::clone(&table));
-        table
+    }
+
+    /// The weight of a host among its like.
+    pub fn weight(&self, host: u32) -> u32 {
+        self.hosts[host as usize].1
     }
 }
 
@@ -87,20 +114,29 @@ mod tests {
     #[test]
     fn those_who_see_the_same_hosts_share_a_table() {
         let mut tables = tables(TableKind::Maglev(11));
-        let all = tables.of(&[0, 1, 2]);
-        assert!(Arc::ptr_eq(&all, &tables.of(&[0, 1, 2])));
-        let two = tables.of(&[0, 2]);
+        let all = tables.of(&[0, 1, 2], Share::ByHost);
+        assert!(Arc::ptr_eq(&all, &tables.of(&[0, 1, 2], Share::ByHost)));
+        let two = tables.of(&[0, 2], Share::ByHost);
         assert!((0..11).all(|hash| two.host(hash, 0) != Some(1)));
-        assert_eq!(tables.of(&[]).host(3, 0), None);
+        assert_eq!(tables.of(&[], Share::ByHost).host(3, 0), None);
     }
 
     #[test]
     fn keys_stay_while_their_host_does() {
         let mut tables = tables(TableKind::Ring(1024));
         let hash = |user: &str| xxh64(user, 0);
-        let all = tables.of(&[0, 1, 2]);
+        let all = tables.of(&[0, 1, 2], Share::ByHost);
         let owners = ["alice", "bob", "carol", "dave", "erin", "frank"].map(|user| all.host(hash(user), 0));
         assert_eq!(owners, [2, 2, 0, 0, 1, 2].map(Some));
+    }
+
+    #[test]
+    fn given_shares_count_instead_of_weights() {
+        let mut tables = tables(TableKind::Maglev(10_007));
+        let table = tables.of(&[0, 1, 2], Share::Given(&[0.8, 0.1, 0.1]));
+        let first = (0..10_007).filter(|hash| table.host(*hash, 0) == Some(0)).count();
+        assert!((8_000..8_012).contains(&first), "{first}");
+        assert!(!Arc::ptr_eq(&table, &tables.of(&[0, 1, 2], Share::ByHost)));
     }
 
     #[test]
@@ -109,7 +145,7 @@ mod tests {
         let mut tables = Tables::new(TableKind::Maglev(11), hosts.collect());
         for set in 0..256u32 {
             let available: Vec<u32> = (0..8).filter(|host| set >> host & 1 == 1).collect();
-            assert_eq!(tables.of(&available).host(5, 0).is_some(), set > 0);
+            assert_eq!(tables.of(&available, Share::ByHost).host(5, 0).is_some(), set > 0);
             assert!(tables.made.len() <= MOST_TABLES);
         }
     }

@@ -11,6 +11,7 @@ const BIAS: f64 = 1.0;
 
 pub struct LeastRequest {
     choices: u32,
+    scans_all: bool,
     hosts: Modulus,
     schedules: Schedules,
 }
@@ -18,7 +19,8 @@ pub struct LeastRequest {
 impl LeastRequest {
     pub fn build(spec: &BalancerSpec, seed: u64) -> Box<dyn Balancer> {
         let schedules = Schedules::new(seed, spec.slow_start.as_ref());
-        Box::new(LeastRequest { choices: spec.choice_count.max(1), hosts: Modulus::new(1), schedules })
+        let (choices, scans_all) = (spec.choice_count.max(1), spec.scans_all);
+        Box::new(LeastRequest { choices, scans_all, hosts: Modulus::new(1), schedules })
     }
 }
 
@@ -35,6 +37,26 @@ pub fn effective_weight(weight: f64, active: u32, bias: f64) -> f64 {
     }
 }
 
+/// The least busy of all; the n-th of equals replaces those before it once in n times. Source: semantics S5.3.
+#[cold]
+fn least_of_all(view: &HostView<'_>, draw: &mut Draw<'_>) -> Option<u32> {
+    let mut hosts = view.available.iter().copied();
+    let mut best = hosts.next()?;
+    let mut equals = 1;
+    for host in hosts {
+        let (active, least) = (view.active[host as usize], view.active[best as usize]);
+        if active < least {
+            (best, equals) = (host, 1);
+        } else if active == least {
+            equals += 1;
+            if draw.next() % equals == 0 {
+                best = host;
+            }
+        }
+    }
+    Some(best)
+}
+
 impl Balancer for LeastRequest {
     fn pick(&mut self, view: &HostView<'_>, draw: &mut Draw<'_>) -> Option<u32> {
         draw.next(); // the priority's
@@ -49,6 +71,9 @@ impl Balancer for LeastRequest {
         let weigh = |host, weight| effective_weight(weight, view.active[host as usize], BIAS);
         if let Some(host) = self.schedules.pick(view, weigh) {
             return Some(host);
+        }
+        if self.scans_all {
+            return least_of_all(view, draw);
         }
         if self.hosts.divisor() != count {
             self.hosts = Modulus::new(count);
@@ -79,12 +104,11 @@ mod tests {
     use crate::kernel::{SimDuration, SimTime};
     use crate::mesh::policy_spec::SlowStartSpec;
 
-    const SPEC: BalancerSpec =
-        BalancerSpec { name: "LEAST_REQUEST", choice_count: 2, slow_start: None, panic_threshold_percent: 0 };
+    const SPEC: BalancerSpec = BalancerSpec::plain("LEAST_REQUEST");
 
     fn view<'a>(active: &'a [u32], weights: &'a [u32], available: &'a [u32]) -> HostView<'a> {
         let (source, now, first_healthy) = (0, SimTime::ZERO, &[][..]);
-        HostView { active, weights, available, generation: 0, source, now, first_healthy }
+        HostView { active, weights, available, generation: 0, source, now, first_healthy, key: None }
     }
 
     fn pick(active: &[u32], draws: &[u64]) -> Option<u32> {
@@ -99,6 +123,26 @@ mod tests {
         assert_eq!(pick(&[3, 3, 3], &[99, 2, 0]), Some(2));
         assert_eq!(pick(&[9, 0], &[99, 2, 4]), Some(0));
         assert_eq!(pick(&[], &[99]), None);
+    }
+
+    #[test]
+    fn a_full_scan_finds_the_least_busy_and_draws_among_equals() {
+        let spec = BalancerSpec { scans_all: true, ..SPEC };
+        let pick = |active: &[u32], draws: &[u64]| {
+            let hosts: Vec<u32> = (0..active.len() as u32).collect();
+            let weights = vec![1; active.len()];
+            LeastRequest::build(&spec, 3).pick(&view(active, &weights, &hosts), &mut Draw::given(draws))
+        };
+        assert_eq!(pick(&[4, 3, 2, 1], &[0]), Some(3));
+        assert_eq!(pick(&[1, 2, 1, 1], &[0, 1, 3]), Some(3));
+        assert_eq!(pick(&[1, 2, 1, 1], &[0, 2, 1]), Some(2));
+        let mut counts = [0; 3];
+        for n in 0..3_000 {
+            let view = view(&[7; 3], &[1; 3], &[0, 1, 2]);
+            let host = LeastRequest::build(&spec, 0).pick(&view, &mut Draw::at(n, Purpose::HostPick));
+            counts[host.unwrap() as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (900..1_100).contains(count)), "{counts:?}");
     }
 
     #[test]

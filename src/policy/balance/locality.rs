@@ -1,6 +1,7 @@
 //! Which locality of a priority a pick goes to, where localities have weights. Source: semantics S6.3.
 
 use super::edf::Edf;
+use super::priority::OVERPROVISIONING;
 
 /// A locality of one priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,36 @@ impl Localities {
     }
 }
 
+/// A worker's turns among the localities of each priority.
+#[derive(Clone, Debug, Default)]
+pub struct Turns {
+    /// Of the hosts that they were made for.
+    generation: u32,
+    by_priority: Vec<Option<Localities>>,
+}
+
+impl Turns {
+    /// Whose turn it is. `seed` begins a new sequence, for changed hosts. Source: semantics S6.3.
+    pub fn next(
+        &mut self,
+        generation: u32,
+        priority: usize,
+        localities: &[LocalityHosts],
+        seed: impl FnOnce() -> u64,
+    ) -> Option<u32> {
+        if self.generation != generation {
+            self.by_priority.clear();
+            self.generation = generation;
+        }
+        if self.by_priority.len() <= priority {
+            self.by_priority.resize_with(priority + 1, || None);
+        }
+        let turns = self.by_priority[priority]
+            .get_or_insert_with(|| Localities::new(localities, OVERPROVISIONING, seed()));
+        turns.pick()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +92,20 @@ mod tests {
         assert!(share(LocalityHosts { weight, hosts, healthy: 50 }, second) < 80);
         assert_eq!(share(LocalityHosts { weight, hosts, healthy: 0 }, second), 0);
         assert_eq!(Localities::new(&[], 140, 0).pick(), None);
+    }
+
+    #[test]
+    fn turns_begin_anew_with_each_change_of_hosts() {
+        let two = [
+            LocalityHosts { weight: 3, hosts: 1, healthy: 1 },
+            LocalityHosts { weight: 1, hosts: 1, healthy: 1 },
+        ];
+        let mut turns = Turns::default();
+        let mut next = |generation, seed| turns.next(generation, 1, &two, || seed).unwrap();
+        let plain: Vec<u32> = (0..8).map(|_| next(0, 0)).collect();
+        assert_eq!(plain, [0, 0, 1, 0, 0, 0, 1, 0]);
+        // A seed counts only where a sequence begins.
+        assert_eq!(next(0, 2), 0);
+        assert_eq!(next(1, 2), 1);
     }
 }

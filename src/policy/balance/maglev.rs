@@ -24,11 +24,16 @@ struct Filler {
 impl Maglev {
     /// A table of `size` places (a prime) for these hosts.
     pub fn new(hosts: &[HashedHost<'_>], size: u64) -> Maglev {
+        Maglev::with_shares(hosts, &shares(hosts), size)
+    }
+
+    /// As [`Maglev::new`], for hosts whose shares of the table are known already.
+    pub fn with_shares(hosts: &[HashedHost<'_>], shares: &[f64], size: u64) -> Maglev {
         const FREE: u32 = u32::MAX;
         if hosts.is_empty() || size == 0 {
             return Maglev { table: Vec::new() };
         }
-        let mut fillers = fillers(hosts, size);
+        let mut fillers = fillers(hosts, shares, size);
         let most = fillers.iter().map(|filler| filler.share).fold(0.0, f64::max);
         let mut table = vec![FREE; size as usize];
         let mut placed = 0;
@@ -72,8 +77,8 @@ impl Maglev {
 }
 
 /// In ascending order of keys.
-fn fillers(hosts: &[HashedHost<'_>], size: u64) -> Vec<Filler> {
-    let mut ordered: Vec<(&HashedHost<'_>, f64)> = hosts.iter().zip(shares(hosts)).collect();
+fn fillers(hosts: &[HashedHost<'_>], shares: &[f64], size: u64) -> Vec<Filler> {
+    let mut ordered: Vec<(&HashedHost<'_>, f64)> = hosts.iter().zip(shares.iter().copied()).collect();
     ordered.sort_by_key(|(host, _)| host.key);
     let filler = |(host, share): (&HashedHost<'_>, f64)| Filler {
         host: host.host,

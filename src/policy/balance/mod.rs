@@ -4,6 +4,7 @@
 pub mod balancer;
 pub mod edf;
 pub mod hashed;
+pub mod keyed;
 pub mod least_request;
 pub mod locality;
 pub mod maglev;
@@ -13,8 +14,9 @@ pub mod random;
 pub mod ring_hash;
 pub mod round_robin;
 pub mod schedule;
+pub mod sources;
 
-pub use balancer::{Balancer, HostView};
+pub use balancer::{Balancer, HostView, Key};
 
 use crate::mesh::policy_spec::BalancerSpec;
 
@@ -27,7 +29,9 @@ pub struct Entry {
 
 pub const BALANCERS: &[Entry] = &[
     Entry { name: "LEAST_REQUEST", build: least_request::LeastRequest::build },
+    Entry { name: "MAGLEV", build: keyed::Keyed::build },
     Entry { name: "RANDOM", build: random::Random::build },
+    Entry { name: "RING_HASH", build: keyed::Keyed::build },
     Entry { name: "ROUND_ROBIN", build: round_robin::RoundRobin::build },
 ];
 
@@ -44,13 +48,7 @@ mod tests {
     fn the_table_is_sorted_and_builds() {
         assert!(BALANCERS.is_sorted_by_key(|entry| entry.name));
         for entry in BALANCERS {
-            let spec = BalancerSpec {
-                name: entry.name,
-                choice_count: 2,
-                slow_start: None,
-                panic_threshold_percent: 0,
-            };
-            assert!(build(&spec, 7).is_some());
+            assert!(build(&BalancerSpec::plain(entry.name), 7).is_some());
         }
     }
 }

@@ -36,8 +36,7 @@ mod tests {
 
     #[test]
     fn takes_one_draw_and_all_of_it() {
-        let spec =
-            BalancerSpec { name: "RANDOM", choice_count: 2, slow_start: None, panic_threshold_percent: 0 };
+        let spec = BalancerSpec::plain("RANDOM");
         let mut balancer = Random::build(&spec, 9);
         let view = HostView {
             active: &[0; 4],
@@ -47,6 +46,7 @@ mod tests {
             source: 0,
             now: SimTime::ZERO,
             first_healthy: &[],
+            key: None,
         };
         let mut pick = |number| balancer.pick(&view, &mut Draw::given(&[number]));
         assert_eq!([pick(0), pick(101), pick(u64::MAX)], [Some(0), Some(3), Some(0)]);

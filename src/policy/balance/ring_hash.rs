@@ -30,7 +30,17 @@ pub struct Ring {
 impl Ring {
     /// A ring of these hosts with at least about `min_size` points. `hash` is `xxh64` with seed 0 in Istio.
     pub fn new(hosts: &[HashedHost<'_>], min_size: u64, hash: impl Fn(&str) -> u64) -> Ring {
-        let shares = shares(hosts);
+        Ring::with_shares(hosts, &shares(hosts), min_size, hash)
+    }
+
+    /// As [`Ring::new`], for hosts whose shares of the ring are known already. They make 1, or less where some of it
+    /// belongs to nobody.
+    pub fn with_shares(
+        hosts: &[HashedHost<'_>],
+        shares: &[f64],
+        min_size: u64,
+        hash: impl Fn(&str) -> u64,
+    ) -> Ring {
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         if hosts.is_empty() {
             return Ring { points: Vec::new() };
@@ -39,7 +49,7 @@ impl Ring {
         let mut points = Vec::with_capacity(scale.ceil() as usize);
         let (mut current, mut target) = (0.0, 0.0);
         let mut key = String::new();
-        for (host, share) in hosts.iter().zip(&shares) {
+        for (host, share) in hosts.iter().zip(shares) {
             target += scale * share;
             let mut k = 0u64;
             while current < target {

@@ -55,12 +55,11 @@ mod tests {
     use crate::kernel::SimTime;
     use crate::kernel::random::Purpose;
 
-    const SPEC: BalancerSpec =
-        BalancerSpec { name: "ROUND_ROBIN", choice_count: 2, slow_start: None, panic_threshold_percent: 0 };
+    const SPEC: BalancerSpec = BalancerSpec::plain("ROUND_ROBIN");
 
     fn view<'a>(weights: &'a [u32], available: &'a [u32], generation: u32) -> HostView<'a> {
         let (source, now, first_healthy) = (0, SimTime::ZERO, &[][..]);
-        HostView { active: &[], weights, available, generation, source, now, first_healthy }
+        HostView { active: &[], weights, available, generation, source, now, first_healthy, key: None }
     }
 
     fn picks(balancer: &mut dyn Balancer, view: &HostView<'_>, count: usize) -> Vec<Option<u32>> {

@@ -52,6 +52,7 @@ impl Cluster {
             source: 0,
             now: self.now,
             first_healthy: &self.first_healthy,
+            key: None,
         }
     }
 
@@ -67,7 +68,7 @@ pub fn build(
     slow_start: Option<SlowStartSpec>,
     seed: u64,
 ) -> Box<dyn Balancer> {
-    let spec = BalancerSpec { name, choice_count, slow_start, panic_threshold_percent: 0 };
+    let spec = BalancerSpec { choice_count, slow_start, ..BalancerSpec::plain(name) };
     balance::build(&spec, seed).expect("a balancer of this name")
 }
 
@@ -227,6 +228,22 @@ pub fn lr_unweighted(input: LeastRequest) -> Result<PickedHost, String> {
     let mut balancer = build("LEAST_REQUEST", input.choice_count, None, 0);
     let cluster = Cluster { active: input.rq_active.clone(), ..Cluster::new(input.rq_active.len()) };
     let draws: Vec<u64> = std::iter::once(0).chain(input.candidate_draws).collect();
+    Ok(PickedHost { host: balancer.pick(&cluster.view(), &mut Draw::given(&draws)) })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FullScan {
+    rq_active: Vec<u32>,
+    #[serde(default)]
+    tie_draws: Vec<u64>,
+}
+
+pub fn lr_full_scan(input: FullScan) -> Result<PickedHost, String> {
+    let spec = BalancerSpec { scans_all: true, ..BalancerSpec::plain("LEAST_REQUEST") };
+    let mut balancer = balance::build(&spec, 0).expect("a balancer of this name");
+    let cluster = Cluster { active: input.rq_active.clone(), ..Cluster::new(input.rq_active.len()) };
+    let draws: Vec<u64> = std::iter::once(0).chain(input.tie_draws).collect();
     Ok(PickedHost { host: balancer.pick(&cluster.view(), &mut Draw::given(&draws)) })
 }
 
