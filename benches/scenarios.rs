@@ -14,15 +14,18 @@ use meshcast::metrics::results::Counter;
 use meshcast::resolve;
 use meshcast::sim::{Plan, Run};
 
-/// Scenarios and how long they are made, so that a run takes about a tenth of a second.
-const SCENARIOS: &[(&str, &str, &str)] = &[
-    ("w1", "theory/w1", "5m"),
-    ("w2", "theory/w2", "1m"),
-    ("w3", "theory/w3", "30s"),
-    ("w4", "theory/w4", "30s"),
-    ("mesh", "theory/mesh", "2s"),
-    ("mesh-sidecars", "theory/mesh-sidecars", "2s"),
-    ("bookinfo", "bookinfo-canary", "1m"),
+/// What is run, each for about a tenth of a second.
+const MESHES: &[(&str, fn() -> Mesh)] = &[
+    ("w1", || scenario("theory/w1", "5m")),
+    ("w2", || scenario("theory/w2", "1m")),
+    ("w3", || scenario("theory/w3", "30s")),
+    ("w4", || scenario("theory/w4", "30s")),
+    ("mesh", || scenario("theory/mesh", "2s")),
+    ("mesh-sidecars", || scenario("theory/mesh-sidecars", "2s")),
+    ("bookinfo", || scenario("bookinfo-canary", "1m")),
+    ("random-churn", || churn("simple: RANDOM")),
+    ("ring-hash", || churn("consistentHash: {httpHeaderName: x-user}")),
+    ("maglev", || churn("consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 65537}}")),
 ];
 
 fn root() -> PathBuf {
@@ -55,7 +58,7 @@ impl Files for Disk {
 }
 
 /// The only text that is read is `self`.
-struct Text(&'static str);
+struct Text(String);
 
 impl Files for Text {
     fn read(&self, _: &str) -> Result<Vec<u8>, ReadError> {
@@ -73,6 +76,12 @@ fn mesh(path: &str, sets: &[String], files: &dyn Files) -> Mesh {
     resolved.mesh.unwrap_or_else(|| panic!("{path}: {:?} {:?}", loaded.diagnostics, resolved.diagnostics))
 }
 
+/// A scenario of ours, made so long.
+fn scenario(path: &str, duration: &str) -> Mesh {
+    let sets = [format!("duration={duration}"), "warmup=0s".to_owned()];
+    mesh(&format!("{path}/scenario.yaml"), &sets, &Disk)
+}
+
 /// Wall time, which the bench is about.
 #[expect(clippy::disallowed_types, reason = "a bench measures wall time")]
 fn seconds(work: impl FnOnce()) -> f64 {
@@ -88,9 +97,8 @@ fn is_asked_for(name: &str) -> bool {
 
 fn scenarios(c: &mut Criterion) {
     let mut group = c.benchmark_group("scenarios");
-    for (name, path, duration) in SCENARIOS.iter().filter(|(name, ..)| is_asked_for(name)) {
-        let sets = [format!("duration={duration}"), "warmup=0s".to_owned()];
-        let mesh = mesh(&format!("{path}/scenario.yaml"), &sets, &Disk);
+    for (name, load) in MESHES.iter().filter(|(name, _)| is_asked_for(name)) {
+        let mesh = load();
         let plan = Plan::compile(&mesh);
         let mut run = Run::new(&plan, mesh.run.seed, 0);
         let took = seconds(|| {
@@ -115,6 +123,34 @@ fn scenarios(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// A thousand hosts in four proxies' tables, and one in a thousand answers ejects its host for five seconds: once a
+/// second every proxy hears of new hosts. `BALANCER` is to be put in.
+const CHURN: &str = "apiVersion: meshcast/v1
+kind: Scenario
+metadata: {name: churn}
+duration: 10s
+warmup: 0s
+network: {latency: 0s}
+proxy: {workers: 2, latency: 0s}
+workloads:
+  server: {service: \"server:80\", replicas: 1000, concurrency: unlimited, serviceTime: 1ms, errors: {rate: 0.1%, status: 503}}
+clients:
+  load: {pods: 4, load: constant(50krps), users: {count: 10000, header: x-user}, requests: [{get: \"http://server/\"}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: server}
+spec:
+  host: server
+  trafficPolicy:
+    loadBalancer: {BALANCER}
+    outlierDetection: {consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 5s, maxEjectionPercent: 50}
+";
+
+fn churn(balancer: &str) -> Mesh {
+    mesh("scenario.yaml", &[], &Text(CHURN.replace("BALANCER", balancer)))
 }
 
 /// Half a million calls in flight, each with its attempt, two timers and a work step to come.
@@ -153,7 +189,7 @@ fn memory(_: &mut Criterion) {
     if !is_asked_for("memory") {
         return;
     }
-    let mesh = mesh("scenario.yaml", &[], &Text(CROWD));
+    let mesh = mesh("scenario.yaml", &[], &Text(CROWD.to_owned()));
     let plan = Plan::compile(&mesh);
     let mut run = Run::new(&plan, 1, 0);
     let before = resident();

@@ -13,7 +13,7 @@ use super::object::Object;
 use super::policies::{self, Effective, Policies};
 use super::services::{Caller, Inventory, KnownService};
 use crate::config::istio::DestinationRule;
-use crate::config::istio::destination_rule::{Subset, TrafficPolicy};
+use crate::config::istio::destination_rule::Subset;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::kernel::words::counted;
@@ -102,8 +102,8 @@ impl<'a> Clusters<'a> {
         Ok(id)
     }
 
-    /// What a destination adds to the hash of requests. It is written whether or not the cluster has a table.
-    /// `names_port`: the destination does. Source: semantics S4.7.
+    /// What a destination adds to the hash of requests, whether or not its cluster has a table. `names_port`: the
+    /// destination does. Source: semantics S4.7.
     pub fn hash_policy(
         &self,
         rules: &[Object<DestinationRule>],
@@ -115,17 +115,12 @@ impl<'a> Clusters<'a> {
         let policies = policies::find(rules, &self.inventory.services[service], caller);
         let subset = policies.subset(subset).and_then(|(_, _, subset)| subset.traffic_policy.as_ref());
         let top = policies.top().map(|(_, policy)| policy);
-        let of_port = |policy: &'_ TrafficPolicy| {
-            policy.port_level(port).filter(|_| names_port).and_then(|port| port.load_balancer.clone())
-        };
-        let balancers = [
-            subset.and_then(of_port),
-            subset.and_then(|policy| policy.load_balancer.clone()),
-            top.and_then(of_port),
-            top.and_then(|policy| policy.load_balancer.clone()),
-        ];
-        let hash = balancers.into_iter().flatten().find_map(|balancer| balancer.consistent_hash)?;
-        hash_policy(&hash)
+        let hash = [subset, top].into_iter().flatten().find_map(|policy| {
+            let own = policy.port_level(port).filter(|_| names_port);
+            let own = own.and_then(|settings| settings.load_balancer.as_ref()?.consistent_hash.as_ref());
+            own.or_else(|| policy.load_balancer.as_ref()?.consistent_hash.as_ref())
+        });
+        hash.and_then(hash_policy)
     }
 
     /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.

@@ -1,6 +1,7 @@
 //! One test binary, one module per kind of test.
 
 mod analytic;
+mod balancing;
 mod cli;
 mod conformance;
 mod determinism;

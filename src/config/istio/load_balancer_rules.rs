@@ -90,6 +90,10 @@ fn check_hash(hash: &ConsistentHash, path: &str, out: &mut Findings) {
                 .help("65537 is Envoy's own size");
         }
     }
+    if let Some(size) = hash.ring_hash.as_ref().and_then(|ring| ring.minimum_ring_size) {
+        out.range(&format!("{path}.ringHash.minimumRingSize"), Some(size), 0, MOST_POINTS);
+    }
+    out.range(&format!("{path}.minimumRingSize"), hash.minimum_ring_size, 0, MOST_POINTS);
     if hash.minimum_ring_size.is_some() {
         let here = format!("{path}.minimumRingSize");
         if hash.ring_hash.is_some() || hash.maglev.is_some() {
@@ -100,6 +104,9 @@ fn check_hash(hash: &ConsistentHash, path: &str, out: &mut Findings) {
         }
     }
 }
+
+/// Most points of a ring in Envoy.
+const MOST_POINTS: i64 = 8_388_608;
 
 fn is_prime(number: i64) -> bool {
     number >= 2

@@ -153,6 +153,7 @@ fn route(condition: RouteMatch, rewrite: Rewrite) -> Route {
         fault: None,
         timeout: None,
         retry: None,
+        hash: Vec::new(),
         mirrors: Vec::new(),
         rewrite,
         request_headers: HeaderOps::default(),
