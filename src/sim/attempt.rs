@@ -42,7 +42,8 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
     };
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     let retry = if call.tried.is_empty() { None } else { route.retry };
-    let picked = if upstream.is_sure && !retry.is_some_and(|spec| spec.remote_localities) {
+    let leaves = upstream.sources.is_some() && retry.is_some_and(|spec| spec.remote_localities);
+    let picked = if upstream.is_sure && !leaves {
         let view = HostView {
             active: &upstream.active,
             weights: &cluster.weights,

@@ -290,6 +290,10 @@ fn retries_leave_a_locality_that_fails() {
     let leave = of(", retryRemoteLocalities: true");
     assert_share(&leave, "a", 66.667, 0.01);
     assert_eq!(counter(&leave, Counter::Attempts), 30_000);
+    // Where there is no other locality, retries stay too.
+    let shop = "replicas: 2, errors: {rate: 50%, status: 503}";
+    let near = Case { policy, shop, web: IN_A, more: retries(", retryRemoteLocalities: true"), ..PLAIN };
+    assert!(counter(&run(&near), Counter::Retries) > 5_000);
 }
 
 #[test]

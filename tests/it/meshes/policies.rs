@@ -40,6 +40,11 @@ impl Maker {
             "{simple: RANDOM}",
             "{consistentHash: {httpHeaderName: x-user}}",
             "{consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 1009}}}",
+            "{simple: LEAST_REQUEST, warmup: {duration: 300ms}}",
+            "{simple: ROUND_ROBIN, localityLbSetting: {distribute: [{from: r1/*, to: {r1/*: 70, r2/c: 30}}]}}",
+            "{simple: RANDOM, localityLbSetting: {failover: [{from: r1, to: r2}]}}",
+            "{consistentHash: {httpCookie: {name: sid, ttl: 1s}}, \
+             localityLbSetting: {failoverPriority: [topology.kubernetes.io/zone]}}",
         ]);
         let _ = writeln!(text, "    loadBalancer: {balancer}");
         if luck.percent(70) {
@@ -144,10 +149,12 @@ impl Maker {
             };
             let _ = writeln!(
                 text,
-                "    retries: {{attempts: {}, retryOn: \"{}\", backoff: {}ms{per_try}}}",
+                "    retries: {{attempts: {}, retryOn: \"{}\", backoff: {}ms{per_try}, \
+                 retryRemoteLocalities: {}}}",
                 luck.between(1, 4),
                 luck.one_of(&RETRY_ON),
                 luck.between(1, 30),
+                luck.percent(30),
             );
         } else if self.luck.percent(30) {
             text.push_str("    retries: {attempts: 0}\n");
