@@ -14,8 +14,11 @@ use meshcast::metrics::results::Counter;
 use meshcast::resolve;
 use meshcast::sim::{Plan, Run};
 
+/// A bench's name and how its mesh is made.
+type Row = (&'static str, fn() -> Mesh);
+
 /// What is run, each for about a tenth of a second.
-const MESHES: &[(&str, fn() -> Mesh)] = &[
+const MESHES: &[Row] = &[
     ("w1", || scenario("theory/w1", "5m")),
     ("w2", || scenario("theory/w2", "1m")),
     ("w3", || scenario("theory/w3", "30s")),

@@ -39,7 +39,7 @@ pub fn source_address(client: &Client, user: Option<u32>) -> u32 {
     const USERS: u32 = 100 << 24 | 64 << 16;
     const CLIENTS: u32 = 198 << 24 | 18 << 16;
     match user {
-        Some(number) => USERS | number % (1 << 22),
+        Some(number) => USERS | (number % (1 << 22)),
         None => CLIENTS | (name_hash(&client.name) % (1 << 17)) as u32,
     }
 }

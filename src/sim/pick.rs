@@ -1,19 +1,18 @@
 //! Which host an attempt goes to, where not all go to one list of hosts: by the loads of priorities and the turns of
 //! localities, or by the request's hash. Source: semantics S5.1, S5.7 to S5.10, S6, S9.6.
 
-use std::sync::Arc;
-
 use crate::kernel::Id;
 use crate::kernel::random::{Draw, Purpose, draw, name_hash};
 use crate::mesh::policy_spec::HashSource;
 use crate::mesh::{ProxyId, ProxyKind};
-use crate::policy::balance::hashed::{Share, Table, Tables};
+use crate::policy::balance::hashed::{Share, Tables};
 use crate::policy::balance::priority::Loads;
 use crate::policy::balance::sources::{Sources, priority_of};
 use crate::policy::balance::{HostView, Key};
 use crate::policy::hash::{TermValue, combine, ip_hash, new_cookie_hash};
 use crate::policy::{onward, retry};
 use crate::sim::plan::{NIL, Plan, RoutePlan};
+use crate::sim::shapes::ShapeHash;
 use crate::sim::world::{Call, Parent, Upstream, World};
 
 /// Picks the host of a call's next attempt, whose key is `key`. The worker is there.
@@ -85,11 +84,15 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
     let number = world.calls[index].upstream;
     let sources = world.upstreams[number as usize].sources.as_deref().expect("tables have lists");
     let source = sources.choose_table(hash)?;
-    let table = table(world, number, source);
+    let place = source as usize;
+    if world.upstreams[number as usize].tables.get(place).is_none_or(Option::is_none) {
+        make_table(world, number, source);
+    }
     let World { calls, upstreams, lines, now, .. } = world;
     let call = &calls[index];
-    let Upstream { plan: cluster, sources, workers, active, first_healthy, generation, .. } =
+    let Upstream { plan: cluster, sources, tables, workers, active, first_healthy, generation, .. } =
         &mut upstreams[number as usize];
+    let table = tables[place].as_deref().expect("it is made by now");
     let worker = workers[usize::from(call.worker)].as_mut().expect("the worker is there");
     let mut pick = |attempt| {
         let view = HostView {
@@ -100,7 +103,7 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
             source,
             now: *now,
             first_healthy,
-            key: Some(Key { table: &table, hash, attempt }),
+            key: Some(Key { table, hash, attempt }),
         };
         worker.balancer.pick(&view, &mut draws)
     };
@@ -112,23 +115,17 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
     }
 }
 
-/// The table of a list of hosts: made once per change of hosts, for all workers. Source: semantics S5.1.
-fn table(world: &mut World<'_>, number: u32, source: u32) -> Arc<Table> {
+/// The table of a list of hosts, for all workers until hosts change. Source: semantics S5.1.
+#[cold]
+fn make_table(world: &mut World<'_>, number: u32, source: u32) {
     let upstream = &mut world.upstreams[number as usize];
-    let place = source as usize;
-    if upstream.tables.len() <= place {
-        upstream.tables.resize(place + 1, None);
-    }
-    if let Some(table) = &upstream.tables[place] {
-        return Arc::clone(table);
-    }
     let sources = upstream.sources.as_deref().expect("tables have lists");
     let tables = &mut world.tables[upstream.cluster.index()];
     let tables = tables.get_or_insert_with(|| new_tables(world.plan, upstream));
     let (hosts, shares) = sources.table_hosts(source, |host| tables.weight(host));
     let table = tables.of(&hosts, shares.as_deref().map_or(Share::ByHost, Share::Given));
-    upstream.tables[place] = Some(Arc::clone(&table));
-    table
+    upstream.tables.resize(sources.lists().len(), None);
+    upstream.tables[source as usize] = Some(table);
 }
 
 #[cold]
@@ -145,10 +142,12 @@ fn request_hash(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Opt
     if call.parent == Parent::Nobody || route.route.hash.is_empty() {
         return None;
     }
-    let (shape, row) = (call.shape, call.route);
-    world.shapes.find_hash(world.plan, row, shape);
-    let terms = world.shapes.hash(row, shape);
-    combine(terms, |value| match value {
+    let row = match world.shapes.hash(world.plan, call.route, call.shape) {
+        ShapeHash::Nothing => return None,
+        ShapeHash::Known(hash) => return Some(hash),
+        ShapeHash::Takes(row) => row,
+    };
+    combine(world.shapes.terms(row), |value| match value {
         TermValue::Known(hash) => Some(hash),
         TermValue::SourceIp => Some(source_ip(world, call)),
         TermValue::NewCookie(place) => match &route.route.hash[place as usize].source {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::kernel::Id;
 use crate::mesh::routing::HeaderOps;
 use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
-use crate::policy::hash::{self, Term};
+use crate::policy::hash::{self, Term, TermValue};
 use crate::policy::onward;
 use crate::policy::request::RequestShape;
 use crate::sim::plan::{NIL, Plan};
@@ -43,6 +43,15 @@ impl Memo {
     }
 }
 
+/// What a route's hash policies make of a shape.
+#[derive(Clone, Copy)]
+pub enum ShapeHash {
+    Nothing,
+    Known(u64),
+    /// More than the shape tells: a row of terms.
+    Takes(u32),
+}
+
 /// All shapes of a run, by number.
 pub struct Shapes {
     shapes: Vec<RequestShape>,
@@ -58,9 +67,9 @@ pub struct Shapes {
     routed: Memo,
     /// Destination, counted over all routes, and shape.
     sent_to: Memo,
-    /// Route and shape: row of `terms`.
-    hashes: Memo,
-    /// What hash policies make of shapes. The first makes nothing of any.
+    /// By route and shape, as they are asked for.
+    hashes: Vec<Vec<Option<ShapeHash>>>,
+    /// Of hashes that take more than the shape.
     terms: Vec<Vec<Term>>,
     operations: Memo,
     calls: Memo,
@@ -88,8 +97,8 @@ impl Shapes {
             routes: Memo::new(plan.tables.len()),
             routed: Memo::new(plan.routes.len()),
             sent_to: Memo::new(plan.destinations as usize),
-            hashes: Memo::new(plan.routes.len()),
-            terms: vec![Vec::new()],
+            hashes: vec![Vec::new(); plan.routes.len()],
+            terms: Vec::new(),
             operations: Memo::new(plan.workloads.len()),
             calls: Memo::new(plan.mesh.calls.len()),
         }
@@ -164,24 +173,32 @@ impl Shapes {
         })
     }
 
-    /// Works out what a route's hash policies make of a shape, once. Source: semantics S5.7.
+    /// What a route's hash policies make of a shape. Source: semantics S5.7.
     #[inline]
-    pub fn find_hash(&mut self, plan: &Plan<'_>, route: u32, shape: u32) {
-        if self.hashes.get(route as usize, shape).is_none() {
-            let policies = &plan.routes[route as usize].route.hash;
-            let terms = hash::terms(policies, &self.shapes[shape as usize]);
-            let row = if terms.is_empty() { 0 } else { self.terms.len() as u32 };
-            if row > 0 {
-                self.terms.push(terms);
-            }
-            self.hashes.set(route as usize, shape, row);
-        }
+    pub fn hash(&mut self, plan: &Plan<'_>, route: u32, shape: u32) -> ShapeHash {
+        let known = self.hashes[route as usize].get(shape as usize).copied().flatten();
+        known.unwrap_or_else(|| self.find_hash(plan, route, shape))
     }
 
-    /// What was found of a route and shape.
-    #[inline]
-    pub fn hash(&self, route: u32, shape: u32) -> &[Term] {
-        let row = self.hashes.get(route as usize, shape).expect("it is found before it is asked for");
+    #[cold]
+    fn find_hash(&mut self, plan: &Plan<'_>, route: u32, shape: u32) -> ShapeHash {
+        let terms = hash::terms(&plan.routes[route as usize].route.hash, &self.shapes[shape as usize]);
+        let found = if terms.iter().all(|term| matches!(term.value, TermValue::Known(_))) {
+            hash::combine(&terms, |_| None).map_or(ShapeHash::Nothing, ShapeHash::Known)
+        } else {
+            self.terms.push(terms);
+            ShapeHash::Takes(self.terms.len() as u32 - 1)
+        };
+        let row = &mut self.hashes[route as usize];
+        if row.len() <= shape as usize {
+            row.resize(shape as usize + 1, None);
+        }
+        row[shape as usize] = Some(found);
+        found
+    }
+
+    /// The terms of a hash that takes more than the shape.
+    pub fn terms(&self, row: u32) -> &[Term] {
         &self.terms[row as usize]
     }
 

@@ -49,7 +49,7 @@ fn least_of_all(view: &HostView<'_>, draw: &mut Draw<'_>) -> Option<u32> {
             (best, equals) = (host, 1);
         } else if active == least {
             equals += 1;
-            if draw.next() % equals == 0 {
+            if draw.next().is_multiple_of(equals) {
                 best = host;
             }
         }
