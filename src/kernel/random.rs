@@ -39,6 +39,7 @@ pub enum Purpose {
     ServerProxy = 55,
     Connect = 56,
     ErrorWork = 57,
+    InboundWorker = 58,
     // at an entity
     Think = 64,
     BalancerSeed = 65,

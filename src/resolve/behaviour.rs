@@ -81,6 +81,7 @@ pub fn workload(
             .forward_headers
             .as_ref()
             .map(|names| names.0.iter().map(|name| name.to_ascii_lowercase()).collect()),
+        inbound: Vec::new(),
         guessed,
     }
 }

@@ -21,6 +21,7 @@ pub mod delegates;
 mod effects;
 mod gateways;
 pub mod hosts;
+mod inbound;
 mod inventory;
 pub mod names;
 pub mod note;

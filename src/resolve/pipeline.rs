@@ -10,6 +10,7 @@ use super::clusters::Clusters;
 use super::defaults::{self, Version};
 use super::effects::{Called, Effects, Seen};
 use super::gateways::{self, served_together};
+use super::inbound;
 use super::inventory;
 use super::note::{Guess, NoEffect, NotModelled, Notes};
 use super::objectives::{Scopes, objectives};
@@ -135,6 +136,9 @@ fn people(
             &mut specs,
             &mut findings,
         ));
+    }
+    for (id, known) in inventory.workloads.iter() {
+        workloads[id].inbound = inbound::limits(inventory, snapshots, known, notes);
     }
     let plans = clients::clients(scenario, &town, &loaded.traces, &mut findings);
     for finding in findings {

@@ -380,9 +380,9 @@ fn abandon(world: &mut World<'_>, index: u32) {
     let slot = world.attempts.slot(index);
     let attempt = &world.attempts[index];
     let workload = world.plan.mesh.pods[attempt.pod].workload;
-    let tells = world.plan.workload(workload).workload.cancellation;
-    let way = world.pools[attempt.pool as usize].way;
-    let leg = if tells { way.out(world.plan, attempt.key) } else { SimDuration::ZERO };
+    let at = &world.pools[attempt.pool as usize];
+    let tells = world.plan.workload(workload).workload.cancellation || at.gate != NIL;
+    let leg = if tells { at.way.out(world.plan, attempt.key) } else { SimDuration::ZERO };
     attempt::let_go(world, index, true);
     if tells && world.attempts.is_alive(slot) {
         world.queue.push(world.now + leg, Event::Cancelled(slot));

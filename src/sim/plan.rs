@@ -7,10 +7,12 @@ use crate::kernel::distribution::Distribution;
 use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
-use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, RetrySpec};
+use crate::mesh::policy_spec::{CircuitBreakers, ErrorSpec, FaultSpec, RetrySpec};
 use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
-use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
-use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
+use crate::mesh::workload::{Discipline, Inbound, OnError, Step, Threading, Workload};
+use crate::mesh::{
+    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId, ZoneId,
+};
 use crate::policy::pool::Rules;
 use crate::policy::request::RequestShape;
 use crate::policy::retry::{ResponseHeaders, would_retry_response};
@@ -120,6 +122,16 @@ pub struct WorkloadPlan<'m> {
     pub operations: Vec<OperationPlan>,
     /// Error incidents, by their number in the workload.
     pub incident_errors: Vec<Option<ErrorPlan>>,
+    /// What its pods' own sidecars limit.
+    pub inbound: Vec<InboundPlan<'m>>,
+}
+
+/// The limits of one port at a pod's own sidecar. Source: semantics S1.2.
+pub struct InboundPlan<'m> {
+    pub service: ServiceId,
+    pub port: u16,
+    pub breakers: &'m CircuitBreakers,
+    pub rules: Rules,
 }
 
 #[derive(Clone, Copy)]
@@ -276,6 +288,17 @@ impl<'m> Plan<'m> {
     }
 }
 
+impl<'m> InboundPlan<'m> {
+    fn new(inbound: &'m Inbound) -> InboundPlan<'m> {
+        InboundPlan {
+            service: inbound.service,
+            port: inbound.port,
+            breakers: &inbound.breakers,
+            rules: Rules::new(&inbound.connection),
+        }
+    }
+}
+
 impl<'m> MirrorPlan<'m> {
     fn new(mesh: &Mesh, mirror: &'m Mirror) -> MirrorPlan<'m> {
         let service = match &mirror.service {
@@ -429,6 +452,7 @@ impl<'m> Parts<'m> {
             errors: workload.errors.as_ref().map(|spec| self.error(spec)),
             operations,
             incident_errors,
+            inbound: workload.inbound.iter().map(InboundPlan::new).collect(),
         }
     }
 }

@@ -53,7 +53,7 @@ impl<'p> Run<'p> {
             mesh.pods.rows().iter().map(|pod| PodState::new(pod.workload, plan.workload(pod.workload)));
         let mut queue = Queue::new();
         let lanes = plan.delays.iter().map(|delay| queue.lane(*delay, TIMER_RANK)).collect();
-        let world = World {
+        let mut world = World {
             plan,
             now: SimTime::ZERO,
             queue,
@@ -67,12 +67,15 @@ impl<'p> Run<'p> {
             proxies: world::proxies(plan, seed, replication),
             upstreams: Vec::new(),
             pools: Vec::new(),
+            gates: Vec::new(),
+            passes: Vec::new(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
             clients,
             recorder,
             clock,
         };
+        world::open_gates(&mut world);
         let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), is_over: false, events: 0 };
         control::begin(&mut run.world);
         client::begin(&mut run.world);
@@ -146,6 +149,7 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::Delivered(attempt) => endpoint::accept(world, attempt),
         Event::WorkDone(attempt) => endpoint::work_done(world, attempt),
         Event::SharedWorkDone(pod, version) => endpoint::shared_work_done(world, pod, version),
+        Event::Admitted(attempt) => endpoint::admitted(world, attempt),
         Event::SlotFree(pod) => endpoint::slot_free(world, pod),
         Event::Cancelled(attempt) => endpoint::cancelled(world, attempt),
         Event::Answered(attempt) => go_on(call::answered(world, attempt), world),

@@ -65,6 +65,11 @@ pub struct ClusterFigures {
 }
 
 impl ClusterFigures {
+    /// A pod's own sidecar, which counts what its limits do and no calls. Source: semantics S1.2.
+    pub fn is_inbound(&self) -> bool {
+        self.subset.starts_with("inbound|")
+    }
+
     pub fn counter(&self, counter: Counter) -> Estimate {
         self.counters[counter as usize]
     }
