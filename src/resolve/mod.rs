@@ -22,6 +22,7 @@ mod effects;
 mod gateways;
 pub mod hosts;
 mod inventory;
+pub mod locality;
 pub mod names;
 pub mod note;
 pub mod object;

@@ -102,11 +102,8 @@ impl Translator<'_, '_, '_> {
         let mut route = plain(action);
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
-            route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
-            let insists = rule.retries.as_ref().and_then(|retries| retries.retry_ignore_previous_hosts);
-            if let Some(retry) = route.retry.as_mut().filter(|_| insists != Some(true)) {
-                retry.avoid_previous_hosts &= !self.keeps_its_hash(&route.action, listener);
-            }
+            let keeps_hash = self.keeps_its_hash(&route.action, listener);
+            route.retry = retries::of_rule(rule.retries.as_ref(), self.clusters.version, keeps_hash);
             route.mirrors = self.mirrors(object, rule, path, listener);
         }
         route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
@@ -132,12 +129,12 @@ impl Translator<'_, '_, '_> {
     /// A hashed destination that is alone in its route is retried where the hash leads. Source: semantics S9.1.
     fn keeps_its_hash(&self, action: &Action, listener: &Listener<'_>) -> bool {
         let Action::Forward(destinations) = action else { return false };
-        match destinations.as_slice() {
-            [Destination { service: ServiceRef::Known(service), port, subset, .. }] => {
+        retries::keeps_hash(destinations.len(), || match &destinations[0] {
+            Destination { service: ServiceRef::Known(service), port, subset, .. } => {
                 self.clusters.hashes(self.rules, listener.caller, (*service, *port, subset))
             }
             _ => false,
-        }
+        })
     }
 
     fn tell_missing_delegates(&mut self, object: &Object<VirtualService>) {
