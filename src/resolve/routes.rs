@@ -65,8 +65,7 @@ impl Translator<'_, '_, '_> {
         let http = self.clusters.inventory.services[service]
             .port(listener.port)
             .is_none_or(|port| super::clusters::is_http(port.protocol));
-        let cluster =
-            self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
+        let cluster = self.cluster((service, listener.port, ""), listener);
         let destination = Destination {
             weight: 1,
             cluster: cluster.ok(),
@@ -124,6 +123,17 @@ impl Translator<'_, '_, '_> {
             }
         }
         Some(route)
+    }
+
+    fn cluster(
+        &mut self,
+        target: (ServiceId, u16, &str),
+        listener: &Listener<'_>,
+    ) -> Result<crate::mesh::ClusterId, Missing> {
+        if listener.gateway.is_none() {
+            self.clusters.tell_source_ip(self.rules, listener.caller, target, self.notes);
+        }
+        self.clusters.managed(self.rules, listener.caller, target, self.notes)
     }
 
     /// A hashed destination that is alone in its route is retried where the hash leads. Source: semantics S9.1.
@@ -242,7 +252,7 @@ impl Translator<'_, '_, '_> {
         let known = &self.clusters.inventory.services[service];
         let only = (known.ports.len() == 1).then(|| known.ports[0].number);
         let port = written.port_number().or(only).unwrap_or(listener.port);
-        let found = self.clusters.managed(self.rules, listener.caller, (service, port, &subset), self.notes);
+        let found = self.cluster((service, port, &subset), listener);
         if let Err(missing) = &found {
             let warning = self.missing(object, written, path, (known.ports.len() > 1, port), missing);
             self.notes.report(warning);

@@ -230,7 +230,7 @@ impl Chain {
             service,
             port: 80,
             subset: String::new(),
-            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false }).collect(),
+            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false, refusal: None }).collect(),
             connection: ConnectionSpec {
                 protocol: Protocol::Http1,
                 connect_timeout: SimDuration::from_secs(10),
