@@ -4,6 +4,7 @@ mod analytic;
 mod cli;
 mod conformance;
 mod determinism;
+mod findings;
 mod large;
 mod meshes;
 mod metamorphic;
