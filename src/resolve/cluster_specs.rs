@@ -142,16 +142,6 @@ fn slow_start(load_balancer: &LoadBalancer) -> Option<SlowStartSpec> {
     })
 }
 
-/// Whether a cluster's connections to a pod with a sidecar, and to one without, are encrypted.
-/// Source: semantics S13.1.
-pub fn encrypts(effective: &Effective<'_>, external: bool) -> (bool, bool) {
-    match effective.blocks.tls.and_then(|tls| tls.mode.as_deref()) {
-        None | Some("") => (!external, false),
-        Some("DISABLE") => (false, false),
-        Some(_) => (true, true),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,14 +207,5 @@ mod tests {
             10.0
         );
         assert_eq!(slow("loadBalancer: {simple: RANDOM, warmup: {duration: 30s}}"), None);
-    }
-
-    #[test]
-    fn mtls_is_automatic_unless_the_rule_says_otherwise() {
-        let read = |yaml: &str, external: bool| with(yaml, |e| encrypts(e, external));
-        assert_eq!(read("{}", false), (true, false));
-        assert_eq!(read("{}", true), (false, false));
-        assert_eq!(read("tls: {mode: DISABLE}", false), (false, false));
-        assert_eq!(read("tls: {mode: ISTIO_MUTUAL}", false), (true, true));
     }
 }

@@ -40,6 +40,8 @@ pub struct Effects {
     objects: BTreeSet<String>,
     /// Titles of DestinationRules and their subsets that routes name.
     subsets: BTreeSet<(String, String)>,
+    /// Clusters that calls can go to.
+    pub clusters: BTreeSet<ClusterId>,
     /// Workloads that get requests.
     pub reached: BTreeSet<WorkloadId>,
     /// Which VirtualServices rule each service host or host.
@@ -63,6 +65,7 @@ impl Effects {
                     self.rulers.entry(host).or_default().insert(rule.object.clone());
                 }
                 for cluster in clusters_of(route) {
+                    self.clusters.insert(cluster);
                     let hosts = clusters.table[cluster].hosts.iter();
                     self.reached.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
                     for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {

@@ -23,6 +23,8 @@ mod gateways;
 pub mod hosts;
 mod inbound;
 mod inventory;
+pub mod locality;
+pub mod mutual_tls;
 pub mod names;
 pub mod note;
 pub mod object;

@@ -65,8 +65,7 @@ impl Translator<'_, '_, '_> {
         let http = self.clusters.inventory.services[service]
             .port(listener.port)
             .is_none_or(|port| super::clusters::is_http(port.protocol));
-        let cluster =
-            self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
+        let cluster = self.cluster((service, listener.port, ""), listener);
         let destination = Destination {
             weight: 1,
             cluster: cluster.ok(),
@@ -102,11 +101,8 @@ impl Translator<'_, '_, '_> {
         let mut route = plain(action);
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
-            route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
-            let insists = rule.retries.as_ref().and_then(|retries| retries.retry_ignore_previous_hosts);
-            if let Some(retry) = route.retry.as_mut().filter(|_| insists != Some(true)) {
-                retry.avoid_previous_hosts &= !self.keeps_its_hash(&route.action, listener);
-            }
+            let keeps_hash = self.keeps_its_hash(&route.action, listener);
+            route.retry = retries::of_rule(rule.retries.as_ref(), self.clusters.version, keeps_hash);
             route.mirrors = self.mirrors(object, rule, path, listener);
         }
         route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
@@ -129,15 +125,26 @@ impl Translator<'_, '_, '_> {
         Some(route)
     }
 
+    fn cluster(
+        &mut self,
+        target: (ServiceId, u16, &str),
+        listener: &Listener<'_>,
+    ) -> Result<crate::mesh::ClusterId, Missing> {
+        if listener.gateway.is_none() {
+            self.clusters.tell_source_ip(self.rules, listener.caller, target, self.notes);
+        }
+        self.clusters.managed(self.rules, listener.caller, target, self.notes)
+    }
+
     /// A hashed destination that is alone in its route is retried where the hash leads. Source: semantics S9.1.
     fn keeps_its_hash(&self, action: &Action, listener: &Listener<'_>) -> bool {
         let Action::Forward(destinations) = action else { return false };
-        match destinations.as_slice() {
-            [Destination { service: ServiceRef::Known(service), port, subset, .. }] => {
+        retries::keeps_hash(destinations.len(), || match &destinations[0] {
+            Destination { service: ServiceRef::Known(service), port, subset, .. } => {
                 self.clusters.hashes(self.rules, listener.caller, (*service, *port, subset))
             }
             _ => false,
-        }
+        })
     }
 
     fn tell_missing_delegates(&mut self, object: &Object<VirtualService>) {
@@ -245,7 +252,7 @@ impl Translator<'_, '_, '_> {
         let known = &self.clusters.inventory.services[service];
         let only = (known.ports.len() == 1).then(|| known.ports[0].number);
         let port = written.port_number().or(only).unwrap_or(listener.port);
-        let found = self.clusters.managed(self.rules, listener.caller, (service, port, &subset), self.notes);
+        let found = self.cluster((service, port, &subset), listener);
         if let Err(missing) = &found {
             let warning = self.missing(object, written, path, (known.ports.len() > 1, port), missing);
             self.notes.report(warning);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::hosts::{client_domain, domains};
 use super::object::is_exported;
 use crate::config::diagnostic::Span;
+use crate::config::istio::kubernetes::IntOrName;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::mesh::policy_spec::Protocol;
@@ -44,6 +45,8 @@ pub struct KnownPort {
     pub number: u16,
     pub name: String,
     pub protocol: Protocol,
+    /// Where the pods listen, if that is another port.
+    pub target: Option<IntOrName>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub struct KnownWorkload {
     /// Ascending.
     pub services: Vec<ServiceId>,
     pub pods: Vec<PodId>,
+    /// Ports that its pods have by name.
+    pub named_ports: BTreeMap<String, u16>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,6 +107,17 @@ impl Inventory {
             workload.services.contains(&service) && super::object::selects(labels, &workload.labels)
         };
         self.pods.iter().filter(|(_, pod)| backs(pod.workload)).map(|(id, _)| id).collect()
+    }
+
+    /// The port on which a workload listens for a service's port.
+    pub fn target_port(&self, port: &KnownPort, workload: WorkloadId) -> u16 {
+        match &port.target {
+            Some(IntOrName::Number(number)) => u16::try_from(*number).unwrap_or(port.number),
+            Some(IntOrName::Name(name)) => {
+                self.workloads[workload].named_ports.get(name).copied().unwrap_or(port.number)
+            }
+            None => port.number,
+        }
     }
 
     pub fn has_sidecar(&self, pod: PodId) -> bool {

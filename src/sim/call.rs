@@ -14,7 +14,7 @@ use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{FaultSpec, RetrySpec};
 use crate::mesh::routing::{Destination, ServiceRef};
-use crate::mesh::{CallSpecId, Flag, Outcome, ProxyId};
+use crate::mesh::{CallSpecId, Flag, Flags, Outcome, ProxyId};
 use crate::metrics::recorder::ClusterRow;
 use crate::metrics::results::Counter;
 use crate::policy::failure::Failure;
@@ -222,7 +222,12 @@ fn retry_policy<'p>(world: &World<'p>, index: u32) -> Option<&'p RetrySpec> {
 /// The proxy answers with a failure of its own.
 #[cold]
 fn give_failure(world: &mut World<'_>, index: u32, failure: Failure) {
-    let outcome = failure.outcome();
+    let proxy = ProxyId::from_index(world.calls[index].proxy as usize);
+    // Without Envoy there is nobody to answer: the caller's connection is reset. Source: semantics S13.3.
+    let outcome = match world.plan.has_envoy(proxy) {
+        true => failure.outcome(),
+        false => Outcome { code: 0, flags: Flags::NONE },
+    };
     reply_locally(world, index, outcome);
 }
 

@@ -247,7 +247,7 @@ impl Chain {
             service,
             port: 80,
             subset: String::new(),
-            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false }).collect(),
+            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false, refusal: None }).collect(),
             connection: HTTP1,
             breakers: self.breakers.clone(),
             balancer: BalancerSpec {

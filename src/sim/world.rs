@@ -7,6 +7,7 @@ use crate::kernel::queue::Queue;
 use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
 use crate::kernel::slab::{Slab, Slot};
 use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::model::Refusal;
 use crate::mesh::{ClusterId, Flags, Outcome, PodId, ProxyId, RouteTableId};
 use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
 use crate::metrics::results::Clock;
@@ -94,6 +95,7 @@ pub struct UpstreamHost {
     pub pod: PodId,
     pub row: HostRow,
     pub tls: bool,
+    pub refusal: Option<Refusal>,
     pub is_ready: bool,
     pub ejections: u64,
     /// Those of [warmup, duration).
@@ -278,6 +280,7 @@ impl<'p> World<'p> {
                 pod: host.pod,
                 row: *row,
                 tls: host.tls,
+                refusal: host.refusal,
                 is_ready: !unready.contains(&host.pod),
                 ejections: 0,
                 counted_ejections: 0,
@@ -328,8 +331,8 @@ impl<'p> World<'p> {
     #[cold]
     pub fn make_pool(&mut self, number: u32, worker: u16, host: u32) -> u32 {
         let upstream = &mut self.upstreams[number as usize];
-        let UpstreamHost { pod, row, .. } = upstream.hosts[host as usize];
-        let way = Way::new(self.plan, upstream.proxy, pod);
+        let UpstreamHost { pod, row, refusal, .. } = upstream.hosts[host as usize];
+        let way = Way::new(self.plan, upstream.proxy, pod, refusal == Some(Refusal::Cut));
         let cluster = &self.plan.mesh.clusters[upstream.cluster];
         let state = &self.pods[pod.index()];
         let inbound = &self.plan.workload(state.workload).inbound;

@@ -10,18 +10,29 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 mod balancing;
+mod destinations;
 mod hashing;
+mod hosts;
+mod locality;
+mod matches;
+mod mtls;
+mod objects;
 mod outlier;
 mod pool;
 mod priority;
 mod retry;
 mod routing;
+mod rules;
+mod translate;
 
 /// How each kind is checked.
 const KINDS: &[(&str, Check)] = &[
     ("backoff", |case| case.check(retry::backoff)),
     ("conn_pool", |case| case.ask(pool::conn_pool)),
     ("connection_bound", |case| case.check(pool::connection_bound)),
+    ("delegate_conflict", |case| case.check(matches::delegate_conflict)),
+    ("dr_lookup", |case| case.check(rules::dr_lookup)),
+    ("dr_same_host", |case| case.check(rules::dr_same_host)),
     ("edf_counts", |case| case.check(balancing::edf_counts)),
     ("edf_first_pick_counts", |case| case.check(balancing::edf_first_pick_counts)),
     ("edf_sequence", |case| case.check(balancing::edf_sequence)),
@@ -32,6 +43,19 @@ const KINDS: &[(&str, Check)] = &[
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
     ("flag_join", |case| case.check(retry::flag_join)),
     ("hash_policy", |case| case.check(hashing::hash_policy)),
+    ("host_pattern_match", |case| case.check(hosts::host_pattern_match)),
+    ("istio_destinations", |case| case.check(destinations::istio_destinations)),
+    ("istio_distribute", |case| case.check(locality::istio_distribute)),
+    ("istio_failover_priority", |case| case.check(locality::priorities)),
+    ("istio_inbound_retry", |case| case.ask(translate::istio_inbound_retry)),
+    ("istio_is_catch_all", |case| case.check(matches::istio_is_catch_all)),
+    ("istio_locality_priority", |case| case.check(locality::priorities)),
+    ("istio_outlier_translate", |case| case.ask(translate::istio_outlier_translate)),
+    ("istio_panic_threshold", |case| case.ask(translate::istio_panic_threshold)),
+    ("istio_pool_translate", |case| case.ask(translate::istio_pool_translate)),
+    ("istio_retry_translate", |case| case.ask(translate::istio_retry_translate)),
+    ("istio_vhost_ports", |case| case.check(hosts::istio_vhost_ports)),
+    ("istio_vs_select", |case| case.check(hosts::istio_vs_select)),
     ("locality_first_pick_counts", |case| case.check(priority::locality_first_pick_counts)),
     ("locality_share", |case| case.check(priority::locality_share)),
     ("locality_wrr", |case| case.check(priority::locality_wrr)),
@@ -43,8 +67,11 @@ const KINDS: &[(&str, Check)] = &[
     ("maglev_table", |case| case.check(hashing::maglev_table)),
     ("mirror_fraction", |case| case.check(routing::mirror_fraction)),
     ("mirror_host", |case| case.check(routing::mirror_host)),
+    ("mtls_outcome", |case| case.check(mtls::mtls_outcome)),
     ("murmur2_64", |case| case.check(hashing::murmur2_64)),
     ("outlier_timeline", |case| case.check(outlier::outlier_timeline)),
+    ("peer_authentication_mode", |case| case.check(mtls::peer_authentication_mode)),
+    ("policy_merge", |case| case.ask(rules::policy_merge)),
     ("previous_priorities", |case| case.check(priority::previous_priorities)),
     ("priority_choose", |case| case.check(priority::priority_choose)),
     ("priority_load", |case| case.check(priority::priority_load)),
@@ -58,52 +85,32 @@ const KINDS: &[(&str, Check)] = &[
     ("route_match", |case| case.check(routing::route_match)),
     ("rr_unweighted", |case| case.check(balancing::rr_unweighted)),
     ("rr_unweighted_membership", |case| case.check(balancing::rr_unweighted_membership)),
+    ("short_name", |case| case.check(hosts::short_name)),
     ("slow_start_factor", |case| case.check(balancing::slow_start_factor)),
     ("slow_start_lr", |case| case.check(balancing::slow_start_lr)),
     ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
     ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
+    ("source_match", |case| case.check(matches::source_match)),
     ("unejection_times", |case| case.check(outlier::unejection_times)),
+    ("vhost_domains", |case| case.check(hosts::vhost_domains)),
     ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
     ("weighted_pick", |case| case.check(routing::weighted_pick)),
     ("xxh64", |case| case.check(hashing::xxh64)),
 ];
 
-const RESOLVE: &str = "needs the resolver of Istio's objects";
 const ENGINE: &str = "needs whole requests in the engine";
 const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
 const NOT_YET: &[(&str, &str)] = &[
-    ("delegate_conflict", RESOLVE),
-    ("dr_lookup", RESOLVE),
-    ("dr_same_host", RESOLVE),
     ("failure_percentage", ENVOY_ONLY),
     ("fault_outcome", ENGINE),
-    ("host_pattern_match", RESOLVE),
-    ("istio_destinations", RESOLVE),
-    ("istio_distribute", RESOLVE),
-    ("istio_failover_priority", RESOLVE),
-    ("istio_inbound_retry", RESOLVE),
-    ("istio_is_catch_all", RESOLVE),
-    ("istio_locality_priority", RESOLVE),
-    ("istio_outlier_translate", RESOLVE),
-    ("istio_panic_threshold", RESOLVE),
-    ("istio_pool_translate", RESOLVE),
-    ("istio_retry_translate", RESOLVE),
-    ("istio_vhost_ports", RESOLVE),
-    ("istio_vs_select", RESOLVE),
     ("lr_full_scan", ENVOY_ONLY),
     ("mirror_send", ENGINE),
-    ("mtls_outcome", RESOLVE),
     ("outcome", ENGINE),
-    ("peer_authentication_mode", RESOLVE),
-    ("policy_merge", RESOLVE),
     ("retry_outcome", ENGINE),
-    ("short_name", RESOLVE),
-    ("source_match", RESOLVE),
     ("success_rate_threshold", ENVOY_ONLY),
     ("timeout_outcome", ENGINE),
-    ("vhost_domains", RESOLVE),
 ];
 
 type Check = fn(&Case) -> Result<(), String>;
