@@ -1,4 +1,4 @@
-//! Golden figures: every case of `tests/golden/golden.yaml` runs through the functions that a simulation runs
+//! Golden figures: every case of `tests/golden/golden.yaml` and `requests.yaml` runs through the functions that a simulation runs
 //! through. A case is data: a kind, what goes in, what must come out. `MESHCAST_GOLDEN_EXTRA` names more files of
 //! that form, separated by `:`.
 
@@ -11,11 +11,13 @@ use serde_yaml::Value;
 
 mod balancing;
 mod hashing;
+mod outcome;
 mod outlier;
 mod pool;
 mod priority;
 mod retry;
 mod routing;
+mod stage;
 
 /// How each kind is checked.
 const KINDS: &[(&str, Check)] = &[
@@ -30,6 +32,7 @@ const KINDS: &[(&str, Check)] = &[
     ("ejection_duration_at_sweep", |case| case.check(outlier::ejection_duration_at_sweep)),
     ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
+    ("fault_outcome", |case| case.ask(outcome::fault_outcome)),
     ("flag_join", |case| case.check(retry::flag_join)),
     ("hash_policy", |case| case.check(hashing::hash_policy)),
     ("locality_first_pick_counts", |case| case.check(priority::locality_first_pick_counts)),
@@ -43,13 +46,16 @@ const KINDS: &[(&str, Check)] = &[
     ("maglev_table", |case| case.check(hashing::maglev_table)),
     ("mirror_fraction", |case| case.check(routing::mirror_fraction)),
     ("mirror_host", |case| case.check(routing::mirror_host)),
+    ("mirror_send", |case| case.check(outcome::mirror_send)),
     ("murmur2_64", |case| case.check(hashing::murmur2_64)),
+    ("outcome", |case| case.check(outcome::outcome)),
     ("outlier_timeline", |case| case.check(outlier::outlier_timeline)),
     ("previous_priorities", |case| case.check(priority::previous_priorities)),
     ("priority_choose", |case| case.check(priority::priority_choose)),
     ("priority_load", |case| case.check(priority::priority_load)),
     ("retry_budget", |case| case.check(retry::retry_budget)),
     ("retry_decision", |case| case.check(retry::retry_decision)),
+    ("retry_outcome", |case| case.check(outcome::retry_outcome)),
     ("rewrite", |case| case.check(routing::rewrite)),
     ("ring_build", |case| case.check(hashing::ring_build)),
     ("ring_counts", |case| case.check(hashing::ring_counts)),
@@ -62,6 +68,7 @@ const KINDS: &[(&str, Check)] = &[
     ("slow_start_lr", |case| case.check(balancing::slow_start_lr)),
     ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
     ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
+    ("timeout_outcome", |case| case.check(outcome::timeout_outcome)),
     ("unejection_times", |case| case.check(outlier::unejection_times)),
     ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
     ("weighted_pick", |case| case.check(routing::weighted_pick)),
@@ -69,7 +76,6 @@ const KINDS: &[(&str, Check)] = &[
 ];
 
 const RESOLVE: &str = "needs the resolver of Istio's objects";
-const ENGINE: &str = "needs whole requests in the engine";
 const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
@@ -78,7 +84,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("dr_lookup", RESOLVE),
     ("dr_same_host", RESOLVE),
     ("failure_percentage", ENVOY_ONLY),
-    ("fault_outcome", ENGINE),
     ("host_pattern_match", RESOLVE),
     ("istio_destinations", RESOLVE),
     ("istio_distribute", RESOLVE),
@@ -93,16 +98,12 @@ const NOT_YET: &[(&str, &str)] = &[
     ("istio_vhost_ports", RESOLVE),
     ("istio_vs_select", RESOLVE),
     ("lr_full_scan", ENVOY_ONLY),
-    ("mirror_send", ENGINE),
     ("mtls_outcome", RESOLVE),
-    ("outcome", ENGINE),
     ("peer_authentication_mode", RESOLVE),
     ("policy_merge", RESOLVE),
-    ("retry_outcome", ENGINE),
     ("short_name", RESOLVE),
     ("source_match", RESOLVE),
     ("success_rate_threshold", ENVOY_ONLY),
-    ("timeout_outcome", ENGINE),
     ("vhost_domains", RESOLVE),
 ];
 
@@ -168,9 +169,10 @@ struct Tally {
 }
 
 fn golden_files() -> Vec<String> {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/golden.yaml").to_owned();
+    let own = ["golden.yaml", "requests.yaml"]
+        .map(|name| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR")));
     let extra = std::env::var("MESHCAST_GOLDEN_EXTRA").unwrap_or_default();
-    std::iter::once(own).chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
+    own.into_iter().chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
 }
 
 #[test]
