@@ -7,6 +7,7 @@ mod determinism;
 mod large;
 mod meshes;
 mod metamorphic;
+mod mirrors;
 mod property;
 mod scenarios;
 mod texts;
