@@ -31,6 +31,7 @@ const KINDS: &[(&str, Check)] = &[
     ("ejection_duration", |case| case.check(outlier::ejection_duration)),
     ("ejection_duration_at_sweep", |case| case.check(outlier::ejection_duration_at_sweep)),
     ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
+    ("failure_percentage", |case| case.check(outlier::failure_percentage)),
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
     ("fault_outcome", |case| case.ask(outcome::fault_outcome)),
     ("flag_join", |case| case.check(retry::flag_join)),
@@ -68,6 +69,7 @@ const KINDS: &[(&str, Check)] = &[
     ("slow_start_lr", |case| case.check(balancing::slow_start_lr)),
     ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
     ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
+    ("success_rate_threshold", |case| case.check(outlier::success_rate_threshold)),
     ("timeout_outcome", |case| case.check(outcome::timeout_outcome)),
     ("unejection_times", |case| case.check(outlier::unejection_times)),
     ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
@@ -83,7 +85,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("delegate_conflict", RESOLVE),
     ("dr_lookup", RESOLVE),
     ("dr_same_host", RESOLVE),
-    ("failure_percentage", ENVOY_ONLY),
     ("host_pattern_match", RESOLVE),
     ("istio_destinations", RESOLVE),
     ("istio_distribute", RESOLVE),
@@ -103,7 +104,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("policy_merge", RESOLVE),
     ("short_name", RESOLVE),
     ("source_match", RESOLVE),
-    ("success_rate_threshold", ENVOY_ONLY),
     ("vhost_domains", RESOLVE),
 ];
 

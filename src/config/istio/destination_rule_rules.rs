@@ -117,13 +117,6 @@ fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled
             "second enforcement by the server's own sidecar: limits act once, at each caller (semantics S1.2)",
         );
     }
-    if blocks.outlier_detection.is_some_and(|outlier| !outlier.outlier_detection_http_error_codes.is_empty())
-    {
-        add(
-            "outlierDetection.outlierDetectionHttpErrorCodes",
-            "its own list of error codes: 5xx are counted",
-        );
-    }
     if let Some(mode) = blocks.tls.and_then(|tls| tls.mode.as_deref())
         && (mode == "SIMPLE" || mode == "MUTUAL")
     {
