@@ -5,6 +5,7 @@ mod cli;
 mod conformance;
 mod detectors;
 mod determinism;
+mod grpc;
 mod large;
 mod meshes;
 mod metamorphic;
