@@ -53,10 +53,11 @@ pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
     let (tcp, http) = (tcp(effective), http(effective));
     let upgrade = http.and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
     let protocol = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
-    let streams = match protocol {
-        Protocol::Http2 => positive(http.and_then(|http| http.max_concurrent_streams))
-            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get),
-        _ => 1,
+    let streams = if protocol.is_http2() {
+        positive(http.and_then(|http| http.max_concurrent_streams))
+            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get)
+    } else {
+        1
     };
     // `http.idleTimeout` wins; an explicit zero in `tcp` switches it off.
     let idle = length(http.and_then(|http| http.idle_timeout.as_ref()))
@@ -84,6 +85,7 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
     let local = positive(detection.consecutive_local_origin_failures)
         .or(NonZeroU32::new(defaults::CONSECUTIVE_LOCAL_ORIGIN))
         .filter(|_| split);
+    let codes = detection.outlier_detection_http_error_codes.iter();
     OutlierSpec {
         consecutive_5xx,
         consecutive_gateway: positive(detection.consecutive_gateway_errors),
@@ -94,6 +96,10 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
         max_ejection_time: base.max(defaults::MAX_EJECTION_TIME),
         max_ejection_percent: positive(detection.max_ejection_percent)
             .map_or(defaults::MAX_EJECTION_PERCENT, NonZeroU32::get),
+        error_codes: codes.filter_map(|code| u16::try_from(code.0).ok()).collect(),
+        // Istio writes 0 for both. Source: semantics S8.1.
+        success_rate: None,
+        failure_percentage: None,
     }
 }
 
@@ -170,6 +176,7 @@ mod tests {
         assert_eq!(read("{}").consecutive_gateway, None);
         assert_eq!(read("{}").max_ejection_percent, 10);
         assert_eq!(read("{maxEjectionPercent: 0}").max_ejection_percent, 10);
+        assert_eq!(read("{outlierDetectionHttpErrorCodes: [429, 503]}").error_codes, [429, 503]);
         assert_eq!(read("{baseEjectionTime: 400s}").max_ejection_time, SimDuration::from_secs(400));
         assert_eq!(
             read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin,

@@ -217,7 +217,7 @@ impl Chain {
             threading: Threading::Async,
             errors: (self.errors > 0.0).then(|| ErrorSpec {
                 rate: Chance::new(self.errors),
-                status: 503,
+                ending: Ending::Status(503),
                 service_time: None,
             }),
             operations: vec![Operation { condition: None, steps }],
@@ -500,6 +500,9 @@ mod tests {
                 base_ejection_time: SimDuration::from_secs(30),
                 max_ejection_time: SimDuration::from_secs(300),
                 max_ejection_percent: 10,
+                error_codes: Vec::new(),
+                success_rate: None,
+                failure_percentage: None,
             }),
             duration,
             ..Chain::default()

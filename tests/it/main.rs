@@ -3,11 +3,14 @@
 mod analytic;
 mod cli;
 mod conformance;
+mod detectors;
 mod determinism;
 mod findings;
+mod grpc;
 mod large;
 mod meshes;
 mod metamorphic;
+mod mirrors;
 mod mutual_tls;
 mod property;
 mod scenarios;
