@@ -11,6 +11,7 @@ mod law;
 pub mod quantile;
 pub mod queue;
 pub mod random;
+mod ring;
 pub mod sampler;
 pub mod slab;
 pub mod special;

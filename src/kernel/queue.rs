@@ -8,15 +8,14 @@
 //!                     └───────────────┴────────────────┴── next_before: the least ──┘
 //! ```
 //!
-//! The ring is a calendar: buckets of `2^shift` nanoseconds from now on, each a list sorted by insertion, with an
-//! occupancy bit. Its width follows the load (see `retune`); as the order is total, that never shows in what comes
-//! out. Inside, an event is one word that stays in a register: written in pieces and read whole, it would have to wait
+//! The ring's width follows the load (see `retune`); as the order is total, that never shows in what comes out. Inside, an event is one word that stays in a register: written in pieces and read whole, it would have to wait
 //! for the memory.
 
 use std::marker::PhantomData;
 
 use super::heap::{Heap, Item};
 use super::lanes::{Lane, Lanes, Timer};
+use super::ring::Ring;
 use super::time::{SimDuration, SimTime};
 
 /// What the queue must know of an event.
@@ -34,22 +33,11 @@ pub trait Event: Copy {
 /// Number of ranks.
 pub const RANKS: usize = 4;
 
-const NIL: u32 = u32::MAX;
 /// The word of no event.
 const NOTHING: u64 = u64::MAX;
 const RANK_SHIFT: u32 = 60;
-/// An event that would have to pass so many of its bucket goes to the heap, so that a crowd costs log n, not n.
-const CROWD: u32 = 24;
 /// Events put into the ring between two looks at its width.
 const RETUNE_EVERY: u32 = 2048;
-
-/// A pending event in the ring.
-#[derive(Clone, Copy)]
-struct Node {
-    item: Item,
-    /// Next in the bucket, or next free.
-    next: u32,
-}
 
 /// Events of this instant and of one rank, in the order of their making.
 struct Immediate {
@@ -71,21 +59,8 @@ pub struct Queue<E> {
     alone: u64,
     immediate: [Immediate; RANKS],
     immediate_ranks: u32,
-    // the ring
-    shift: u32,
-    mask: u64,
-    heads: Vec<u32>,
-    /// A bit for each bucket that holds something, and a bit for each word of those that has one.
-    occupied: Vec<u64>,
-    summary: Vec<u64>,
-    nodes: Vec<Node>,
-    free_node: u32,
-    in_ring: usize,
+    ring: Ring,
     far: Heap,
-    // how well the ring's width fits
-    pushes: u32,
-    passed: u32,
-    far_pushes: u32,
     lanes: Lanes,
     event: PhantomData<fn(E) -> E>,
 }
@@ -98,7 +73,6 @@ impl<E: Event> Default for Queue<E> {
 
 impl<E: Event> Queue<E> {
     pub fn new() -> Queue<E> {
-        let buckets = 1024;
         Queue {
             now: 0,
             serial: 0,
@@ -107,18 +81,8 @@ impl<E: Event> Queue<E> {
             alone: NOTHING,
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
-            shift: 16,
-            mask: buckets as u64 - 1,
-            heads: vec![NIL; buckets],
-            occupied: vec![0; buckets / 64],
-            summary: vec![0; (buckets / 64).div_ceil(64)],
-            nodes: Vec::new(),
-            free_node: NIL,
-            in_ring: 0,
+            ring: Ring::new(16, 1024),
             far: Heap::default(),
-            pushes: 0,
-            passed: 0,
-            far_pushes: 0,
             lanes: Lanes::default(),
             event: PhantomData,
         }
@@ -133,7 +97,7 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        usize::from(self.alone != NOTHING) + immediate + self.in_ring + self.far.items.len() + self.armed()
+        usize::from(self.alone != NOTHING) + immediate + self.ring.len() + self.far.items.len() + self.armed()
     }
 
     /// Armed timers.
@@ -219,9 +183,9 @@ impl<E: Event> Queue<E> {
     /// The word of the next event, which is mostly in the ring, or [`NOTHING`] before `end`.
     #[inline(never)]
     fn next_of_ring(&mut self, end: u64) -> u64 {
-        if self.in_ring > 0 && self.alone == NOTHING && self.immediate_ranks == 0 {
-            let bucket = self.first_bucket();
-            let time = self.nodes[self.heads[bucket] as usize].item.time;
+        if !self.ring.is_empty() && self.alone == NOTHING && self.immediate_ranks == 0 {
+            let bucket = self.ring.first(self.now);
+            let time = self.ring.peek(bucket).time;
             if time < self.aside {
                 return if time < end { self.take_first(bucket) } else { NOTHING };
             }
@@ -235,9 +199,9 @@ impl<E: Event> Queue<E> {
         self.line_alone_up();
         let mut best = (u64::MAX, u64::MAX);
         let mut from = From::Ring(0);
-        if self.in_ring > 0 {
-            let bucket = self.first_bucket();
-            best = self.nodes[self.heads[bucket] as usize].item.key();
+        if !self.ring.is_empty() {
+            let bucket = self.ring.first(self.now);
+            best = self.ring.peek(bucket).key();
             from = From::Ring(bucket);
         }
         if self.aside <= best.0 {
@@ -281,39 +245,11 @@ impl<E: Event> Queue<E> {
     /// Takes out the first event of the first bucket; the present moves on to it.
     #[inline(always)]
     fn take_first(&mut self, bucket: usize) -> u64 {
-        let slot = self.heads[bucket];
-        let node = &mut self.nodes[slot as usize];
-        let (time, word, next) = (node.item.time, node.item.word, node.next);
+        let (time, word, following) = self.ring.take(bucket);
         assert!(time >= self.now, "time runs backward");
         self.now = time;
-        node.next = self.free_node;
-        self.free_node = slot;
-        self.in_ring -= 1;
-        self.heads[bucket] = next;
-        let following = match self.nodes.get(next as usize) {
-            Some(node) => node.item.time,
-            None => {
-                self.vacate(bucket);
-                ((time >> self.shift) + 1) << self.shift
-            }
-        };
         self.later = following.min(self.aside);
         word
-    }
-
-    #[inline]
-    fn occupy(&mut self, bucket: usize) {
-        self.occupied[bucket / 64] |= 1 << (bucket % 64);
-        self.summary[bucket / 4096] |= 1 << (bucket / 64 % 64);
-    }
-
-    #[inline]
-    fn vacate(&mut self, bucket: usize) {
-        let word = &mut self.occupied[bucket / 64];
-        *word &= !(1 << (bucket % 64));
-        if *word == 0 {
-            self.summary[bucket / 4096] &= !(1 << (bucket / 64 % 64));
-        }
     }
 
     #[inline(always)]
@@ -339,7 +275,7 @@ impl<E: Event> Queue<E> {
     /// Puts an event where its time belongs: the ring or the heap.
     #[inline(never)]
     fn place(&mut self, time: u64, order: u64, word: u64) {
-        if self.pushes >= RETUNE_EVERY {
+        if self.ring.pushes() >= RETUNE_EVERY {
             self.retune();
         }
         self.put(time, order, word);
@@ -347,13 +283,8 @@ impl<E: Event> Queue<E> {
 
     #[inline]
     fn put(&mut self, time: u64, order: u64, word: u64) {
-        self.pushes += 1;
         self.later = self.later.min(time);
-        let bucket = time >> self.shift;
-        if bucket - (self.now >> self.shift) <= self.mask {
-            self.link((bucket & self.mask) as usize, time, order, word);
-        } else {
-            self.far_pushes += 1;
+        if !self.ring.put(self.now, time, order, word) {
             self.put_aside(time, order, word);
         }
     }
@@ -363,115 +294,15 @@ impl<E: Event> Queue<E> {
         self.far.push(Item { time, order, word });
     }
 
-    /// Puts an event into its place in the ring.
-    #[inline]
-    fn link(&mut self, bucket: usize, time: u64, order: u64, word: u64) {
-        let mut before = NIL;
-        let mut next = self.heads[bucket];
-        let mut passed = 0;
-        while let Some(node) = self.nodes.get(next as usize)
-            && (node.item.time < time || node.item.time == time && node.item.order < order)
-        {
-            before = next;
-            next = node.next;
-            passed += 1;
-            if passed == CROWD {
-                self.passed += passed;
-                return self.put_aside(time, order, word);
-            }
-        }
-        self.passed += passed;
-        let slot = self.free_node;
-        let slot = match self.nodes.get_mut(slot as usize) {
-            Some(node) => {
-                self.free_node = node.next;
-                (node.item.time, node.item.order, node.item.word, node.next) = (time, order, word, next);
-                slot
-            }
-            None => {
-                self.nodes.push(Node { item: Item { time, order, word }, next });
-                (self.nodes.len() - 1) as u32
-            }
-        };
-        match self.nodes.get_mut(before as usize) {
-            Some(node) => node.next = slot,
-            None => {
-                self.heads[bucket] = slot;
-                self.occupy(bucket);
-            }
-        }
-        self.in_ring += 1;
-    }
-
-    /// The first bucket that holds something, from the present on. The ring must not be empty.
-    #[inline]
-    fn first_bucket(&self) -> usize {
-        let start = ((self.now >> self.shift) & self.mask) as usize;
-        let bits = self.occupied[start / 64] & (u64::MAX << (start % 64));
-        if bits != 0 {
-            start / 64 * 64 + bits.trailing_zeros() as usize
-        } else {
-            self.first_behind(start / 64)
-        }
-    }
-
-    /// The same, behind the buckets of this word and round to them.
-    #[inline]
-    fn first_behind(&self, word: usize) -> usize {
-        let mut at = word / 64;
-        // Twice, as a shift by 64 would be none.
-        let mut words = self.summary[at] & (u64::MAX << (word % 64) << 1);
-        while words == 0 {
-            at = if at + 1 == self.summary.len() { 0 } else { at + 1 };
-            words = self.summary[at];
-        }
-        let word = at * 64 + words.trailing_zeros() as usize;
-        word * 64 + self.occupied[word].trailing_zeros() as usize
-    }
-
-    /// Fits the bucket width to about one event a bucket, and the ring's length to what is pending. Widths move by
-    /// powers of two and only when well off, so that a steady load is retuned once.
+    /// Fits the ring to the load, and puts everything into its place again.
     #[inline(never)]
     fn retune(&mut self) {
-        let crowded = self.passed > self.pushes / 4;
-        let sparse = self.passed < self.pushes / 16 && self.far_pushes > self.pushes / 8;
-        let pending = self.in_ring + self.far.items.len();
-        let longer = pending > self.heads.len() && self.heads.len() < 1 << 20;
-        let passed_each = (self.passed / self.pushes).max(1);
-        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
-        if !(crowded || sparse || longer) {
-            return;
-        }
-        if crowded {
-            self.shift = self.shift.saturating_sub(1 + passed_each.ilog2());
-        }
-        if sparse {
-            self.shift = (self.shift + 2).min(40);
-        }
-        let buckets = if longer { (pending * 4).next_power_of_two().min(1 << 20) } else { self.heads.len() };
-        self.rebuild(buckets);
-    }
-
-    fn rebuild(&mut self, buckets: usize) {
-        let mut items = std::mem::take(&mut self.far.items);
-        for head in &self.heads {
-            let mut slot = *head;
-            while slot != NIL {
-                items.push(self.nodes[slot as usize].item);
-                slot = self.nodes[slot as usize].next;
-            }
-        }
-        self.nodes.clear();
-        self.free_node = NIL;
-        self.in_ring = 0;
-        self.heads = vec![NIL; buckets];
-        self.occupied = vec![0; buckets / 64];
-        self.summary = vec![0; (buckets / 64).div_ceil(64)];
-        self.mask = buckets as u64 - 1;
-        for item in items {
+        let Some(ring) = self.ring.better(self.far.items.len()) else { return };
+        let near = std::mem::replace(&mut self.ring, ring).items();
+        for item in std::mem::take(&mut self.far.items).into_iter().chain(near) {
             self.put(item.time, item.order, item.word);
         }
-        (self.pushes, self.passed, self.far_pushes) = (0, 0, 0);
+        self.ring.forget();
     }
 }
 

@@ -40,6 +40,7 @@ pub enum Purpose {
     ServerProxy = 55,
     Connect = 56,
     ErrorWork = 57,
+    InboundWorker = 58,
     // at an entity
     Think = 64,
     BalancerSeed = 65,

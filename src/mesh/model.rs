@@ -143,6 +143,17 @@ pub struct Host {
     pub weight: u32,
     /// New connections make a TLS handshake: one more round trip. Source: semantics S13.1, S13.4; design D9.3.
     pub tls: bool,
+    /// `Some`: the host does not take such connections.
+    pub refusal: Option<Refusal>,
+}
+
+/// How connections fail that a host's mutual TLS does not let in. Source: semantics S13.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The handshake never completes: a failed connection, UF.
+    NoHandshake,
+    /// The connection stands and is cut with the first request on it: UC.
+    Cut,
 }
 
 /// The configuration from one moment on, as the control plane pushes it.

@@ -44,7 +44,16 @@ pub struct ConnectionSpec {
 pub enum Protocol {
     Http1,
     Http2,
+    /// gRPC, over HTTP/2.
+    Grpc,
     Tcp,
+}
+
+impl Protocol {
+    /// Streams share connections.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
 }
 
 /// Outlier detection of one cluster. Source: semantics S8.1.
@@ -61,6 +70,34 @@ pub struct OutlierSpec {
     pub max_ejection_time: SimDuration,
     /// 0 to 100.
     pub max_ejection_percent: u32,
+    /// Answers that count as errors, those below 500 as 500; empty: 500 and above. Source: semantics S8.3.
+    pub error_codes: Vec<u16>,
+    /// `None`: switched off, as Istio does.
+    pub success_rate: Option<SuccessRateSpec>,
+    /// `None`: switched off, as Istio does.
+    pub failure_percentage: Option<FailurePercentageSpec>,
+}
+
+/// Ejects hosts whose success rate lies far below the others' in one interval. Source: semantics S8.7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SuccessRateSpec {
+    /// Hosts with enough requests, below which nobody is judged.
+    pub minimum_hosts: u32,
+    /// Requests of a host in the interval, below which it is not judged.
+    pub request_volume: u32,
+    /// Thousandths of a standard deviation below the mean.
+    pub stdev_factor: u32,
+}
+
+/// Ejects hosts that fail this share of an interval's requests. Source: semantics S8.7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailurePercentageSpec {
+    /// Hosts with enough requests, below which nobody is judged.
+    pub minimum_hosts: u32,
+    /// Requests of a host in the interval, below which it is not judged.
+    pub request_volume: u32,
+    /// 0 to 100.
+    pub threshold: u32,
 }
 
 /// The balancer of one cluster by its Envoy name, as `policy::balance::BALANCERS` lists it.
@@ -227,6 +264,7 @@ impl RetryOn {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultSpec {
     pub delay: Option<(Fraction, SimDuration)>,
+    /// The code is HTTP's, or gRPC's below 100 (`mesh::grpc`).
     pub abort: Option<(Fraction, u16)>,
 }
 
@@ -250,11 +288,34 @@ impl Fraction {
     }
 }
 
-/// How often a pod fails, with which status and after how long. Source: design D9.11.
+/// How often a pod fails, how and after how long. Source: design D9.11.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorSpec {
     pub rate: Chance,
-    pub status: u16,
+    pub ending: Ending,
     /// `None`: an error takes the operation's first work step.
     pub service_time: Option<crate::kernel::distribution::Distribution>,
+}
+
+/// How a failing request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// An answer: HTTP's status, or gRPC's below 100 (`mesh::grpc`).
+    Status(u16),
+    /// No answer.
+    Broken(Breakage),
+}
+
+/// How an exchange breaks off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Breakage {
+    /// The connection is closed.
+    Connection,
+    /// The stream is reset; over HTTP/1.1 that is the connection.
+    Stream,
+    /// The stream is refused unprocessed (HTTP/2 REFUSED_STREAM); over HTTP/1.1 that is the connection.
+    Refused,
+    /// What comes is no HTTP.
+    Protocol,
 }

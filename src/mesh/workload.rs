@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::ids::{CallSpecId, ProxyId, ServiceId, WorkloadId};
-use super::policy_spec::ErrorSpec;
+use super::policy_spec::{CircuitBreakers, ConnectionSpec, ErrorSpec};
 use super::routing::RouteMatch;
 use crate::kernel::arrivals::Load;
 use crate::kernel::distribution::Distribution;
@@ -36,8 +36,19 @@ pub struct Workload {
     pub cancellation: bool,
     /// `None`: all headers are carried on. Names lower case. Source: design D9.7.
     pub forward_headers: Option<Vec<String>>,
+    /// Ports that its pods' own sidecars limit; empty where there is no sidecar or no limit.
+    pub inbound: Vec<Inbound>,
     /// Keys of the scenario that were left to guesses (`serviceTime`, `concurrency`). Source: design D9.12.
     pub guessed: Vec<&'static str>,
+}
+
+/// The pool of a service's DestinationRule as it acts again at each of its pods. Source: semantics S1.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    pub service: ServiceId,
+    pub port: u16,
+    pub breakers: CircuitBreakers,
+    pub connection: ConnectionSpec,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

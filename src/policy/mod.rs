@@ -5,6 +5,7 @@ pub mod balance;
 pub mod failure;
 pub mod fault;
 pub mod hash;
+pub mod inbound;
 pub mod onward;
 pub mod outlier;
 pub mod pool;

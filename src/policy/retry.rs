@@ -5,6 +5,9 @@ use super::failure::Failure;
 use crate::kernel::SimDuration;
 use crate::mesh::policy_spec::{RetryBudget, RetryOn, RetrySpec};
 
+/// After so many attempts `retryRemoteLocalities` turns to priorities that were not tried. Source: semantics S9.1.
+pub const PREVIOUS_PRIORITIES_FREQUENCY: u32 = 2;
+
 /// Response headers as far as retries look at them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {

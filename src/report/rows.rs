@@ -38,6 +38,7 @@ fn shown(run: &RunResults) -> BTreeSet<usize> {
         (calls * (100.0 - success), calls)
     };
     let mut order: Vec<usize> = (0..run.clusters.len()).collect();
+    order.retain(|row| !run.clusters[*row].is_inbound());
     order.sort_by(|left, right| {
         let (left, right) = (weight(&run.clusters[*left]), weight(&run.clusters[*right]));
         right.0.total_cmp(&left.0).then(right.1.total_cmp(&left.1))
@@ -51,7 +52,8 @@ pub fn rows(run: &RunResults) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut callers: Vec<&str> = run.clients.iter().map(|row| row.client.as_str()).collect();
     callers.dedup();
-    let others: BTreeSet<&str> = run.clusters.iter().map(|row| row.source.as_str()).collect();
+    let calls = run.clusters.iter().filter(|row| !row.is_inbound());
+    let others: BTreeSet<&str> = calls.map(|row| row.source.as_str()).collect();
     callers.extend(others.into_iter().filter(|source| run.clients.iter().all(|row| row.client != *source)));
     for caller in callers {
         let mut name = caller.to_owned();

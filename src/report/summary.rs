@@ -9,7 +9,7 @@ use crate::kernel::SimTime;
 use crate::kernel::words::counted;
 use crate::mesh::Flag;
 use crate::metrics::recorder::ALL_CLASSES;
-use crate::metrics::{Metric, Scope};
+use crate::metrics::{Counter, Metric, Scope};
 use crate::study::{Bottleneck, Judged, RunResults, SeriesFigures};
 
 const INDENT: &str = "  ";
@@ -177,8 +177,18 @@ fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
         let requests = counted(number::count(routeless), "request", "requests");
         notes.push(format!("{requests} found no route (404 NR), which counts as success"));
     }
-    if run.clusters.len() > MOST_CLUSTERS {
-        let rest = run.clusters.len() - MOST_CLUSTERS;
+    for row in run.clusters.iter().filter(|row| row.is_inbound()) {
+        let of = |counter| row.counter(counter).value.unwrap_or(0.0);
+        let refused = of(Counter::PendingOverflow) + of(Counter::ActiveOverflow);
+        if refused >= 0.5 {
+            let requests = counted(number::count(refused), "request", "requests");
+            let (pods, callers) = (&row.source, "which callers see as a plain 503");
+            notes.push(format!("{requests} refused by {pods}'s own sidecars, {callers}"));
+        }
+    }
+    let clusters = run.clusters.iter().filter(|row| !row.is_inbound()).count();
+    if clusters > MOST_CLUSTERS {
+        let rest = clusters - MOST_CLUSTERS;
         notes.push(format!("{} left out (see clusters.csv)", counted(rest, "calmer row", "calmer rows")));
     }
     if run.replications == 1 {

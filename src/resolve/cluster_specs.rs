@@ -56,10 +56,11 @@ pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
     let (tcp, http) = (tcp(effective), http(effective));
     let upgrade = http.and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
     let protocol = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
-    let streams = match protocol {
-        Protocol::Http2 => positive(http.and_then(|http| http.max_concurrent_streams))
-            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get),
-        _ => 1,
+    let streams = if protocol.is_http2() {
+        positive(http.and_then(|http| http.max_concurrent_streams))
+            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get)
+    } else {
+        1
     };
     // `http.idleTimeout` wins; an explicit zero in `tcp` switches it off.
     let idle = length(http.and_then(|http| http.idle_timeout.as_ref()))
@@ -87,6 +88,7 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
     let local = positive(detection.consecutive_local_origin_failures)
         .or(NonZeroU32::new(defaults::CONSECUTIVE_LOCAL_ORIGIN))
         .filter(|_| split);
+    let codes = detection.outlier_detection_http_error_codes.iter();
     OutlierSpec {
         consecutive_5xx,
         consecutive_gateway: positive(detection.consecutive_gateway_errors),
@@ -97,6 +99,10 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
         max_ejection_time: base.max(defaults::MAX_EJECTION_TIME),
         max_ejection_percent: positive(detection.max_ejection_percent)
             .map_or(defaults::MAX_EJECTION_PERCENT, NonZeroU32::get),
+        error_codes: codes.filter_map(|code| u16::try_from(code.0).ok()).collect(),
+        // Istio writes 0 for both. Source: semantics S8.1.
+        success_rate: None,
+        failure_percentage: None,
     }
 }
 
@@ -182,16 +188,6 @@ fn slow_start(load_balancer: &LoadBalancer) -> Option<SlowStartSpec> {
     })
 }
 
-/// Whether a cluster's connections to a pod with a sidecar, and to one without, are encrypted.
-/// Source: semantics S13.1.
-pub fn encrypts(effective: &Effective<'_>, external: bool) -> (bool, bool) {
-    match effective.blocks.tls.and_then(|tls| tls.mode.as_deref()) {
-        None | Some("") => (!external, false),
-        Some("DISABLE") => (false, false),
-        Some(_) => (true, true),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +216,7 @@ mod tests {
         assert_eq!(read("{}").consecutive_gateway, None);
         assert_eq!(read("{}").max_ejection_percent, 10);
         assert_eq!(read("{maxEjectionPercent: 0}").max_ejection_percent, 10);
+        assert_eq!(read("{outlierDetectionHttpErrorCodes: [429, 503]}").error_codes, [429, 503]);
         assert_eq!(read("{baseEjectionTime: 400s}").max_ejection_time, SimDuration::from_secs(400));
         assert_eq!(
             read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin,
@@ -289,14 +286,5 @@ mod tests {
             10.0
         );
         assert_eq!(slow("loadBalancer: {simple: RANDOM, warmup: {duration: 30s}}"), None);
-    }
-
-    #[test]
-    fn mtls_is_automatic_unless_the_rule_says_otherwise() {
-        let read = |yaml: &str, external: bool| with(yaml, |e| encrypts(e, external));
-        assert_eq!(read("{}", false), (true, false));
-        assert_eq!(read("{}", true), (false, false));
-        assert_eq!(read("tls: {mode: DISABLE}", false), (false, false));
-        assert_eq!(read("tls: {mode: ISTIO_MUTUAL}", false), (true, true));
     }
 }

@@ -4,32 +4,38 @@
 use std::collections::BTreeMap;
 
 use super::cluster_specs::{
-    balancer, breakers, connection, encrypts, hash_policy, lists_unready, outlier, passes_through,
+    balancer, breakers, connection, hash_policy, lists_unready, outlier, passes_through,
 };
 use super::defaults::Version;
 use super::localities::{self, Members};
+use super::mutual_tls::{Opening, PeerModes, Server, meet, opening, refusal};
 use super::note::Notes;
 use super::object::Object;
 use super::policies::{self, Effective, Policies};
-use super::services::{Caller, Inventory, KnownService};
+use super::services::{Caller, Inventory, KnownPort, KnownService};
+use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::istio::DestinationRule;
-use crate::config::istio::destination_rule::Subset;
+use crate::config::istio::destination_rule::{Blocks, Subset};
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
 use crate::mesh::policy_spec::{BalancerSpec, HashPolicy, Protocol};
-use crate::mesh::{ClusterId, ServiceId};
+use crate::mesh::{ClusterId, PodId, ServiceId, WorkloadId};
 
 /// Makes clusters and remembers which rules shaped them.
 #[derive(Debug)]
 pub struct Clusters<'a> {
     pub inventory: &'a Inventory,
     pub version: Version,
+    /// What servers ask of connections in the state that is being resolved.
+    pub modes: PeerModes<'a>,
     pub table: Table<ClusterId, Cluster>,
     by_name: BTreeMap<String, Vec<ClusterId>>,
     /// Titles of the DestinationRules that had a say in a cluster, and the subset of theirs that it is.
     pub shaped_by: BTreeMap<ClusterId, Vec<(String, String)>>,
+    /// What to say if somebody calls a cluster whose hosts do not let him in.
+    pub refusals: BTreeMap<ClusterId, Diagnostic>,
 }
 
 /// Why a cluster does not exist.
@@ -43,8 +49,15 @@ pub enum Missing {
 
 impl<'a> Clusters<'a> {
     pub fn new(inventory: &'a Inventory, version: Version) -> Clusters<'a> {
-        let (table, by_name, shaped_by) = (Table::new(), BTreeMap::new(), BTreeMap::new());
-        Clusters { inventory, version, table, by_name, shaped_by }
+        Clusters {
+            inventory,
+            version,
+            modes: PeerModes::default(),
+            table: Table::new(),
+            by_name: BTreeMap::new(),
+            shaped_by: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+        }
     }
 
     /// The cluster as a sidecar or gateway sees it. `subset` is empty for the base cluster.
@@ -71,7 +84,8 @@ impl<'a> Clusters<'a> {
         let no_labels = Labels::new();
         let dialled = passes_through(&effective);
         let labels = subset.filter(|_| !dialled).map_or(&no_labels, |(_, _, subset)| &subset.labels);
-        let hosts = self.hosts(service_id, labels, encrypts(&effective, service.is_external()));
+        let tls_mode = effective.blocks.tls.and_then(|tls| tls.mode.as_deref());
+        let hosts = self.hosts(service_id, known_port, labels, tls_mode);
         let (version, prefers_near) = (self.version, service.prefers_near);
         let members =
             Members { inventory: self.inventory, hosts: &hosts, prefers_near, labels: &caller.labels };
@@ -90,7 +104,9 @@ impl<'a> Clusters<'a> {
             hosts,
         };
         self.tell(&cluster, &policies, subset, &effective, notes);
-        let id = self.intern(cluster);
+        let has = |blocks: Blocks<'_>| blocks.tls.is_some_and(|tls| tls.mode.is_some());
+        let tls = origin(&policies, subset, port, has, "tls").map(|(rule, path)| rule.span(notes, &path));
+        let id = self.intern_with(cluster, tls, notes);
         let shaped = self.shaped_by.entry(id).or_default();
         let policy_of = policies.top().map(|(rule, _)| (rule.title(), String::new()));
         let subset_of = subset.map(|(rule, _, _)| (rule.title(), subset_name.to_owned()));
@@ -117,15 +133,48 @@ impl<'a> Clusters<'a> {
         let top = policies.top().map(|(_, policy)| policy);
         let hash = [subset, top].into_iter().flatten().find_map(|policy| {
             let own = policy.port_level(port).filter(|_| names_port);
-            let own = own.and_then(|settings| settings.load_balancer.as_ref()?.consistent_hash.as_ref());
+            let own = own.and_then(|(_, settings)| settings.load_balancer.as_ref()?.consistent_hash.as_ref());
             own.or_else(|| policy.load_balancer.as_ref()?.consistent_hash.as_ref())
         });
         hash.and_then(hash_policy)
     }
 
+    /// A source address keys nothing at a sidecar, where it is always the pod's own. Source: semantics S5.7.
+    pub fn tell_source_ip(
+        &self,
+        rules: &[Object<DestinationRule>],
+        caller: &Caller,
+        target: (ServiceId, u16, &str),
+        notes: &mut Notes<'_>,
+    ) {
+        let (service, port, subset) = target;
+        let policies = policies::find(rules, &self.inventory.services[service], caller);
+        let has = |blocks: Blocks<'_>| {
+            let hash = blocks.load_balancer.and_then(|balancer| balancer.consistent_hash.as_ref());
+            hash.is_some_and(|hash| hash.use_source_ip == Some(true))
+        };
+        let block = "loadBalancer.consistentHash.useSourceIp";
+        if let Some((rule, path)) = origin(&policies, policies.subset(subset), port, has, block) {
+            notes.report(
+                Diagnostic::warning(
+                    "MS2003",
+                    "useSourceIp at a sidecar sends all calls of a pod to one host",
+                )
+                .at(rule.span(notes, &path))
+                .label("the source that a sidecar sees is its own pod")
+                .help("hash by a header or a cookie; source addresses tell clients apart at a gateway alone"),
+            );
+        }
+    }
+
     /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.
     /// Source: design D9.2.
-    pub fn bare(&mut self, service_id: ServiceId, port: u16) -> Result<ClusterId, Missing> {
+    pub fn bare(
+        &mut self,
+        service_id: ServiceId,
+        port: u16,
+        notes: &Notes<'_>,
+    ) -> Result<ClusterId, Missing> {
         let service = &self.inventory.services[service_id];
         let known_port = service.port(port).ok_or(Missing::Port)?;
         let none = Effective::default();
@@ -140,17 +189,52 @@ impl<'a> Clusters<'a> {
             localities: None,
             lists_unready: false,
             outlier: None,
-            hosts: self.hosts(service_id, &Labels::new(), (false, false)),
+            // Whoever has no Envoy speaks what its application speaks.
+            hosts: self.hosts(service_id, known_port, &Labels::new(), Some("DISABLE")),
         };
-        Ok(self.intern(cluster))
+        Ok(self.intern_with(cluster, None, notes))
     }
 
-    fn hosts(&self, service: ServiceId, labels: &Labels, encrypts: (bool, bool)) -> Vec<Host> {
-        let host = |pod| {
-            let tls = if self.inventory.has_sidecar(pod) { encrypts.0 } else { encrypts.1 };
-            Host { pod, weight: self.inventory.weights.get(&pod).copied().unwrap_or(1), tls }
+    /// `tls_mode`: of the DestinationRule in force. Source: semantics S13.1.
+    fn hosts(
+        &self,
+        service: ServiceId,
+        port: &KnownPort,
+        labels: &Labels,
+        tls_mode: Option<&str>,
+    ) -> Vec<Host> {
+        let known = &self.inventory.services[service];
+        let namespace = self.modes.of_namespace(&known.namespace);
+        let mut servers: BTreeMap<WorkloadId, Server> = BTreeMap::new();
+        let host = |pod: PodId| {
+            let workload = self.inventory.pods[pod].workload;
+            let server = *servers.entry(workload).or_insert_with(|| self.server(port, workload));
+            let opening = opening(tls_mode, known.is_external(), namespace, server);
+            let weight = self.inventory.weights.get(&pod).copied().unwrap_or(1);
+            Host { pod, weight, tls: opening != Opening::Plaintext, refusal: meet(opening, server).err() }
         };
         self.inventory.endpoints(service, labels).into_iter().map(host).collect()
+    }
+
+    /// Simplified: an application without sidecar speaks TLS wherever a rule makes callers speak it (SIMPLE); one
+    /// behind a sidecar speaks plain HTTP.
+    fn server(&self, port: &KnownPort, id: WorkloadId) -> Server {
+        let workload = &self.inventory.workloads[id];
+        if !workload.sidecar {
+            return Server::App { speaks_tls: true };
+        }
+        let target = self.inventory.target_port(port, id);
+        Server::Sidecar(self.modes.of_workload(&workload.namespace, &workload.labels, target))
+    }
+
+    /// Remembers whom the hosts refuse. `tls`: the place of the mode that callers go by.
+    fn intern_with(&mut self, cluster: Cluster, tls: Option<Span>, notes: &Notes<'_>) -> ClusterId {
+        let refusal = refusal(&cluster, self.modes, self.inventory, tls, notes);
+        let id = self.intern(cluster);
+        if let Some(refusal) = refusal {
+            self.refusals.entry(id).or_insert(refusal);
+        }
+        id
     }
 
     fn intern(&mut self, cluster: Cluster) -> ClusterId {
@@ -177,45 +261,31 @@ impl<'a> Clusters<'a> {
         {
             notes.report(no_pods(rule, index, cluster, notes));
         }
-        self.tell_tls(cluster, policies, effective, notes);
-        let Some((rule, path)) = outlier_origin(policies, subset, cluster.port) else { return };
-        let span = rule.span(notes, &path);
+        let has = |blocks: Blocks<'_>| blocks.outlier_detection.is_some();
+        let Some((rule, path)) = origin(policies, subset, cluster.port, has, "outlierDetection") else {
+            return;
+        };
         if let Some(outlier) = &cluster.outlier {
             let (hosts, percent) = (cluster.hosts.len(), outlier.max_ejection_percent);
             if hosts > 0 && percent as usize * hosts < 100 {
-                notes.without_effect(
-                    &format!("{} outlierDetection", rule.title()),
-                    span,
-                    format!(
-                        "{} has {}, and maxEjectionPercent {percent} lets none be ejected: one of {hosts} is \
-                         already {:.0} %",
-                        cluster.name,
-                        counted(hosts, "host", "hosts"),
-                        100.0 / hosts as f64
-                    ),
+                let message = format!(
+                    "maxEjectionPercent {percent} of {} lets none of {} be ejected",
+                    counted(hosts, "host", "hosts"),
+                    cluster.name
+                );
+                let field = format!("{path}.maxEjectionPercent");
+                let written = effective.blocks.outlier_detection.and_then(|block| block.max_ejection_percent);
+                let at = match written {
+                    Some(_) => rule.span(notes, &field),
+                    None => notes.docs.key_span(rule.doc, &path),
+                };
+                notes.report(
+                    Diagnostic::warning("MS-07", message)
+                        .at(at)
+                        .label(format!("one host is already {:.0} %", 100.0 / hosts as f64))
+                        .help("raise it to at least the share of one host, or take outlierDetection out"),
                 );
             }
-        }
-    }
-
-    fn tell_tls(
-        &self,
-        cluster: &Cluster,
-        policies: &Policies<'_>,
-        effective: &Effective<'_>,
-        notes: &mut Notes<'_>,
-    ) {
-        let mode = effective.blocks.tls.and_then(|tls| tls.mode.as_deref());
-        let bare = cluster.hosts.iter().any(|host| !self.inventory.has_sidecar(host.pod));
-        if mode == Some("ISTIO_MUTUAL")
-            && bare
-            && let Some((rule, _)) = policies.top()
-        {
-            notes.not_modelled(
-                &rule.title(),
-                rule.span(notes, "spec.trafficPolicy.tls"),
-                "mutual TLS that fails: pods without sidecar cannot answer ISTIO_MUTUAL (503 UF), and here they do",
-            );
         }
     }
 }
@@ -225,13 +295,8 @@ pub fn cluster_name(service: &KnownService, port: u16, subset: &str) -> String {
     format!("outbound|{port}|{subset}|{}", service.host)
 }
 
-fn no_pods(
-    rule: &Object<DestinationRule>,
-    index: usize,
-    cluster: &Cluster,
-    notes: &Notes<'_>,
-) -> crate::config::diagnostic::Diagnostic {
-    crate::config::diagnostic::Diagnostic::warning(
+fn no_pods(rule: &Object<DestinationRule>, index: usize, cluster: &Cluster, notes: &Notes<'_>) -> Diagnostic {
+    Diagnostic::warning(
         "IST0173",
         format!("no pod of the service has the labels of subset `{}`", cluster.subset),
     )
@@ -240,22 +305,29 @@ fn no_pods(
     .help("compare them with the labels of the Deployment's pod template, or of the scenario's workload")
 }
 
-/// The rule and path of the `outlierDetection` that holds for a cluster.
-fn outlier_origin<'a>(
+/// The rule and path of the block that holds for a cluster: `has` tells whether a policy has it, `block` is its name.
+fn origin<'a>(
     policies: &Policies<'a>,
     subset: Option<(&'a Object<DestinationRule>, usize, &'a Subset)>,
     port: u16,
+    has: impl Fn(Blocks<'_>) -> bool,
+    block: &str,
 ) -> Option<(&'a Object<DestinationRule>, String)> {
-    if let Some((rule, index, subset)) = subset
-        && let Some(policy) = &subset.traffic_policy
-        && policy
-            .port_level(port)
-            .map_or(policy.outlier_detection.is_some(), |p| p.outlier_detection.is_some())
-    {
-        return Some((rule, format!("spec.subsets[{index}].trafficPolicy.outlierDetection")));
+    let of_subset = subset.and_then(|(rule, index, subset)| {
+        Some((rule, format!("spec.subsets[{index}].trafficPolicy"), subset.traffic_policy.as_ref()?))
+    });
+    let top = policies.top().map(|(rule, policy)| (rule, "spec.trafficPolicy".to_owned(), policy));
+    for (rule, path, policy) in of_subset.into_iter().chain(top) {
+        // A port's settings replace all blocks, those that they leave out as well.
+        if let Some((index, settings)) = policy.port_level(port) {
+            let path = format!("{path}.portLevelSettings[{index}].{block}");
+            return has(settings.blocks()).then_some((rule, path));
+        }
+        if has(policy.blocks()) {
+            return Some((rule, format!("{path}.{block}")));
+        }
     }
-    let (rule, _) = policies.top()?;
-    Some((rule, "spec.trafficPolicy.outlierDetection".to_owned()))
+    None
 }
 
 /// Whether HTTP rules apply to a port.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use crate::config::istio::peer_authentication::Mode;
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
@@ -61,6 +62,8 @@ pub const BACKOFF_FACTOR: u64 = 10;
 /// Re-selections of a host that was tried before. Source: semantics S9.1.
 pub const HOST_SELECTION_ATTEMPTS: u32 = 5;
 
+/// Where no PeerAuthentication says anything. Source: semantics S13.2.
+pub const PEER_MODE: Mode = Mode::Permissive;
 /// `redirectCode` unset. Source: semantics S2.6.
 pub const REDIRECT_CODE: u16 = 301;
 /// Where `istioVersion` is silent.

@@ -12,10 +12,7 @@ use super::object::Object;
 use super::precedence::full_hosts;
 use super::proxies::View;
 use super::states::Snapshot;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::istio::destination_rule_rules::each_blocks;
 use crate::config::istio::{DestinationRule, VirtualService};
-use crate::mesh::policy_spec::HashSource;
 use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
 use crate::mesh::{ClusterId, WorkloadId};
 
@@ -43,8 +40,8 @@ pub struct Effects {
     objects: BTreeSet<String>,
     /// Titles of DestinationRules and their subsets that routes name.
     subsets: BTreeSet<(String, String)>,
-    /// DestinationRules by which sidecars hash the address that requests come from.
-    pinned: BTreeSet<String>,
+    /// Clusters that calls can go to.
+    pub clusters: BTreeSet<ClusterId>,
     /// Workloads that get requests.
     pub reached: BTreeSet<WorkloadId>,
     /// Which VirtualServices rule each service host or host.
@@ -68,15 +65,10 @@ impl Effects {
                     self.rulers.entry(host).or_default().insert(rule.object.clone());
                 }
                 for cluster in clusters_of(route) {
+                    self.clusters.insert(cluster);
                     let hosts = clusters.table[cluster].hosts.iter();
                     self.reached.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
-                    let by_source = matches!(seen.view, View::Sidecar(_))
-                        && clusters.table[cluster].balancer.table.is_some()
-                        && route.hash.iter().any(|policy| policy.source == HashSource::SourceIp);
                     for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
-                        if by_source {
-                            self.pinned.insert(title.clone());
-                        }
                         self.objects.insert(title.clone());
                         self.subsets.insert((title.clone(), subset.clone()));
                     }
@@ -103,9 +95,6 @@ impl Effects {
             }
             for object in &snapshot.destination_rules {
                 self.tell_rule(object, clusters, notes);
-                if self.pinned.contains(&object.title()) {
-                    tell_source_ip(object, notes);
-                }
             }
             for object in snapshot.gateways.iter().filter(|object| !self.objects.contains(&object.title())) {
                 let why = "no client of the scenario stands at this gateway";
@@ -209,24 +198,6 @@ impl Effects {
             }
         }
     }
-}
-
-/// Source: semantics S5.7, S19.12.
-fn tell_source_ip(object: &Object<DestinationRule>, notes: &mut Notes<'_>) {
-    each_blocks(&object.spec, &mut |blocks, path| {
-        let hash = blocks.load_balancer.and_then(|balancer| balancer.consistent_hash.as_ref());
-        if hash.and_then(|hash| hash.use_source_ip) != Some(true) {
-            return;
-        }
-        let span = object.span(notes, &format!("{path}.loadBalancer.consistentHash.useSourceIp"));
-        let message = "the address that a sidecar sees is that of its own pod";
-        notes.report(
-            Diagnostic::warning("MS2003", message)
-                .at(span)
-                .label("all that a pod sends goes to one host")
-                .help("hash a header, a cookie or a query parameter; only gateways see who asks"),
-        );
-    });
 }
 
 /// The virtual host that takes a call.

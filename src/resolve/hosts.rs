@@ -4,17 +4,24 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
+/// The DNS domain of a Kubernetes cluster.
+const DOMAIN: &str = "cluster.local";
 /// What ends every Kubernetes host.
 pub const CLUSTER_DOMAIN: &str = "svc.cluster.local";
 
 /// A host without any dot belongs to the namespace of the object that names it; all else is taken literally, so
 /// `reviews.prod` means no Kubernetes service. Lower case. Source: semantics S2.2.
 pub fn full_name(host: &str, namespace: &str) -> String {
+    full_name_in(host, namespace, DOMAIN)
+}
+
+/// As [`full_name`], in a cluster with a domain of its own.
+pub fn full_name_in(host: &str, namespace: &str, domain: &str) -> String {
     let host = host.to_ascii_lowercase();
     if host == "*" || host.contains('.') || host.parse::<IpAddr>().is_ok() {
         host.trim_end_matches('.').to_owned()
     } else {
-        format!("{host}.{namespace}.{CLUSTER_DOMAIN}")
+        format!("{host}.{namespace}.svc.{domain}")
     }
 }
 
@@ -64,11 +71,13 @@ pub fn by_specificity(one: &str, other: &str) -> Ordering {
 /// The names by which a client may call a host: in full, with the dot that ends absolute names, and the shorter forms
 /// that the client's own DNS domain (`shop.svc.cluster.local`) completes. Source: semantics S2.2.
 pub fn domains(host: &str, client_domain: &str) -> Vec<String> {
-    let mut domains = vec![host.to_owned()];
-    if host.parse::<IpAddr>().is_ok() || host.contains('*') {
-        return domains;
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => return vec![host.to_owned()],
+        Ok(IpAddr::V6(_)) => return vec![format!("[{host}]")],
+        Err(_) if host.contains('*') => return vec![host.to_owned()],
+        Err(_) => {}
     }
-    domains.push(format!("{host}."));
+    let mut domains = vec![host.to_owned(), format!("{host}.")];
     match (host.split_once(".svc."), client_domain.split_once(".svc.")) {
         (Some((service, domain)), Some((client_namespace, client_cluster))) if domain == client_cluster => {
             if let Some((name, namespace)) = service.rsplit_once('.') {
@@ -79,14 +88,24 @@ pub fn domains(host: &str, client_domain: &str) -> Vec<String> {
                 domains.push(format!("{service}.svc"));
             }
         }
-        (_, None) => {
-            // Outside Kubernetes only the client's whole domain may be left out.
-            let unique = host.strip_suffix(client_domain).and_then(|rest| rest.strip_suffix('.'));
-            domains.extend(unique.filter(|unique| !unique.is_empty()).map(str::to_owned));
-        }
+        (_, None) => domains.extend(without_shared_domain(host, client_domain)),
         _ => {}
     }
     domains
+}
+
+/// Outside Kubernetes a client may leave out the end that a host has in common with its own domain; of two parts that
+/// are left, the second is a place like a namespace, and the next part may stand behind it too.
+fn without_shared_domain(host: &str, client_domain: &str) -> Vec<String> {
+    let parts: Vec<&str> = host.split('.').collect();
+    let same = |(own, other): &(&&str, &str)| **own == *other;
+    let shared = parts.iter().rev().zip(client_domain.rsplit('.')).take_while(same).count();
+    let unique = parts.len() - shared;
+    match (shared, unique) {
+        (0, _) | (_, 0) => Vec::new(),
+        (_, 2) => vec![parts[..2].join("."), parts[..3].join(".")],
+        _ => vec![parts[..unique].join(".")],
+    }
 }
 
 /// The DNS domain of pods in a namespace.
@@ -157,6 +176,8 @@ mod tests {
         assert!(names("n").contains(&"a".to_owned()));
         assert_eq!(names("m"), ["a.n.svc.cluster.local", "a.n.svc.cluster.local.", "a.n", "a.n.svc"]);
         assert_eq!(domains("a.campus.net", "campus.net"), ["a.campus.net", "a.campus.net.", "a"]);
+        assert_eq!(domains("a.b.campus.net", "c.campus.net")[2..], ["a.b", "a.b.campus"]);
+        assert_eq!(domains("::1", "campus.net"), ["[::1]"]);
         assert_eq!(domains("google.local", "m.svc.k8s.local"), ["google.local", "google.local."]);
     }
 }

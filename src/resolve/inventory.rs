@@ -13,7 +13,7 @@ use super::scenario_calls::ScenarioCall;
 use super::services::{Inventory, KnownPort, KnownService, Origin, port_protocol};
 use super::states::Backends;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::istio::kubernetes::Service;
+use crate::config::istio::kubernetes::{IntOrName, Service};
 use crate::config::istio::values::Labels;
 use crate::config::istio::{ServiceEntry, values};
 use crate::config::scenario::{self as written, Scenario};
@@ -58,7 +58,8 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
             port_protocol(port.app_protocol.as_deref(), port.name.as_deref())
         };
         let number = u16::try_from(port.port?.0).ok()?;
-        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol })
+        let name = port.name.clone().unwrap_or_default();
+        Some(KnownPort { number, name, protocol, target: port.target_port.clone() })
     };
     let host = full_name(&object.name, &object.namespace);
     let exports = object.annotations.get("networking.istio.io/exportTo").map(String::as_str).unwrap_or("");
@@ -89,11 +90,13 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
         // What is not known is TCP here, unlike in a Service. Source: fields, ServiceEntry.
         let protocol = match word.to_ascii_uppercase().as_str() {
             "HTTP" | "GRPC-WEB" => Protocol::Http1,
-            "HTTP2" | "GRPC" => Protocol::Http2,
+            "HTTP2" => Protocol::Http2,
+            "GRPC" => Protocol::Grpc,
             _ => Protocol::Tcp,
         };
         let number = u16::try_from(port.number?.0).ok()?;
-        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol })
+        let target = port.target_port.map(|target| IntOrName::Number(target.0));
+        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol, target })
     };
     let ports: Vec<KnownPort> = spec.ports.iter().filter_map(port).collect();
     let external = spec.location.as_deref() != Some("MESH_INTERNAL");
@@ -203,7 +206,7 @@ fn named_services(
 }
 
 fn http_port(number: u16) -> KnownPort {
-    KnownPort { number, name: "http".into(), protocol: Protocol::Http1 }
+    KnownPort { number, name: "http".into(), protocol: Protocol::Http1, target: None }
 }
 
 fn scenario_service(

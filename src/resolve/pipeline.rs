@@ -10,7 +10,9 @@ use super::clusters::Clusters;
 use super::defaults::{self, Version};
 use super::effects::{Called, Effects, Seen};
 use super::gateways::{self, served_together};
+use super::inbound;
 use super::inventory;
+use super::mutual_tls::{self, PeerModes};
 use super::note::{Guess, NoEffect, NotModelled, Notes};
 use super::objectives::{Scopes, objectives};
 use super::proxies::{self, Proxies, View};
@@ -79,6 +81,9 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         route(&snapshots, &proxies, &called(&parts, &proxies, &inventory), &mut clusters, &mut notes);
     if loaded.scenario.is_some() {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
+        for snapshot in &snapshots {
+            mutual_tls::tell(&snapshot.peer_authentications, &inventory, &mut notes);
+        }
         check_dotted_hosts(&snapshots, &inventory, &mut notes);
         check_gateway_calls(&calls, &proxies, &routed, &mut notes);
         for (id, workload) in parts.workloads.iter().filter(|(id, _)| routed.effects.reached.contains(id)) {
@@ -93,6 +98,8 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
                 );
             }
         }
+        let met = clusters.refusals.iter().filter(|(id, _)| routed.effects.clusters.contains(id));
+        met.for_each(|(_, refusal)| notes.report(refusal.clone()));
         check_cycles(&parts, &proxies, &routed, &clusters, scenario, &mut notes);
     }
     let clusters = clusters.table;
@@ -136,6 +143,9 @@ fn people(
             &mut findings,
         ));
     }
+    for (id, known) in inventory.workloads.iter() {
+        workloads[id].inbound = inbound::limits(inventory, snapshots, known, notes);
+    }
     let plans = clients::clients(scenario, &town, &loaded.traces, &mut findings);
     for finding in findings {
         notes.report(finding);
@@ -169,17 +179,18 @@ fn called(parts: &Parts, proxies: &Proxies, inventory: &Inventory) -> Vec<BTreeS
     called
 }
 
-fn route(
-    snapshots: &[Snapshot],
+fn route<'a>(
+    snapshots: &'a [Snapshot],
     proxies: &Proxies,
     called: &[BTreeSet<Called>],
-    clusters: &mut Clusters<'_>,
+    clusters: &mut Clusters<'a>,
     notes: &mut Notes<'_>,
 ) -> Routed {
     let mut tables: Table<RouteTableId, RouteTable> = Table::new();
     let (mut of_view, mut effects) = (Vec::new(), Effects::default());
     let nothing = BTreeSet::new();
     for snapshot in snapshots {
+        clusters.modes = PeerModes(&snapshot.peer_authentications);
         let mut ids = Vec::new();
         for (place, view) in proxies.views.iter().enumerate() {
             let mut translator = Translator {

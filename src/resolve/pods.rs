@@ -52,7 +52,8 @@ pub fn make(
     let mut taken = BTreeSet::new();
     for ((namespace, name), draft) in drafts {
         let services = backed(inventory, &draft, &namespace);
-        let sidecar = draft.sidecar.unwrap_or_else(|| injects(backends, &namespace));
+        let external = services.iter().any(|id| inventory.services[*id].is_external());
+        let sidecar = draft.sidecar.unwrap_or_else(|| !external && injects(backends, &namespace));
         let zones = if draft.zones.is_empty() { &named } else { &draft.zones };
         let port = target_port(inventory, backends, &draft, &services);
         let display = inventory.display_name(&name, &namespace);
@@ -67,6 +68,7 @@ pub fn make(
             sidecar,
             services,
             pods: Vec::new(),
+            named_ports: draft.controller.map(|c| c.spec.named_ports()).unwrap_or_default(),
         });
         for ordinal in 0..draft.replicas.min(MAX_PODS) {
             let index = ordinal as usize;
@@ -121,7 +123,7 @@ fn backed(inventory: &Inventory, draft: &Draft<'_>, namespace: &str) -> Vec<Serv
     inventory.services.iter().filter(|(_, service)| backs(service)).map(|(id, _)| id).collect()
 }
 
-/// Namespaces that say nothing are in the mesh: whoever asks for a forecast of a mesh means so.
+/// Namespaces that say nothing are in the mesh, but for who stands for a host outside of it (design D9.2): whoever asks for a forecast of a mesh means so.
 fn injects(backends: &Backends, namespace: &str) -> bool {
     let label = backends.namespaces.get(namespace).and_then(|labels| labels.get("istio-injection"));
     label.is_none_or(|label| label != "disabled")

@@ -87,7 +87,7 @@ fn together(mut level: Vec<&Rule>) -> Policies<'_> {
 }
 
 impl<'a> Policies<'a> {
-    #[cfg(test)]
+    /// All of them, in the order in which they count.
     pub fn rules(&self) -> &[&'a Rule] {
         &self.rules
     }
@@ -123,11 +123,11 @@ impl<'a> Policies<'a> {
         if let Some((_, top)) = self.top() {
             // A port's settings replace all four blocks; what they leave out is default again, not inherited.
             effective.blocks =
-                top.port_level(port).map_or_else(|| top.blocks(), |settings| settings.blocks());
+                top.port_level(port).map_or_else(|| top.blocks(), |(_, settings)| settings.blocks());
             effective.retry_budget = top.retry_budget.as_ref();
         }
         let Some(policy) = subset.and_then(|subset| subset.traffic_policy.as_ref()) else { return effective };
-        if let Some(settings) = policy.port_level(port) {
+        if let Some((_, settings)) = policy.port_level(port) {
             effective.blocks = settings.blocks();
         } else {
             let (base, over) = (effective.blocks, policy.blocks());

@@ -3,8 +3,8 @@
 use super::object::Reading;
 use crate::config::istio::kubernetes::{self, PodController, Service};
 use crate::config::istio::{
-    DestinationRule, Gateway, ServiceEntry, VirtualService, destination_rule_rules, gateway, service_entry,
-    virtual_service_rules,
+    DestinationRule, Gateway, PeerAuthentication, ServiceEntry, VirtualService, destination_rule_rules,
+    gateway, peer_authentication, service_entry, virtual_service_rules,
 };
 
 pub const VIRTUAL_SERVICES: Reading<VirtualService> = Reading {
@@ -25,6 +25,13 @@ pub const GATEWAYS: Reading<Gateway> = Reading {
     kind: "Gateway",
     validate: gateway::validate,
     not_modelled: gateway::not_modelled,
+    open: false,
+};
+
+pub const PEER_AUTHENTICATIONS: Reading<PeerAuthentication> = Reading {
+    kind: "PeerAuthentication",
+    validate: peer_authentication::validate,
+    not_modelled: peer_authentication::not_modelled,
     open: false,
 };
 

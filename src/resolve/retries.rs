@@ -6,6 +6,40 @@ use super::defaults::{self, Version};
 use crate::config::istio::virtual_service::Retries;
 use crate::mesh::policy_spec::{RetryOn, RetrySpec};
 
+/// Whether retries of a rule's route stay where a hash leads: it has one destination alone, and that one hashes.
+/// Source: semantics S9.1.
+pub fn keeps_hash(destinations: usize, hashes: impl FnOnce() -> bool) -> bool {
+    destinations == 1 && hashes()
+}
+
+/// The policy of a rule's route. `keeps_hash`: it leads to one destination alone, and that one picks hosts by a hash;
+/// then a retry stays where the hash leads, unless the rule insists on leaving. Source: semantics S9.1.
+pub fn of_rule(retries: Option<&Retries>, version: Version, keeps_hash: bool) -> Option<RetrySpec> {
+    let mut spec = translate(retries, version)?;
+    let insists = retries.and_then(|retries| retries.retry_ignore_previous_hosts) == Some(true);
+    spec.avoid_previous_hosts &= insists || !keeps_hash;
+    Some(spec)
+}
+
+/// What the server's own proxy does with requests that its application never got: it tries again twice, at the same
+/// one host. Since 1.24, where the mesh does not say otherwise; from 1.26 on not on gRPC ports.
+/// Source: semantics S0.5, S1.2.
+pub fn inbound(is_grpc: bool, version: Version) -> Option<RetrySpec> {
+    let has_it = version.at_least(1, 24) && !(is_grpc && version.at_least(1, 26));
+    let spec = RetrySpec {
+        attempts: NonZeroU32::new(defaults::RETRIES)?,
+        on: RetryOn::RESET_BEFORE_REQUEST,
+        status_codes: Vec::new(),
+        per_try_timeout: None,
+        base_interval: defaults::BACKOFF,
+        max_interval: defaults::BACKOFF * defaults::BACKOFF_FACTOR,
+        avoid_previous_hosts: false,
+        host_selection_attempts: 0,
+        remote_localities: false,
+    };
+    has_it.then_some(spec)
+}
+
 /// The policy of a route: of its own block, else the mesh's default. `None`: no retries.
 pub fn translate(retries: Option<&Retries>, version: Version) -> Option<RetrySpec> {
     let Some(retries) = retries else {
@@ -78,6 +112,25 @@ mod tests {
         assert!(!spec.on.has(RetryOn::RESET));
         assert!(spec.status_codes.is_empty());
         assert_eq!(translate(None, Version::parse("1.23").unwrap()).unwrap().status_codes, [503]);
+    }
+
+    #[test]
+    fn a_hash_is_left_only_if_the_rule_insists() {
+        let version = Version::parse("1.28").unwrap();
+        let avoids = |retries: Option<&str>, keeps_hash| {
+            let retries: Option<Retries> = retries.map(|yaml| serde_yaml::from_str(yaml).unwrap());
+            of_rule(retries.as_ref(), version, keeps_hash).unwrap().avoid_previous_hosts
+        };
+        assert!(avoids(None, false) && !avoids(None, true));
+        assert!(avoids(Some("{attempts: 1, retryIgnorePreviousHosts: true}"), true));
+        assert!(!avoids(Some("{attempts: 1, retryIgnorePreviousHosts: false}"), false));
+    }
+
+    #[test]
+    fn servers_try_again_what_their_application_never_got() {
+        let has = |is_grpc, version: &str| inbound(is_grpc, Version::parse(version).unwrap()).is_some();
+        assert!(has(false, "1.28") && !has(true, "1.28"));
+        assert!(has(true, "1.25") && !has(false, "1.23"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::object::Object;
 use super::retries;
 use super::{defaults, delegates};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::grpc;
 use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, HttpMatch, HttpRoute};
 use crate::config::istio::{DestinationRule, VirtualService, values};
 use crate::kernel::SimDuration;
@@ -65,8 +66,7 @@ impl Translator<'_, '_, '_> {
         let http = self.clusters.inventory.services[service]
             .port(listener.port)
             .is_none_or(|port| super::clusters::is_http(port.protocol));
-        let cluster =
-            self.clusters.managed(self.rules, listener.caller, (service, listener.port, ""), self.notes);
+        let cluster = self.cluster((service, listener.port, ""), listener);
         let destination = Destination {
             weight: 1,
             cluster: cluster.ok(),
@@ -105,13 +105,9 @@ impl Translator<'_, '_, '_> {
         let mut route = plain(action);
         if forwards {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
-            route.retry = retries::translate(rule.retries.as_ref(), self.clusters.version);
             route.hash = self.hash_policies(rule, &route.action, listener);
-            let insists = rule.retries.as_ref().and_then(|retries| retries.retry_ignore_previous_hosts);
-            if let Some(retry) = route.retry.as_mut().filter(|_| insists != Some(true)) {
-                // A hashed destination that is alone in its route is retried where the hash leads. S9.1.
-                retry.avoid_previous_hosts &= rule.route.len() != 1 || route.hash.is_empty();
-            }
+            let keeps_hash = retries::keeps_hash(rule.route.len(), || !route.hash.is_empty());
+            route.retry = retries::of_rule(rule.retries.as_ref(), self.clusters.version, keeps_hash);
             route.mirrors = self.mirrors(object, rule, path, listener);
         }
         route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
@@ -132,6 +128,17 @@ impl Translator<'_, '_, '_> {
             }
         }
         Some(route)
+    }
+
+    fn cluster(
+        &mut self,
+        target: (ServiceId, u16, &str),
+        listener: &Listener<'_>,
+    ) -> Result<crate::mesh::ClusterId, Missing> {
+        if listener.gateway.is_none() {
+            self.clusters.tell_source_ip(self.rules, listener.caller, target, self.notes);
+        }
+        self.clusters.managed(self.rules, listener.caller, target, self.notes)
     }
 
     /// The policies of all destinations that can be chosen, in their order. Source: semantics S3.2, S3.6.
@@ -255,7 +262,7 @@ impl Translator<'_, '_, '_> {
         let known = &self.clusters.inventory.services[service];
         let only = (known.ports.len() == 1).then(|| known.ports[0].number);
         let port = written.port_number().or(only).unwrap_or(listener.port);
-        let found = self.clusters.managed(self.rules, listener.caller, (service, port, &subset), self.notes);
+        let found = self.cluster((service, port, &subset), listener);
         if let Err(missing) = &found {
             let warning = self.missing(object, written, path, (known.ports.len() > 1, port), missing);
             self.notes.report(warning);
@@ -359,10 +366,12 @@ fn delay(delay: &Delay) -> Option<(Fraction, SimDuration)> {
 
 fn abort(abort: &Abort) -> Option<(Fraction, u16)> {
     let share = Fraction::of_percent(abort.percentage.as_ref()?.value());
-    // A gRPC status comes to callers that do not speak gRPC as 200. Source: semantics S11.5.
     let status = match abort.http_status {
         Some(status) => u16::try_from(status.0).ok()?,
-        None => abort.grpc_status.as_ref().map(|_| 200)?,
+        // A plain 200 stands for OK.
+        None => {
+            grpc::by_name(abort.grpc_status.as_ref()?).map(|status| if status == 0 { 200 } else { status })?
+        }
     };
     (share.numerator > 0).then_some((share, status))
 }
@@ -392,6 +401,11 @@ mod tests {
     #[test]
     fn faults_without_share_never_fire() {
         assert_eq!(abort(&serde_yaml::from_str("{httpStatus: 500}").unwrap()), None);
+        let grpc = |status: &str| {
+            let text = format!("{{grpcStatus: {status}, percentage: {{value: 100}}}}");
+            abort(&serde_yaml::from_str(&text).unwrap()).map(|(_, code)| code)
+        };
+        assert_eq!((grpc("UNAVAILABLE"), grpc("OK"), grpc("nonsense")), (Some(14), Some(200), None));
         assert_eq!(
             delay(&serde_yaml::from_str("{percent: 10, fixedDelay: 2s}").unwrap()),
             Some((Fraction { numerator: 10, denominator: 100 }, SimDuration::from_secs(2)))

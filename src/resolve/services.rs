@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::hosts::{client_domain, domains};
 use super::object::is_exported;
 use crate::config::diagnostic::Span;
+use crate::config::istio::kubernetes::IntOrName;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::mesh::policy_spec::Protocol;
@@ -44,6 +45,8 @@ pub struct KnownPort {
     pub number: u16,
     pub name: String,
     pub protocol: Protocol,
+    /// Where the pods listen, if that is another port.
+    pub target: Option<IntOrName>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub struct KnownWorkload {
     /// Ascending.
     pub services: Vec<ServiceId>,
     pub pods: Vec<PodId>,
+    /// Ports that its pods have by name.
+    pub named_ports: BTreeMap<String, u16>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,6 +109,17 @@ impl Inventory {
         self.pods.iter().filter(|(_, pod)| backs(pod.workload)).map(|(id, _)| id).collect()
     }
 
+    /// The port on which a workload listens for a service's port.
+    pub fn target_port(&self, port: &KnownPort, workload: WorkloadId) -> u16 {
+        match &port.target {
+            Some(IntOrName::Number(number)) => u16::try_from(*number).unwrap_or(port.number),
+            Some(IntOrName::Name(name)) => {
+                self.workloads[workload].named_ports.get(name).copied().unwrap_or(port.number)
+            }
+            None => port.number,
+        }
+    }
+
     pub fn has_sidecar(&self, pod: PodId) -> bool {
         self.workloads[self.pods[pod].workload].sidecar
     }
@@ -135,7 +151,7 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
         // Kubernetes' own words for protocols have a domain before them.
         let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
         return match word.as_str() {
-            "grpc" | "http2" | "h2c" => Protocol::Http2,
+            "http2" | "h2c" => Protocol::Http2,
             "http" | "grpc-web" | "ws" => Protocol::Http1,
             _ => known_word(&word).unwrap_or(Protocol::Http1),
         };
@@ -150,7 +166,8 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
 fn known_word(word: &str) -> Option<Protocol> {
     match word {
         "http" => Some(Protocol::Http1),
-        "http2" | "grpc" => Some(Protocol::Http2),
+        "http2" => Some(Protocol::Http2),
+        "grpc" => Some(Protocol::Grpc),
         "tcp" | "tls" | "https" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
         _ => None,
     }
@@ -162,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_name_tells_the_protocol_unless_another_field_does() {
-        assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Http2);
+        assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Grpc);
+        assert_eq!(port_protocol(Some("grpc"), Some("http")), Protocol::Grpc);
         assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Http1);
         assert_eq!(port_protocol(None, Some("tcp")), Protocol::Tcp);
         assert_eq!(port_protocol(None, Some("https")), Protocol::Tcp);

@@ -129,7 +129,7 @@ pub fn bare_table(translator: &mut Translator<'_, '_, '_>, namespace: &str) -> R
         for port in &service.ports {
             let destination = Destination {
                 weight: 1,
-                cluster: translator.clusters.bare(id, port.number).ok(),
+                cluster: translator.clusters.bare(id, port.number, translator.notes).ok(),
                 service: ServiceRef::Known(id),
                 port: port.number,
                 subset: String::new(),

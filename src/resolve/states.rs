@@ -8,13 +8,16 @@ use serde::de::DeserializeOwned;
 use super::note::Notes;
 use super::object::{Object, Reading};
 use super::read::{
-    DESTINATION_RULES, GATEWAYS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES, pod_controllers,
+    DESTINATION_RULES, GATEWAYS, PEER_AUTHENTICATIONS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES,
+    pod_controllers,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
 use crate::config::istio::kubernetes::{PodController, Service};
 use crate::config::istio::values::Labels;
-use crate::config::istio::{self, DestinationRule, Gateway, Kind, ServiceEntry, Treatment, VirtualService};
+use crate::config::istio::{
+    self, DestinationRule, Gateway, Kind, PeerAuthentication, ServiceEntry, Treatment, VirtualService,
+};
 use crate::config::load::Loaded;
 use crate::kernel::SimTime;
 
@@ -27,6 +30,7 @@ pub struct Snapshot {
     pub virtual_services: Vec<Object<VirtualService>>,
     pub destination_rules: Vec<Object<DestinationRule>>,
     pub gateways: Vec<Object<Gateway>>,
+    pub peer_authentications: Vec<Object<PeerAuthentication>>,
 }
 
 /// Who serves, over the whole timeline: pods neither come nor go with it.
@@ -156,6 +160,7 @@ struct Reader {
     virtual_services: BTreeMap<DocId, Option<Object<VirtualService>>>,
     destination_rules: BTreeMap<DocId, Option<Object<DestinationRule>>>,
     gateways: BTreeMap<DocId, Option<Object<Gateway>>>,
+    peer_authentications: BTreeMap<DocId, Option<Object<PeerAuthentication>>>,
 }
 
 impl Reader {
@@ -173,6 +178,13 @@ impl Reader {
             virtual_services: all(held, home, &VIRTUAL_SERVICES, &mut self.virtual_services, notes),
             destination_rules: all(held, home, &DESTINATION_RULES, &mut self.destination_rules, notes),
             gateways: all(held, home, &GATEWAYS, &mut self.gateways, notes),
+            peer_authentications: all(
+                held,
+                home,
+                &PEER_AUTHENTICATIONS,
+                &mut self.peer_authentications,
+                notes,
+            ),
         }
     }
 

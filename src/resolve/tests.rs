@@ -88,7 +88,7 @@ kind: DestinationRule
 metadata: {name: stars}
 spec:
   host: stars
-  trafficPolicy: {outlierDetection: {}, connectionPool: {http: {http1MaxPendingRequests: 7}}}
+  trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}, connectionPool: {http: {http1MaxPendingRequests: 7}}}
   subsets:
   - {name: v1, labels: {version: v1}}
   - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}
@@ -312,7 +312,53 @@ spec: {selector: {app: back}, servers: [{port: {number: 80, name: http, protocol
     assert!(why("VirtualService default/edge").contains("nobody in the scenario calls marks"));
     assert!(why("DestinationRule default/ghost").contains("no service has the host"));
     assert!(why("Gateway other/back").contains("no client"));
-    assert!(why("DestinationRule default/stars outlierDetection").contains("lets none be ejected"));
+}
+
+/// Line and message of each finding of a code.
+fn found(resolved: &Resolved, files: &[(&str, &str)], code: &str) -> Vec<(u32, String)> {
+    let sources = loaded(files).docs.sources;
+    let of_code = resolved.diagnostics.iter().filter(|finding| finding.code == code);
+    let line = |finding: &crate::config::diagnostic::Diagnostic| {
+        sources.position(finding.span.expect("it has a place")).line
+    };
+    of_code.map(|finding| (line(finding), finding.message.clone())).collect()
+}
+
+#[test]
+fn ejections_that_no_number_of_hosts_allows_are_told() {
+    let silent = ISTIO.replace("{maxEjectionPercent: 50}", "{}");
+    let resolved = resolve(SCENARIO, KUBERNETES, &silent, &[]);
+    let files = [("scenario.yaml", SCENARIO), ("kubernetes.yaml", KUBERNETES), ("istio.yaml", &*silent)];
+    let found = found(&resolved, &files, "MS-07");
+    assert_eq!(found.len(), 2, "one for each subset: {found:?}");
+    let line = silent.lines().position(|line| line.contains("outlierDetection: {}")).unwrap() + 1;
+    assert!(found.iter().all(|(place, _)| *place as usize == line), "{found:?}");
+    assert!(found[1].1.contains("maxEjectionPercent 10 of 3 hosts lets none"), "{found:?}");
+    let enough = resolve(SCENARIO, KUBERNETES, ISTIO, &[]);
+    assert!(enough.diagnostics.iter().all(|finding| finding.code != "MS-07"));
+}
+
+#[test]
+fn a_source_address_keys_nothing_at_a_sidecar() {
+    let rule = |host: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {host}}}\n\
+             spec: {{host: {host}, trafficPolicy: {{loadBalancer: {{consistentHash: {{useSourceIp: true}}}}}}}}\n"
+        )
+    };
+    let told = |host: &str| {
+        let resolved = resolve(SCENARIO, KUBERNETES, &format!("{ISTIO}{}", rule(host)), &[]);
+        resolved.diagnostics.iter().filter(|finding| finding.code == "MS2003").count()
+    };
+    // Pods call marks; front is called by the gateway, but sidecars know it as well.
+    assert_eq!(told("marks"), 1);
+    let port_level = rule("marks").replace(
+        "{loadBalancer: {consistentHash: {useSourceIp: true}}}",
+        "{portLevelSettings: [{port: {number: 9080}, loadBalancer: {simple: RANDOM}}], \
+         loadBalancer: {consistentHash: {useSourceIp: true}}}",
+    );
+    let resolved = resolve(SCENARIO, KUBERNETES, &format!("{ISTIO}{port_level}"), &[]);
+    assert!(resolved.diagnostics.iter().all(|finding| finding.code != "MS2003"), "the port's settings hold");
 }
 
 #[test]

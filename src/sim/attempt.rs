@@ -14,6 +14,7 @@ use crate::kernel::fifo::Place;
 use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
+use crate::mesh::model::Refusal;
 use crate::mesh::workload::CrashOf;
 use crate::metrics::results::Counter;
 use crate::policy::balance::HostView;
@@ -26,7 +27,7 @@ use crate::sim::event::Event;
 use crate::sim::network;
 use crate::sim::pick;
 use crate::sim::plan::{NIL, RoutePlan};
-use crate::sim::world::{Attempt, Phase, World};
+use crate::sim::world::{Attempt, Phase, UpstreamHost, World};
 
 /// Starts the next attempt of a call: it is on its way or waits for a connection, or fails on the spot.
 /// Source: semantics S1.1 (h) and (k), S7.4.
@@ -173,13 +174,13 @@ fn expire_idle(world: &mut World<'_>, upstream: u32) {
     upstream.fresh_until = fresh_until;
 }
 
-/// Begins a connection and its handshakes: a round trip for TCP, one for TLS, and what a dead pod makes of them.
-/// Source: semantics S7.8, S13.4; design D9.3, D9.14.
+/// Begins a connection and its handshakes: a round trip for TCP, one for TLS, and what a dead pod, or one that speaks no
+/// TLS, makes of them. Source: semantics S7.8, S13.3, S13.4; design D9.3, D9.14.
 fn make_connection(world: &mut World<'_>, number: u32, key: u64, nth: u32) {
     let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     let limit = upstream.plan.connect_timeout;
-    let tls = upstream.hosts[at.host as usize].tls;
+    let UpstreamHost { tls, refusal, .. } = upstream.hosts[at.host as usize];
     let takes = network::handshake(world.plan, at.way, key, nth, tls);
     let connection = at.pool.connect(&mut upstream.breakers, &mut world.connections, number);
     let slot = world.connections.slot(connection);
@@ -187,6 +188,7 @@ fn make_connection(world: &mut World<'_>, number: u32, key: u64, nth: u32) {
         Condition::Down(CrashOf::Node) => (limit, Event::ConnectFailed(slot)),
         _ if takes > limit => (limit, Event::ConnectFailed(slot)),
         Condition::Down(CrashOf::Pod) => (takes, Event::ConnectFailed(slot)),
+        _ if refusal == Some(Refusal::NoHandshake) => (takes, Event::ConnectFailed(slot)),
         _ => (takes, Event::Connected(slot)),
     };
     world.queue.push(world.now + after, event);
@@ -265,8 +267,22 @@ fn send(world: &mut World<'_>, slot: Slot, per_try: u32) {
     if per_try != NIL {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
+    if at.way.is_cut {
+        return send_in_vain(world, slot);
+    }
     let leg = at.way.out(world.plan, attempt.key);
     world.queue.push(world.now + leg, Event::Delivered(slot));
+}
+
+/// The bytes reach a proxy that has no use for them, and the reset comes back: no application hears of it.
+/// Source: semantics S13.3.
+#[cold]
+fn send_in_vain(world: &mut World<'_>, slot: Slot) {
+    let attempt = &mut world.attempts[slot.index];
+    attempt.phase = Phase::Returning;
+    let way = world.pools[attempt.pool as usize].way;
+    let legs = way.out(world.plan, attempt.key) + way.back(world.plan, attempt.key);
+    world.queue.push(world.now + legs, Event::Reset(slot));
 }
 
 /// The caller lets go of an attempt: of its place in the pool, or of its stream. `broken`: the exchange was cut

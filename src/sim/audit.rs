@@ -3,6 +3,8 @@
 
 use crate::kernel::Id;
 use crate::mesh::PodId;
+use crate::policy::inbound::Pass;
+use crate::sim::gate;
 use crate::sim::world::{Attempt, Parent, Phase, Upstream, World};
 
 /// What a run holds at one moment.
@@ -54,6 +56,7 @@ pub fn of(world: &World<'_>) -> Audit {
     for (number, (upstream, held)) in world.upstreams.iter().zip(held).enumerate() {
         check_upstream(world, number, upstream, held, &mut audit.faults);
     }
+    check_gates(world, &mut audit.faults);
     for (number, work) in work.into_iter().enumerate() {
         check_pod(world, PodId::from_index(number), work, &mut audit.faults);
     }
@@ -97,13 +100,13 @@ fn has_stream(attempt: &Attempt) -> bool {
 fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
     let mut held = vec![Held::default(); world.upstreams.len()];
     let mut work = vec![Work::default(); world.pods.len()];
-    for (_, attempt) in world.attempts.iter() {
+    for (index, attempt) in world.attempts.iter() {
         let upstream = &mut held[world.pools[attempt.pool as usize].upstream as usize];
         let pod = &mut work[attempt.pod.index()];
         upstream.streams += u64::from(has_stream(attempt));
         let waits = !attempt.place.is_none();
         upstream.pending += u64::from(attempt.phase == Phase::Pending && waits);
-        pod.waiting += u64::from(attempt.phase == Phase::Serving && waits);
+        pod.waiting += u64::from(attempt.phase == Phase::Serving && waits && !gate::waits(world, index));
         pod.busy += u64::from(attempt.has_slot);
         audit.lost += usize::from(attempt.phase == Phase::Lost);
     }
@@ -111,7 +114,10 @@ fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
         held[call.upstream as usize].retries += 1;
     }
     for (_, connection) in world.connections.iter() {
-        held[world.pools[connection.pool as usize].upstream as usize].connections += 1;
+        // Those of a pod's own sidecar have no pool of a caller.
+        if let Some(at) = world.pools.get(connection.pool as usize) {
+            held[at.upstream as usize].connections += 1;
+        }
     }
     audit.streams = held.iter().map(|held| held.streams).sum();
     audit.pending = held.iter().map(|held| held.pending).sum();
@@ -119,6 +125,23 @@ fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
     audit.busy = work.iter().map(|work| work.busy).sum();
     audit.waiting = work.iter().map(|work| work.waiting).sum();
     (held, work)
+}
+
+/// What passes a gate holds it.
+fn check_gates(world: &World<'_>, faults: &mut Vec<String>) {
+    let mut held = vec![(0u32, 0u32); world.gates.len()];
+    for pass in &world.passes {
+        match pass {
+            Pass::None | Pass::Refused => {}
+            Pass::Waits(gate) => held[*gate as usize].1 += 1,
+            Pass::Through(gate, _) => held[*gate as usize].0 += 1,
+        }
+    }
+    for (number, (gate, (through, waiting))) in world.gates.iter().zip(held).enumerate() {
+        let (requests, pending) = (gate.gate.breakers.requests, gate.gate.breakers.pending);
+        agree(faults, || format!("requests through gate {number}"), u64::from(through), u64::from(requests));
+        agree(faults, || format!("waiting at gate {number}"), u64::from(waiting), u64::from(pending));
+    }
 }
 
 fn check_upstream(

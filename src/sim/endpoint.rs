@@ -12,11 +12,13 @@ use crate::kernel::fifo::{Fifo, Place};
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::{CrashOf, OnError};
 use crate::mesh::{CallSpecId, PodId, WorkloadId};
 use crate::sim::call;
 use crate::sim::event::Event;
-use crate::sim::plan::{ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
+use crate::sim::gate::{self, Entry};
+use crate::sim::plan::{BROKEN, ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
 use crate::sim::sharing::Sharing;
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 
@@ -54,6 +56,8 @@ pub struct PodState {
     /// Nanoseconds of standstill decided on so far, by how often the pod had stood still; the present one counts whole.
     pub hung: Vec<u64>,
     pub sharing: Option<Box<Sharing>>,
+    /// Rows of `World::gates`, by number of the workload's inbound limits.
+    pub gates: Vec<u32>,
     pub usage: Usage,
 }
 
@@ -106,6 +110,7 @@ impl PodState {
             hangs_until: SimTime::ZERO,
             hung: Vec::new(),
             sharing: plan.shares_cores.then(|| Box::new(Sharing::new(plan.concurrency))),
+            gates: Vec::new(),
             usage: Usage::default(),
         }
     }
@@ -153,14 +158,44 @@ impl PodState {
 /// An attempt's bytes reach its pod.
 #[inline(always)]
 pub fn accept(world: &mut World<'_>, slot: Slot) {
-    let plan = world.plan;
     let Some(attempt) = world.attempts.get_mut(slot) else { return };
     debug_assert_eq!(attempt.phase, Phase::Sent);
     attempt.phase = Phase::Serving;
-    let pod = &mut world.pods[attempt.pod.index()];
+    let pod = &world.pods[attempt.pod.index()];
     if let Condition::Down(of) = pod.condition {
         return refuse(world, slot.index, of);
     }
+    if !pod.gates.is_empty() {
+        let gate = world.pools[attempt.pool as usize].gate;
+        if gate != NIL {
+            match gate::admit(world, slot, gate) {
+                Entry::Through => {}
+                Entry::Waits => return,
+                // This sidecar's own 503, which has no flag for the caller. Source: semantics S15.3.
+                Entry::Refused => return respond(world, slot, 503),
+            }
+        }
+    }
+    take_up(world, slot);
+}
+
+/// An attempt that waited for its pod's own sidecar goes on to the application, unless it is gone by now.
+pub fn admitted(world: &mut World<'_>, slot: Slot) {
+    if world.attempts.get(slot).is_none_or(|attempt| attempt.phase != Phase::Serving) {
+        return;
+    }
+    if gate::refuses(world, slot.index) {
+        return respond(world, slot, 503);
+    }
+    take_up(world, slot);
+}
+
+/// The application takes a request up, or makes it wait.
+#[inline(always)]
+fn take_up(world: &mut World<'_>, slot: Slot) {
+    let plan = world.plan;
+    let attempt = &mut world.attempts[slot.index];
+    let pod = &mut world.pods[attempt.pod.index()];
     let step = world.shapes.first_step(plan, pod.workload, attempt.shape);
     if step == NIL {
         return respond(world, slot, 404);
@@ -216,6 +251,7 @@ pub fn reset(world: &mut World<'_>, index: u32) {
     }
     let attempt = &mut world.attempts[index];
     attempt.phase = Phase::Returning;
+    attempt.status = BROKEN + Breakage::Connection as u16;
     let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
     let slot = world.attempts.slot(index);
     world.queue.push(world.now + leg, Event::Reset(slot));
@@ -521,10 +557,13 @@ pub fn slot_free(world: &mut World<'_>, pod: u32) {
     }
 }
 
-/// The pod has done with a request: its answer leaves, and the next in line is served.
+/// The pod has done with a request: its answer leaves, or the news that it broke off, and the next in line is served.
 #[inline(never)]
 fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     give_slot(world, slot.index);
+    if !world.gates.is_empty() {
+        gate::leave(world, slot.index);
+    }
     let attempt = &mut world.attempts[slot.index];
     if attempt.is_abandoned {
         return world.attempts.remove(slot.index);
@@ -532,17 +571,31 @@ fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     attempt.status = status;
     attempt.phase = Phase::Returning;
     let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
-    world.queue.push(world.now + leg, Event::Answered(slot));
+    let event = if status < BROKEN { Event::Answered(slot) } else { Event::Reset(slot) };
+    world.queue.push(world.now + leg, event);
 }
 
-/// The caller has given an attempt up, and the pod stops its work. Source: design D9.13.
+/// The caller has given an attempt up: the pod's sidecar hears of it, and the application where it listens.
+/// Source: semantics S10.4; design D9.13.
 pub fn cancelled(world: &mut World<'_>, slot: Slot) {
     let Some(attempt) = world.attempts.get(slot) else { return };
+    let workload = world.pods[attempt.pod.index()].workload;
+    let stops = world.plan.workload(workload).workload.cancellation;
     match attempt.phase {
-        Phase::Serving => drop_work(world, slot),
+        Phase::Serving => {
+            // Its own sidecar lets go of it, whatever the application does.
+            let waits = gate::waits(world, slot.index);
+            gate::leave(world, slot.index);
+            if !waits && !stops {
+                return;
+            }
+            if !waits {
+                drop_work(world, slot);
+            }
+        }
         // Given up in the instant in which it was sent: it never arrives.
-        Phase::Sent => {}
-        Phase::Pending | Phase::Returning | Phase::Lost => return,
+        Phase::Sent if stops => {}
+        Phase::Sent | Phase::Pending | Phase::Returning | Phase::Lost => return,
     }
     world.attempts.remove(slot.index);
 }
@@ -589,6 +642,7 @@ pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     let is_there = |attempt: &Attempt| attempt.pod == pod && attempt.phase == Phase::Serving;
     let lost: Vec<u32> =
         world.attempts.iter().filter(|(_, attempt)| is_there(attempt)).map(|(index, _)| index).collect();
+    gate::clear(world, pod, &lost);
     for index in lost {
         let attempt = &mut world.attempts[index];
         (attempt.place, attempt.has_slot) = (Place::NONE, false);

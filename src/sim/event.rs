@@ -30,6 +30,8 @@ pub enum Event {
     ConnectFailed(Slot),
     /// An attempt's bytes reach its pod.
     Delivered(Slot),
+    /// An attempt that waited at its pod's own sidecar is let through to the application.
+    Admitted(Slot),
     /// A slot of an asynchronous pod goes to the next in line.
     SlotFree(u32),
     /// The pod learns that the caller has given an attempt up.
@@ -78,6 +80,7 @@ impl queue::Event for Event {
         match self {
             Event::WarmupOver | Event::WindowOver => WATCH,
             Event::Connected(_)
+            | Event::Admitted(_)
             | Event::SlotFree(_)
             | Event::WorkDone(_)
             | Event::SharedWorkDone(..)
@@ -119,6 +122,7 @@ impl queue::Event for Event {
             Event::WarmupOver => word(22, 0, 0),
             Event::WindowOver => word(23, 0, 0),
             Event::SlotFree(pod) => word(24, pod, 0),
+            Event::Admitted(slot) => slot_word(25, slot),
         }
     }
 
@@ -151,7 +155,8 @@ impl queue::Event for Event {
             21 => Event::Incident(WorkloadId::from_index(a as usize), b),
             22 => Event::WarmupOver,
             23 => Event::WindowOver,
-            _ => Event::SlotFree(a),
+            24 => Event::SlotFree(a),
+            _ => Event::Admitted(slot),
         }
     }
 }
@@ -199,6 +204,7 @@ mod tests {
             Event::WarmupOver,
             Event::WindowOver,
             Event::SlotFree(9),
+            Event::Admitted(slot),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

@@ -11,6 +11,7 @@ mod client;
 mod control;
 mod endpoint;
 pub mod event;
+mod gate;
 mod network;
 mod pick;
 pub mod plan;

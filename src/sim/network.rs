@@ -13,15 +13,18 @@ pub struct Way {
     /// Proxies on it that take their time.
     has_client_proxy: bool,
     has_server_proxy: bool,
+    /// The server's proxy cuts each connection with the first request on it. Source: semantics S13.3.
+    pub is_cut: bool,
 }
 
 impl Way {
-    pub fn new(plan: &Plan<'_>, proxy: ProxyId, pod: PodId) -> Way {
+    pub fn new(plan: &Plan<'_>, proxy: ProxyId, pod: PodId, is_cut: bool) -> Way {
         let mesh = plan.mesh;
         Way {
             link: plan.link(proxy, pod),
             has_client_proxy: mesh.proxies[proxy].kind != ProxyKind::Bare,
             has_server_proxy: mesh.workloads[mesh.pods[pod].workload].sidecar,
+            is_cut,
         }
     }
 

@@ -8,10 +8,14 @@ use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::model::Cluster;
-use crate::mesh::policy_spec::{ErrorSpec, FaultSpec, LocalityGroup, RetrySpec};
+use crate::mesh::policy_spec::{
+    Breakage, CircuitBreakers, Ending, ErrorSpec, FaultSpec, LocalityGroup, Protocol, RetrySpec,
+};
 use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
-use crate::mesh::workload::{Discipline, OnError, Step, Threading, Workload};
-use crate::mesh::{CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, WorkloadId, ZoneId};
+use crate::mesh::workload::{Discipline, Inbound, OnError, Step, Threading, Workload};
+use crate::mesh::{
+    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId, ZoneId,
+};
 use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
 use crate::policy::request::RequestShape;
@@ -21,6 +25,16 @@ use crate::policy::timeout;
 
 /// No row.
 pub const NIL: u32 = u32::MAX;
+
+/// From here on an attempt's status is no answer but a [`Breakage`].
+pub const BROKEN: u16 = 1_000;
+
+/// How the exchange broke off, if the attempt's status says so.
+pub fn breakage(status: u16) -> Option<Breakage> {
+    const ALL: [Breakage; 4] =
+        [Breakage::Connection, Breakage::Stream, Breakage::Refused, Breakage::Protocol];
+    ALL.into_iter().find(|breakage| BROKEN + *breakage as u16 == status)
+}
 
 /// A mesh, ready to run.
 pub struct Plan<'m> {
@@ -110,6 +124,8 @@ pub struct ClusterPlan {
     /// Part of the keys of its state at each proxy. Source: design D2.
     pub name_hash: u64,
     pub rules: Rules,
+    /// Its answers have a gRPC status.
+    pub is_grpc: bool,
     /// Row of `delays`.
     pub connect_timeout: SimDuration,
     pub weights: Vec<u32>,
@@ -130,6 +146,7 @@ impl ClusterPlan {
         ClusterPlan {
             name_hash: name_hash(&cluster.name),
             rules: Rules::new(&cluster.connection),
+            is_grpc: cluster.connection.protocol == Protocol::Grpc,
             connect_timeout: cluster.connection.connect_timeout,
             weights: cluster.hosts.iter().map(|host| host.weight).collect(),
             weighs_localities: cluster.localities.as_ref().is_some_and(|localities| localities.is_weighted),
@@ -161,11 +178,22 @@ pub struct WorkloadPlan<'m> {
     pub operations: Vec<OperationPlan>,
     /// Error incidents, by their number in the workload.
     pub incident_errors: Vec<Option<ErrorPlan>>,
+    /// What its pods' own sidecars limit.
+    pub inbound: Vec<InboundPlan<'m>>,
+}
+
+/// The limits of one port at a pod's own sidecar. Source: semantics S1.2.
+pub struct InboundPlan<'m> {
+    pub service: ServiceId,
+    pub port: u16,
+    pub breakers: &'m CircuitBreakers,
+    pub rules: Rules,
 }
 
 #[derive(Clone, Copy)]
 pub struct ErrorPlan {
     pub rate: Chance,
+    /// As attempts keep it: the answer's, or [`BROKEN`] and more.
     pub status: u16,
     pub service_time: Option<SamplerId>,
 }
@@ -313,6 +341,17 @@ impl<'m> Plan<'m> {
     }
 }
 
+impl<'m> InboundPlan<'m> {
+    fn new(inbound: &'m Inbound) -> InboundPlan<'m> {
+        InboundPlan {
+            service: inbound.service,
+            port: inbound.port,
+            breakers: &inbound.breakers,
+            rules: Rules::new(&inbound.connection),
+        }
+    }
+}
+
 impl<'m> MirrorPlan<'m> {
     fn new(mesh: &Mesh, mirror: &'m Mirror) -> MirrorPlan<'m> {
         let service = match &mirror.service {
@@ -419,7 +458,10 @@ impl<'m> Parts<'m> {
     fn error(&mut self, spec: &ErrorSpec) -> ErrorPlan {
         ErrorPlan {
             rate: spec.rate,
-            status: spec.status,
+            status: match spec.ending {
+                Ending::Status(status) => status,
+                Ending::Broken(breakage) => BROKEN + breakage as u16,
+            },
             service_time: spec.service_time.as_ref().map(|time| self.sampler(time)),
         }
     }
@@ -466,6 +508,7 @@ impl<'m> Parts<'m> {
             errors: workload.errors.as_ref().map(|spec| self.error(spec)),
             operations,
             incident_errors,
+            inbound: workload.inbound.iter().map(InboundPlan::new).collect(),
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::kernel::slab::Slab;
 use crate::kernel::{Id, SimTime};
 use crate::metrics::recorder::Recorder;
 use crate::metrics::results::{Clock, Results};
-use crate::policy::failure::Failure;
 use crate::sim::audit::{self, Audit};
 use crate::sim::call::{self, Ended};
 use crate::sim::client::{self, ClientState};
@@ -53,7 +52,7 @@ impl<'p> Run<'p> {
             mesh.pods.rows().iter().map(|pod| PodState::new(pod.workload, plan.workload(pod.workload)));
         let mut queue = Queue::new();
         let lanes = plan.delays.iter().map(|delay| queue.lane(*delay, TIMER_RANK)).collect();
-        let world = World {
+        let mut world = World {
             plan,
             now: SimTime::ZERO,
             queue,
@@ -68,12 +67,15 @@ impl<'p> Run<'p> {
             upstreams: Vec::new(),
             pools: Vec::new(),
             tables: (0..mesh.clusters.len()).map(|_| None).collect(),
+            gates: Vec::new(),
+            passes: Vec::new(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
             clients,
             recorder,
             clock,
         };
+        world::open_gates(&mut world);
         let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), is_over: false, events: 0 };
         control::begin(&mut run.world);
         client::begin(&mut run.world);
@@ -147,10 +149,11 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::Delivered(attempt) => endpoint::accept(world, attempt),
         Event::WorkDone(attempt) => endpoint::work_done(world, attempt),
         Event::SharedWorkDone(pod, version) => endpoint::shared_work_done(world, pod, version),
+        Event::Admitted(attempt) => endpoint::admitted(world, attempt),
         Event::SlotFree(pod) => endpoint::slot_free(world, pod),
         Event::Cancelled(attempt) => endpoint::cancelled(world, attempt),
         Event::Answered(attempt) => go_on(call::answered(world, attempt), world),
-        Event::Reset(attempt) => call::attempt_failed(world, attempt, Failure::ConnectionTermination),
+        Event::Reset(attempt) => call::reset(world, attempt),
         Event::PerTryTimeout(attempt) => call::per_try_timeout(world, attempt),
         Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
         Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),

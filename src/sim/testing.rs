@@ -31,6 +31,8 @@ pub struct Chain {
     pub mirrored_percent: Option<f64>,
     pub incidents: Vec<Incident>,
     pub discipline: Discipline,
+    /// Limits that the pods' own sidecars keep.
+    pub inbound: Option<CircuitBreakers>,
 }
 
 pub const UNLIMITED: CircuitBreakers = CircuitBreakers {
@@ -60,6 +62,7 @@ impl Default for Chain {
             mirrored_percent: None,
             incidents: Vec::new(),
             discipline: Discipline::Fifo,
+            inbound: None,
         }
     }
 }
@@ -78,6 +81,19 @@ pub fn retry(attempts: u32, words: &[&str]) -> RetrySpec {
         remote_localities: false,
     }
 }
+
+fn inbound(service: ServiceId, limits: &CircuitBreakers) -> Inbound {
+    Inbound { service, port: 80, breakers: limits.clone(), connection: HTTP1 }
+}
+
+const HTTP1: ConnectionSpec = ConnectionSpec {
+    protocol: Protocol::Http1,
+    connect_timeout: SimDuration::from_secs(10),
+    max_requests_per_connection: None,
+    max_concurrent_streams: 1,
+    idle_timeout: Some(SimDuration::from_secs(3600)),
+    max_connection_duration: None,
+};
 
 fn target(hop: usize) -> Target {
     let host = format!("s{hop}");
@@ -202,7 +218,7 @@ impl Chain {
             threading: Threading::Async,
             errors: (self.errors > 0.0).then(|| ErrorSpec {
                 rate: Chance::new(self.errors),
-                status: 503,
+                ending: Ending::Status(503),
                 service_time: None,
             }),
             operations: vec![Operation { condition: None, steps }],
@@ -210,6 +226,7 @@ impl Chain {
             cold_start: None,
             cancellation: false,
             forward_headers: None,
+            inbound: self.inbound.iter().map(|limits| inbound(service, limits)).collect(),
             guessed: Vec::new(),
         });
         for ordinal in 0..self.pods {
@@ -231,15 +248,8 @@ impl Chain {
             service,
             port: 80,
             subset: String::new(),
-            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false }).collect(),
-            connection: ConnectionSpec {
-                protocol: Protocol::Http1,
-                connect_timeout: SimDuration::from_secs(10),
-                max_requests_per_connection: None,
-                max_concurrent_streams: 1,
-                idle_timeout: Some(SimDuration::from_secs(3600)),
-                max_connection_duration: None,
-            },
+            hosts: pods.iter().map(|pod| Host { pod: *pod, weight: 1, tls: false, refusal: None }).collect(),
+            connection: HTTP1,
             breakers: self.breakers.clone(),
             balancer: BalancerSpec::plain(self.balancer),
             localities: None,
@@ -392,6 +402,38 @@ mod tests {
         assert_eq!(codes.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), ["200 -", "503 UO"]);
     }
 
+    /// Five users, two let in, one that waits: the other two get the sidecar's 503, which has no flag at the caller.
+    #[test]
+    fn a_pods_own_sidecar_limits_all_callers_together() {
+        let inbound = CircuitBreakers { max_connections: 2, max_pending_requests: 1, ..UNLIMITED };
+        let chain = Chain {
+            load: Load::Closed {
+                users: NonZeroU32::new(5).expect("5 > 0"),
+                think: Distribution::Constant(SimDuration::ZERO),
+            },
+            concurrency: 100,
+            service: Distribution::Constant(SimDuration::from_millis(10)),
+            latency: Distribution::Constant(SimDuration::from_micros(500)),
+            inbound: Some(inbound.clone()),
+            duration: SimDuration::from_secs(10),
+            ..Chain::default()
+        };
+        let results = of(&chain);
+        let codes = responses(&results);
+        assert_eq!(codes.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), ["200 -", "503 -"]);
+        // Two at once for 10 ms each, without a pause between them.
+        assert!((codes[0].1 as f64 / 9.5 - 200.0).abs() < 2.0, "{codes:?}");
+        let row =
+            results.clusters.iter().find(|(key, _)| key.subset == "inbound|80||").expect("it has refused");
+        assert_eq!((row.0.source.as_str(), row.0.service.as_str()), ("w0", "s0"));
+        assert_eq!(row.1.counters[Counter::PendingOverflow as usize], codes[1].1);
+        // The limit on requests acts where connections are free; the refused ask again every millisecond.
+        let inbound = Some(CircuitBreakers { max_requests: 3, ..UNLIMITED });
+        let results = of(&Chain { inbound, ..chain });
+        let codes = responses(&results);
+        assert!((codes[0].1 as f64 / 9.5 - 300.0).abs() < 3.0, "{codes:?}");
+    }
+
     #[test]
     fn a_dead_pod_resets_then_refuses_then_is_left_alone() {
         let crash = |of| {
@@ -457,6 +499,9 @@ mod tests {
                 base_ejection_time: SimDuration::from_secs(30),
                 max_ejection_time: SimDuration::from_secs(300),
                 max_ejection_percent: 10,
+                error_codes: Vec::new(),
+                success_rate: None,
+                failure_percentage: None,
             }),
             duration,
             ..Chain::default()

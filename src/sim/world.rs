@@ -9,6 +9,7 @@ use crate::kernel::queue::Queue;
 use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
 use crate::kernel::slab::{Slab, Slot};
 use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::model::Refusal;
 use crate::mesh::{ClusterId, Flags, Outcome, PodId, ProxyId, RouteTableId, ZoneId};
 use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
 use crate::metrics::results::Clock;
@@ -16,6 +17,7 @@ use crate::policy::balance::hashed::{Table, Tables};
 use crate::policy::balance::locality::Turns;
 use crate::policy::balance::sources::{HostState, Sources};
 use crate::policy::balance::{self, Balancer};
+use crate::policy::inbound::{Gate, Pass};
 use crate::policy::outlier::Detector;
 use crate::policy::pool::{Breakers, Connections, Pool};
 use crate::sim::client::ClientState;
@@ -43,6 +45,10 @@ pub struct World<'p> {
     pub upstreams: Vec<Upstream<'p>>,
     /// Of all upstreams, as they are first used.
     pub pools: Vec<HostPool>,
+    /// Of all pods whose own sidecar has limits to keep.
+    pub gates: Vec<PodGate>,
+    /// By row of `attempts`, where there are gates.
+    pub passes: Vec<Pass>,
     /// By cluster, whose hosts have the same rows at each proxy; empty before its first use.
     pub host_rows: Vec<Box<[HostRow]>>,
     /// By cluster: its tables of keys, which all proxies share.
@@ -106,6 +112,7 @@ pub struct UpstreamHost {
     pub pod: PodId,
     pub row: HostRow,
     pub tls: bool,
+    pub refusal: Option<Refusal>,
     pub is_ready: bool,
     /// It has not been seen healthy since it came.
     pub is_new: bool,
@@ -134,6 +141,18 @@ pub struct HostPool {
     pub pod: PodId,
     pub row: HostRow,
     pub way: Way,
+    /// Row of `gates`: the pod's own limits on this port, or [`NIL`].
+    pub gate: u32,
+}
+
+/// What a pod's own sidecar limits on one port.
+pub struct PodGate {
+    pub gate: Gate,
+    pub pod: PodId,
+    /// Its number among the workload's inbound limits.
+    pub number: u32,
+    /// Made when there is something to count.
+    pub row: Option<ClusterRow>,
 }
 
 /// What a client asked for, end to end.
@@ -281,6 +300,7 @@ impl<'p> World<'p> {
                 pod: host.pod,
                 row: *row,
                 tls: host.tls,
+                refusal: host.refusal,
                 is_ready: !unready.contains(&host.pod),
                 is_new: unready.contains(&host.pod),
                 ejections: 0,
@@ -340,10 +360,15 @@ impl<'p> World<'p> {
     #[cold]
     pub fn make_pool(&mut self, number: u32, worker: u16, host: u32) -> u32 {
         let upstream = &mut self.upstreams[number as usize];
-        let UpstreamHost { pod, row, .. } = upstream.hosts[host as usize];
-        let way = Way::new(self.plan, upstream.proxy, pod);
+        let UpstreamHost { pod, row, refusal, .. } = upstream.hosts[host as usize];
+        let way = Way::new(self.plan, upstream.proxy, pod, refusal == Some(Refusal::Cut));
+        let cluster = &self.plan.mesh.clusters[upstream.cluster];
+        let state = &self.pods[pod.index()];
+        let inbound = &self.plan.workload(state.workload).inbound;
+        let place = inbound.iter().position(|of| of.service == cluster.service && of.port == cluster.port);
+        let gate = place.map_or(NIL, |place| state.gates[place]);
         let made = self.pools.len() as u32;
-        self.pools.push(HostPool { pool: Pool::default(), upstream: number, host, pod, row, way });
+        self.pools.push(HostPool { pool: Pool::default(), upstream: number, host, pod, row, way, gate });
         let worker = upstream.workers[usize::from(worker)].as_mut().expect("a worker comes before its pools");
         worker.pools[host as usize] = made;
         made
@@ -452,6 +477,19 @@ impl Call {
     #[inline]
     pub fn is_meant_for(&mut self, row: ClusterRow) {
         self.row = row.index() as u32;
+    }
+}
+
+/// The pods' own limits, one gate for each port that has any.
+pub fn open_gates(world: &mut World<'_>) {
+    let plan = world.plan;
+    for (number, pod) in world.pods.iter_mut().enumerate() {
+        for (nth, inbound) in plan.workload(pod.workload).inbound.iter().enumerate() {
+            pod.gates.push(world.gates.len() as u32);
+            let (id, workers) = (PodId::from_index(number), plan.mesh.proxy.workers.get());
+            let gate = Gate::new(inbound.breakers, inbound.rules, workers);
+            world.gates.push(PodGate { gate, pod: id, number: nth as u32, row: None });
+        }
     }
 }
 

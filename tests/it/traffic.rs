@@ -131,6 +131,9 @@ fn the_text_fits_a_narrow_terminal() {
     back v1
       http1MaxPendingRequests  32 × 4 front proxies = 128 in all
       no host is ever ejected, as maxEjectionPercent 10 of 3 is none
+    back
+      http1MaxPendingRequests  32 at each of 3 back-v1 pods, all callers
+      http1MaxPendingRequests  32 at the pod of back-v2, all callers
 
   What the timeline changes
     at 1:00 apply later.yaml
@@ -193,8 +196,15 @@ fn programs_are_told_the_same() {
     assert_eq!(
         object["limits"][0],
         json!({
-            "service": "back", "subset": "v1", "caller": "front", "field": "http1MaxPendingRequests",
-            "each": 32, "proxies": 4, "in_all": 128,
+            "service": "back", "subset": "v1", "caller": "front", "pods_of": null,
+            "field": "http1MaxPendingRequests", "each": 32, "proxies": 4, "in_all": 128,
+        })
+    );
+    assert_eq!(
+        object["limits"][2],
+        json!({
+            "service": "back", "subset": "", "caller": null, "pods_of": "back-v1",
+            "field": "http1MaxPendingRequests", "each": 32, "proxies": 3, "in_all": 96,
         })
     );
     assert_eq!(object["detectors"][0]["consecutive_errors"], 5);

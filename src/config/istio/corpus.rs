@@ -42,6 +42,7 @@ fn outcome(document: &Value) -> Option<Outcome> {
             service_entry::not_modelled(spec);
             service_entry::validate(spec)
         })),
+        ("PeerAuthentication", _) => Some(decode(spec, peer_authentication::validate)),
         ("Service", _) => Some(decode(spec, kubernetes::validate_service)),
         ("Deployment" | "StatefulSet" | "ReplicaSet", _) => {
             Some(decode(spec, kubernetes::validate_controller))

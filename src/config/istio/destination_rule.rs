@@ -271,9 +271,9 @@ impl TrafficPolicy {
         }
     }
 
-    /// The settings of one port, if it has its own.
-    pub fn port_level(&self, port: u16) -> Option<&PortPolicy> {
-        self.port_level_settings.iter().find(|settings| {
+    /// The settings of one port, if it has its own, and their place in the list.
+    pub fn port_level(&self, port: u16) -> Option<(usize, &PortPolicy)> {
+        self.port_level_settings.iter().enumerate().find(|(_, settings)| {
             settings.port.as_ref().and_then(|p| p.number).is_some_and(|number| number.0 == i64::from(port))
         })
     }

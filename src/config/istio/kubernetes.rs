@@ -2,6 +2,8 @@
 //! than traffic needs, so fields that are not here are of no interest and give no warning.
 //! Source: fields, Kubernetes core.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_yaml::Value;
 
@@ -140,10 +142,20 @@ impl PodController {
 
     /// The number behind a container port's name.
     pub fn named_port(&self, name: &str) -> Option<u16> {
-        let containers = &self.template.as_ref()?.spec.as_ref()?.containers;
-        let port =
-            containers.iter().flat_map(|c| &c.ports).find(|port| port.name.as_deref() == Some(name))?;
-        port.container_port.and_then(|number| u16::try_from(number.0).ok())
+        self.named_ports().get(name).copied()
+    }
+
+    /// The ports of its pods that have names; of two of one name the first counts.
+    pub fn named_ports(&self) -> BTreeMap<String, u16> {
+        let spec = self.template.as_ref().and_then(|template| template.spec.as_ref());
+        let mut ports = BTreeMap::new();
+        for port in spec.iter().flat_map(|spec| &spec.containers).flat_map(|container| &container.ports) {
+            let number = port.container_port.and_then(|number| u16::try_from(number.0).ok());
+            if let (Some(name), Some(number)) = (&port.name, number) {
+                ports.entry(name.clone()).or_insert(number);
+            }
+        }
+        ports
     }
 }
 

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod http_rule_parts;
 pub mod kubernetes;
 pub mod load_balancer_rules;
+pub mod peer_authentication;
 pub mod service_entry;
 pub mod string_match;
 pub mod values;
@@ -19,6 +20,7 @@ pub mod virtual_service_rules;
 pub use destination_rule::DestinationRule;
 pub use finding::{Finding, Unmodelled};
 pub use gateway::Gateway;
+pub use peer_authentication::PeerAuthentication;
 pub use service_entry::ServiceEntry;
 pub use string_match::StringMatch;
 pub use virtual_service::VirtualService;
@@ -68,6 +70,7 @@ pub const KINDS: &[Kind] = &[
     used("DestinationRule", "networking.istio.io", ISTIO),
     used("Gateway", "networking.istio.io", ISTIO),
     used("ServiceEntry", "networking.istio.io", ISTIO),
+    used("PeerAuthentication", "security.istio.io", SECURITY),
     used("Service", "", &["v1"]),
     used("Namespace", "", &["v1"]),
     used("Deployment", "apps", &["v1", "v1beta1", "v1beta2"]),
@@ -95,12 +98,6 @@ pub const KINDS: &[Kind] = &[
     ),
     unmodelled("EnvoyFilter", "networking.istio.io", &["v1alpha3"], "patches of the proxies' configuration"),
     unmodelled("ProxyConfig", "networking.istio.io", &["v1beta1"], "settings of single proxies"),
-    unmodelled(
-        "PeerAuthentication",
-        "security.istio.io",
-        SECURITY,
-        "calls that mTLS modes refuse: each call is taken to be let in",
-    ),
     unmodelled(
         "AuthorizationPolicy",
         "security.istio.io",

@@ -45,10 +45,12 @@ fn block(line: String, room: usize) -> String {
 
 /// `http1MaxPendingRequests  32 x 4 productpage-v1 proxies = 128 in all`.
 fn line(limit: &Limit, look: &Look) -> String {
-    let Limit { field, each, caller, proxies, .. } = limit;
+    let Limit { field, each, caller, proxies, is_inbound, .. } = limit;
     let whole = |limit: u64| grouped(limit as f64, 0);
     let (each, all) = (whole(u64::from(*each)), whole(u64::from(*each) * *proxies as u64));
     let product = match proxies {
+        1 if *is_inbound => format!("{each} at the pod of {caller}, all callers"),
+        many if *is_inbound => format!("{each} at each of {many} {caller} pods, all callers"),
         1 => format!("{each} at the one proxy of {caller}"),
         many => format!("{each} {} {many} {caller} proxies = {all} in all", look.pick("×", "x")),
     };

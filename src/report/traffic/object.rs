@@ -120,7 +120,8 @@ fn limit(limit: &Limit) -> Value {
     json!({
         "service": limit.service,
         "subset": limit.subset,
-        "caller": limit.caller,
+        "caller": Some(&limit.caller).filter(|_| !limit.is_inbound),
+        "pods_of": Some(&limit.caller).filter(|_| limit.is_inbound),
         "field": limit.field,
         "each": limit.each,
         "proxies": limit.proxies,

@@ -97,9 +97,12 @@ pub struct Limit {
     pub field: &'static str,
     /// Per proxy.
     pub each: u32,
+    /// Who keeps it: the caller, or the workload that is called.
     pub caller: String,
-    /// Proxies of the caller, each with the limit for itself.
+    /// Its proxies, each with the limit for itself.
     pub proxies: usize,
+    /// Kept by the called pods' own sidecars, for all callers together. Source: semantics S1.2.
+    pub is_inbound: bool,
 }
 
 /// Outlier detection: each proxy counts and ejects for itself.

@@ -5,7 +5,19 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::facts::{Detector, Limit};
+use crate::mesh::policy_spec::CircuitBreakers;
 use crate::mesh::{ClusterId, Mesh};
+
+/// Istio's name and the value of each limit that is set.
+fn fields(breakers: &CircuitBreakers) -> Vec<(&'static str, u32)> {
+    let all = [
+        ("maxConnections", breakers.max_connections),
+        ("http1MaxPendingRequests", breakers.max_pending_requests),
+        ("http2MaxRequests", breakers.max_requests),
+        ("maxRetries", breakers.max_retries),
+    ];
+    all.into_iter().filter(|(_, each)| *each != u32::MAX).collect()
+}
 
 /// The callers that send to each cluster, with the number of their proxies.
 #[derive(Debug, Default)]
@@ -24,22 +36,16 @@ impl Carriers {
         for (id, callers) in &self.callers {
             let cluster = &mesh.clusters[*id];
             let service = mesh.services[cluster.service].name.clone();
-            let breakers = &cluster.breakers;
-            let fields = [
-                ("maxConnections", breakers.max_connections),
-                ("http1MaxPendingRequests", breakers.max_pending_requests),
-                ("http2MaxRequests", breakers.max_requests),
-                ("maxRetries", breakers.max_retries),
-            ];
             for (caller, proxies) in callers {
-                for (field, each) in fields.iter().filter(|(_, each)| *each != u32::MAX) {
+                for (field, each) in fields(&cluster.breakers) {
                     limits.push(Limit {
                         service: service.clone(),
                         subset: cluster.subset.clone(),
                         field,
-                        each: *each,
+                        each,
                         caller: caller.clone(),
                         proxies: *proxies,
+                        is_inbound: false,
                     });
                 }
                 let Some(outlier) = &cluster.outlier else { continue };
@@ -56,12 +62,42 @@ impl Carriers {
                 });
             }
         }
+        limits.extend(self.inbound(mesh));
         limits.sort_by(|a: &Limit, b| {
-            (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
+            let key = |limit: &Limit| {
+                (limit.service.clone(), limit.is_inbound, limit.subset.clone(), limit.caller.clone())
+            };
+            key(a).cmp(&key(b))
         });
         detectors.sort_by(|a: &Detector, b| {
             (&a.service, &a.subset, &a.caller).cmp(&(&b.service, &b.subset, &b.caller))
         });
         (limits, detectors)
+    }
+
+    /// The limits that act again at the pods of services that somebody calls. Source: semantics S1.2.
+    fn inbound(&self, mesh: &Mesh) -> Vec<Limit> {
+        let called = |service, port| {
+            let mut clusters = self.callers.keys().map(|id| &mesh.clusters[*id]);
+            clusters.any(|cluster| cluster.service == service && cluster.port == port)
+        };
+        let mut limits = Vec::new();
+        for (id, workload) in mesh.workloads.iter() {
+            let pods = mesh.pods.rows().iter().filter(|pod| pod.workload == id).count();
+            for inbound in workload.inbound.iter().filter(|of| called(of.service, of.port)) {
+                let fields =
+                    fields(&inbound.breakers).into_iter().filter(|(field, _)| *field != "maxRetries");
+                limits.extend(fields.map(|(field, each)| Limit {
+                    service: mesh.services[inbound.service].name.clone(),
+                    subset: String::new(),
+                    field,
+                    each,
+                    caller: workload.name.clone(),
+                    proxies: pods,
+                    is_inbound: true,
+                }));
+            }
+        }
+        limits
     }
 }

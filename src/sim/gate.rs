@@ -1,0 +1,156 @@
+//! A pod's own sidecar on the way in. The pool of a DestinationRule acts a second time there, before the application sees
+//! a request. What finds no room gets 503 from this sidecar, which is a plain answer to the caller's.
+//! Source: semantics S1.2, S7.4, S15.3.
+//!
+//! ```text
+//!  accept ─▶ admit ─┬─▶ a connection ─────────▶ the application
+//!                   ├─▶ waits: maxConnections ─▶ Event::Admitted, as somebody leaves
+//!                   └─▶ overflow: 503
+//! ```
+
+use crate::kernel::Id;
+use crate::kernel::fifo::Place;
+use crate::kernel::slab::Slot;
+use crate::mesh::PodId;
+use crate::metrics::results::Counter;
+use crate::policy::inbound::Pass;
+use crate::policy::pool::Admission;
+use crate::sim::event::Event;
+use crate::sim::world::World;
+
+/// What becomes of an attempt that arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Through,
+    Waits,
+    Refused,
+}
+
+/// Asks a gate, a row of the world's, to let an attempt through.
+pub fn admit(world: &mut World<'_>, slot: Slot, number: u32) -> Entry {
+    let attempt = &mut world.attempts[slot.index];
+    let counted = attempt.counted;
+    let gate = &mut world.gates[number as usize].gate;
+    let worker = gate.worker(attempt.key);
+    let pool = &mut gate.pools[worker];
+    match pool.admit(&mut gate.breakers, &mut world.connections, gate.rules, world.now) {
+        Admission::Ready(connection) => {
+            set(world, slot.index, Pass::Through(number, connection));
+            Entry::Through
+        }
+        Admission::Pend => {
+            attempt.place = pool.pend(&mut gate.breakers, &mut world.lines, slot.index);
+            set(world, slot.index, Pass::Waits(number));
+            move_up(world, number, worker);
+            Entry::Waits
+        }
+        Admission::PendingOverflow => {
+            count(world, number, Counter::PendingOverflow, counted);
+            Entry::Refused
+        }
+        Admission::RequestsOverflow => {
+            count(world, number, Counter::ActiveOverflow, counted);
+            Entry::Refused
+        }
+    }
+}
+
+fn set(world: &mut World<'_>, index: u32, pass: Pass) {
+    let passes = &mut world.passes;
+    if passes.len() <= index as usize {
+        passes.resize(index as usize + 1, Pass::None);
+    }
+    passes[index as usize] = pass;
+}
+
+fn pass(world: &World<'_>, index: u32) -> Pass {
+    world.passes.get(index as usize).copied().unwrap_or_default()
+}
+
+/// Whether an attempt still waits for its gate.
+pub fn waits(world: &World<'_>, index: u32) -> bool {
+    matches!(pass(world, index), Pass::Waits(_))
+}
+
+/// Whether an attempt that has waited is refused.
+pub fn refuses(world: &World<'_>, index: u32) -> bool {
+    pass(world, index) == Pass::Refused
+}
+
+/// Counts at the inbound cluster, which has a row of its own once there is something to tell.
+fn count(world: &mut World<'_>, number: u32, counter: Counter, counted: bool) {
+    let plan = world.plan;
+    let at = &mut world.gates[number as usize];
+    let recorder = &mut world.recorder;
+    let row = *at.row.get_or_insert_with(|| {
+        let workload = plan.workload(plan.mesh.pods[at.pod].workload);
+        let inbound = &workload.inbound[at.number as usize];
+        let service = &plan.mesh.services[inbound.service].name;
+        // Envoy's name of the cluster, which no subset can have.
+        let subset = format!("inbound|{}||", inbound.port);
+        recorder.cluster_row(&workload.workload.name, service, inbound.port, &subset)
+    });
+    recorder.count(row, counter, counted);
+}
+
+/// Makes connections for those that wait at a worker and lets through whom they serve: by an event each, as a long line
+/// would be a deep recursion.
+fn move_up(world: &mut World<'_>, number: u32, worker: usize) {
+    let gate = &mut world.gates[number as usize].gate;
+    let overflows = gate.connect(worker, &mut world.connections, world.now);
+    for _ in 0..overflows {
+        let counted = world.clock.counts(world.now);
+        count(world, number, Counter::CxOverflow, counted);
+    }
+    loop {
+        let gate = &mut world.gates[number as usize].gate;
+        let pool = &mut gate.pools[worker];
+        let served = pool.serve(&mut gate.breakers, &mut world.connections, &mut world.lines, gate.rules);
+        let Some((index, connection)) = served else { return };
+        let slot = world.attempts.slot(index);
+        let attempt = &mut world.attempts[index];
+        attempt.place = Place::NONE;
+        let counted = attempt.counted;
+        match connection {
+            Some(connection) => set(world, index, Pass::Through(number, connection)),
+            None => {
+                set(world, index, Pass::Refused);
+                count(world, number, Counter::ActiveOverflow, counted);
+            }
+        }
+        world.queue.push(world.now, Event::Admitted(slot));
+    }
+}
+
+/// The attempt has its answer, or nobody wants one any more: its place is free for the next.
+pub fn leave(world: &mut World<'_>, index: u32) {
+    let Some(pass) = world.passes.get_mut(index as usize).map(std::mem::take) else { return };
+    let (Pass::Waits(number) | Pass::Through(number, _)) = pass else { return };
+    let attempt = &mut world.attempts[index];
+    let gate = &mut world.gates[number as usize].gate;
+    let (worker, rules) = (gate.worker(attempt.key), gate.rules);
+    let pool = &mut gate.pools[worker];
+    let Pass::Through(_, connection) = pass else {
+        let place = std::mem::replace(&mut attempt.place, Place::NONE);
+        return pool.unpend(&mut gate.breakers, &mut world.lines, place);
+    };
+    pool.release(&mut gate.breakers, &mut world.connections, rules, connection, false, world.now);
+    if !pool.waiting.is_empty() {
+        move_up(world, number, worker);
+    }
+}
+
+/// A pod's application is gone, with all connections to it: `lost` are the attempts that were there.
+pub fn clear(world: &mut World<'_>, pod: PodId, lost: &[u32]) {
+    let (waiting, through): (Vec<u32>, Vec<u32>) = lost.iter().partition(|index| waits(world, **index));
+    // Those that wait first, so that nobody moves up.
+    for index in waiting.into_iter().chain(through) {
+        leave(world, index);
+    }
+    for number in &world.pods[pod.index()].gates {
+        let gate = &mut world.gates[*number as usize].gate;
+        for pool in &mut gate.pools {
+            pool.drain(&mut gate.breakers, &mut world.connections);
+        }
+    }
+}

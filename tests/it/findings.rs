@@ -1,0 +1,144 @@
+//! Policies that Istio's webhook or Envoy would refuse are errors at their line, and stop a run; legal ones that do
+//! nothing run, and are told at their line. Source: lint, WH-VS and WH-DR; semantics S19.
+
+use std::collections::BTreeMap;
+
+use meshcast::config::diagnostic::Severity;
+
+use crate::texts::Texts;
+
+const SCENARIO: &str = "
+apiVersion: meshcast/v1
+kind: Scenario
+duration: 10s
+manifests: [objects.yaml]
+workloads: {shop-v1: {service: \"shop:80\", replicas: 3, labels: {app: shop}}}
+clients: {web: {load: constant(1rps), requests: [{get: \"http://shop/\"}]}}
+";
+
+/// A rule of a VirtualService for the shop, a field a line.
+fn rule(lines: &[&str]) -> String {
+    let rule = lines.join("\n    ");
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: shop}}\nspec:\n  hosts: [shop]\n  \
+         http:\n  - name: one\n    {rule}\n"
+    )
+}
+
+/// A policy of a DestinationRule for the shop, a field a line.
+fn policy(lines: &[&str]) -> String {
+    let policy = lines.join("\n    ");
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop}}\nspec:\n  host: shop\n  \
+         trafficPolicy:\n    {policy}\n"
+    )
+}
+
+/// All findings of a severity, as `line: message`, and whether there is a mesh to run.
+fn findings(objects: &str, severity: Severity) -> (Vec<(u32, String)>, bool) {
+    let texts = BTreeMap::from([
+        ("scenario.yaml".to_owned(), SCENARIO.to_owned()),
+        ("objects.yaml".to_owned(), objects.to_owned()),
+    ]);
+    let loaded = Texts(texts).load();
+    let resolved = meshcast::resolve::mesh(&loaded);
+    let all = loaded.diagnostics.iter().chain(&resolved.diagnostics);
+    let of_severity = all.filter(|finding| finding.severity == severity);
+    let told = of_severity.map(|finding| {
+        let span = finding.span.expect("a finding about an object has a place");
+        assert_eq!(loaded.docs.sources.get(span.source).name, "objects.yaml");
+        (loaded.docs.sources.position(span).line, finding.message.clone())
+    });
+    (told.collect(), resolved.mesh.is_some())
+}
+
+/// One finding, whose line holds `at`, and that says `says`.
+#[track_caller]
+fn told(objects: &str, severity: Severity, at: &str, says: &str) {
+    let (found, runs) = findings(objects, severity);
+    let line = objects.lines().position(|line| line.contains(at)).expect("the text has it") as u32 + 1;
+    assert!(
+        matches!(found.as_slice(), [(place, text)] if *place == line && text.contains(says)),
+        "one finding in line {line} that says `{says}`: {found:?}\n{objects}"
+    );
+    assert_eq!(runs, severity != Severity::Error);
+}
+
+const TO_SHOP: &str = "route: [{destination: {host: shop}}]";
+
+#[test]
+fn what_istio_or_envoy_refuses_is_an_error_at_its_line() {
+    let refused = |objects: &str, at: &str, says: &str| told(objects, Severity::Error, at, says);
+    refused(
+        &rule(&[
+            "route:",
+            "- {destination: {host: shop}, weight: 0}",
+            "- {destination: {host: shop}, weight: 0}",
+        ]),
+        "weight: 0",
+        "add up to 0",
+    );
+    refused(&rule(&["match:", "- uri: {regex: '(?=x)'}", TO_SHOP]), "regex", "no RE2 regex");
+    refused(&rule(&["match:", "- headers: {a: {regex: '['}}", TO_SHOP]), "regex", "no RE2 regex");
+    refused(&rule(&[TO_SHOP, "retries:", "  attempts: -1"]), "attempts", "-1 is out of range");
+    refused(&rule(&[TO_SHOP, "retries:", "  retryOn: 5xx"]), "retryOn", "needs attempts");
+    let fault = ["fault:", "  abort:", "    httpStatus: 500", "    percentage: {value: 100.5}", TO_SHOP];
+    refused(&rule(&fault), "percentage", "100.5 is no percentage");
+    refused(
+        &rule(&[TO_SHOP, "mirror: {host: shop}", "mirrorPercentage: {value: 120}"]),
+        "mirrorPercentage",
+        "120 is no percentage",
+    );
+    refused(
+        &policy(&["outlierDetection:", "  interval: 5s", "  maxEjectionPercent: 101"]),
+        "maxEjectionPercent",
+        "101 is out of range",
+    );
+    refused(
+        &policy(&["outlierDetection:", "  minHealthPercent: -1"]),
+        "minHealthPercent",
+        "-1 is out of range",
+    );
+    let table =
+        ["loadBalancer:", "  consistentHash:", "    httpHeaderName: x", "    maglev: {tableSize: 100}"];
+    refused(&policy(&table), "tableSize", "must be a prime");
+    refused(
+        &policy(&["connectionPool:", "  tcp:", "    maxConnections: -1"]),
+        "maxConnections",
+        "-1 is out of range",
+    );
+}
+
+#[test]
+fn what_is_legal_and_does_nothing_is_a_warning_at_its_line() {
+    let warned = |objects: &str, at: &str, says: &str| told(objects, Severity::Warning, at, says);
+    warned(&rule(&[TO_SHOP, "retries: {}"]), "retries", "turns retries off");
+    warned(&rule(&[TO_SHOP, "fault:", "  delay: {fixedDelay: 1s}"]), "delay", "delays no request");
+    warned(&rule(&[TO_SHOP, "fault:", "  abort: {httpStatus: 500}"]), "abort", "aborts no request");
+    warned(
+        &policy(&["outlierDetection:", "  interval: 5s", "  maxEjectionPercent: 10"]),
+        "maxEjectionPercent",
+        "10 of 3 hosts lets none",
+    );
+    warned(&policy(&["outlierDetection:", "  interval: 5s"]), "outlierDetection", "10 of 3 hosts lets none");
+    warned(
+        &policy(&["loadBalancer:", "  consistentHash:", "    useSourceIp: true"]),
+        "useSourceIp",
+        "all calls of a pod to one host",
+    );
+    let old = ["outlierDetection:", "  maxEjectionPercent: 50", "  consecutiveErrors: 3"];
+    warned(&policy(&old), "consecutiveErrors", "");
+}
+
+#[test]
+fn what_works_is_not_told() {
+    let quiet = [
+        rule(&[TO_SHOP, "retries: {attempts: 2, retryOn: '5xx'}"]),
+        rule(&[TO_SHOP, "fault:", "  abort: {httpStatus: 500, percentage: {value: 1}}"]),
+        policy(&["outlierDetection:", "  maxEjectionPercent: 34"]),
+        policy(&["loadBalancer:", "  consistentHash:", "    httpHeaderName: x"]),
+    ];
+    for objects in quiet {
+        assert_eq!(findings(&objects, Severity::Warning), (Vec::new(), true), "{objects}");
+    }
+}
