@@ -9,6 +9,7 @@ pub mod document;
 pub mod duration;
 pub mod files;
 pub mod grammar;
+pub mod grpc;
 mod intake;
 pub mod istio;
 pub mod load;

@@ -1,6 +1,7 @@
 //! The resolved model as plain data: what the configuration means, with no trace of how it was written.
 //! `resolve` makes it, `sim` runs it. Invalid values cannot exist here; what is optional is optional in meaning.
 
+pub mod grpc;
 pub mod ids;
 pub mod model;
 pub mod outcome;

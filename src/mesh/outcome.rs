@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::grpc;
+
 /// Envoy's response flags, by their access log names. Source: semantics S17.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -139,7 +141,8 @@ impl fmt::Display for Flags {
     }
 }
 
-/// What the caller got. Code 0 means that it got nothing (reset, or it gave up).
+/// What the caller got. Code 0 means that it got nothing (reset, or it gave up); codes below 100 are the status of a
+/// gRPC call that failed, in an HTTP 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Outcome {
     pub code: u16,
@@ -153,10 +156,11 @@ impl Outcome {
         Outcome { code, flags: Flags::NONE.with(flag) }
     }
 
-    /// A request is a success if its final code is below 500 and it was not reset. Source: design D6.
+    /// A request is a success if its final code is below 500 and it was not reset; gRPC's count as HTTP's.
+    /// Source: design D6.
     #[inline]
     pub fn is_success(self) -> bool {
-        self.code != 0 && self.code < 500
+        self.code != 0 && grpc::as_http(self.code) < 500
     }
 }
 
@@ -178,6 +182,8 @@ mod tests {
     fn a_reset_is_no_success_and_404_is_one() {
         assert!(!Outcome::new(0, Flag::DC).is_success());
         assert!(Outcome::new(404, Flag::NR).is_success());
+        let grpc = |code| Outcome { code, ..Outcome::OK };
+        assert!(grpc(5).is_success() && !grpc(14).is_success());
         assert!(!Outcome::new(503, Flag::UO).is_success());
     }
 }

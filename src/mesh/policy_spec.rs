@@ -44,7 +44,16 @@ pub struct ConnectionSpec {
 pub enum Protocol {
     Http1,
     Http2,
+    /// gRPC, over HTTP/2.
+    Grpc,
     Tcp,
+}
+
+impl Protocol {
+    /// Streams share connections.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
 }
 
 /// Outlier detection of one cluster. Source: semantics S8.1.
@@ -181,6 +190,7 @@ impl RetryOn {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultSpec {
     pub delay: Option<(Fraction, SimDuration)>,
+    /// The code is HTTP's, or gRPC's below 100 (`mesh::grpc`).
     pub abort: Option<(Fraction, u16)>,
 }
 
@@ -204,11 +214,34 @@ impl Fraction {
     }
 }
 
-/// How often a pod fails, with which status and after how long. Source: design D9.11.
+/// How often a pod fails, how and after how long. Source: design D9.11.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorSpec {
     pub rate: Chance,
-    pub status: u16,
+    pub ending: Ending,
     /// `None`: an error takes the operation's first work step.
     pub service_time: Option<crate::kernel::distribution::Distribution>,
+}
+
+/// How a failing request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// An answer: HTTP's status, or gRPC's below 100 (`mesh::grpc`).
+    Status(u16),
+    /// No answer.
+    Broken(Breakage),
+}
+
+/// How an exchange breaks off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Breakage {
+    /// The connection is closed.
+    Connection,
+    /// The stream is reset; over HTTP/1.1 that is the connection.
+    Stream,
+    /// The stream is refused unprocessed (HTTP/2 REFUSED_STREAM); over HTTP/1.1 that is the connection.
+    Refused,
+    /// What comes is no HTTP.
+    Protocol,
 }

@@ -3,6 +3,7 @@
 
 use super::outlier::{LocalOrigin, Report};
 use crate::mesh::outcome::{Flag, Outcome};
+use crate::mesh::policy_spec::Breakage;
 
 /// Why an attempt ended before response headers came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What a proxy sees of an exchange that its server breaks off. Over HTTP/1.1 a stream is its connection.
+    /// Source: semantics S7.5, S17.2.
+    pub fn of(breakage: Breakage, is_http1: bool) -> Failure {
+        match breakage {
+            Breakage::Protocol => Failure::ProtocolError,
+            Breakage::Stream if !is_http1 => Failure::RemoteReset,
+            Breakage::Refused if !is_http1 => Failure::RefusedStream,
+            Breakage::Connection | Breakage::Stream | Breakage::Refused => Failure::ConnectionTermination,
+        }
+    }
+
     /// What the caller gets if this failure is final, before retry flags.
     pub fn outcome(self) -> Outcome {
         let (code, flag) = match self {
@@ -79,6 +91,14 @@ mod tests {
         assert_eq!(text(Failure::ProtocolError), "502 UPE");
         assert_eq!(text(Failure::PerTryTimeout), "504 UT");
         assert_eq!(text(Failure::ClientGone), "0 DC");
+    }
+
+    #[test]
+    fn over_http1_a_stream_is_its_connection() {
+        assert_eq!(Failure::of(Breakage::Refused, false), Failure::RefusedStream);
+        assert_eq!(Failure::of(Breakage::Refused, true), Failure::ConnectionTermination);
+        assert_eq!(Failure::of(Breakage::Stream, false), Failure::RemoteReset);
+        assert_eq!(Failure::of(Breakage::Protocol, true), Failure::ProtocolError);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use crate::kernel::SimTime;
 use crate::kernel::fifo::{Arena, Fifo};
 use crate::kernel::slab::Slab;
-use crate::mesh::policy_spec::{CircuitBreakers, ConnectionSpec, Protocol};
+use crate::mesh::policy_spec::{CircuitBreakers, ConnectionSpec};
 
 const NIL: u32 = u32::MAX;
 
@@ -55,7 +55,7 @@ pub struct Rules {
 impl Rules {
     pub fn new(spec: &ConnectionSpec) -> Rules {
         Rules {
-            streams: if spec.protocol == Protocol::Http2 { spec.max_concurrent_streams.max(1) } else { 1 },
+            streams: if spec.protocol.is_http2() { spec.max_concurrent_streams.max(1) } else { 1 },
             requests: spec.max_requests_per_connection.map_or(u32::MAX, std::num::NonZero::get),
             idle: spec.idle_timeout.map_or(u64::MAX, |timeout| timeout.nanos()),
             duration: spec.max_connection_duration.map_or(u64::MAX, |duration| duration.nanos()),
@@ -411,6 +411,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::SimDuration;
+    use crate::mesh::policy_spec::Protocol;
 
     struct Bench {
         breakers: Breakers,

@@ -11,7 +11,7 @@ use crate::kernel::distribution::Distribution;
 use crate::kernel::random::Chance;
 use crate::kernel::words::counted;
 use crate::kernel::{SimTime, Table};
-use crate::mesh::policy_spec::ErrorSpec;
+use crate::mesh::policy_spec::{Breakage, Ending, ErrorSpec};
 use crate::mesh::routing::{RouteMatch, StringMatch};
 use crate::mesh::workload::{
     CallSpec, ColdStart, CrashOf, Discipline, Incident, IncidentKind, OnError, Operation, Step, Threading,
@@ -101,8 +101,21 @@ fn has_own_work(said: &written::Workload) -> bool {
 fn errors(said: &written::Errors) -> ErrorSpec {
     ErrorSpec {
         rate: Chance::new(said.rate.as_ref().map_or(0.0, |rate| rate.value.0)),
-        status: said.status.as_ref().map_or(defaults::ERROR_STATUS, |status| status.value),
+        ending: match (&said.status, &said.reset) {
+            (_, Some(reset)) => Ending::Broken(breakage(reset.value)),
+            (Some(status), None) => Ending::Status(status.value.0),
+            (None, None) => Ending::Status(defaults::ERROR_STATUS),
+        },
         service_time: said.service_time.as_ref().map(|time| time.value.clone()),
+    }
+}
+
+fn breakage(word: written::Reset) -> Breakage {
+    match word {
+        written::Reset::Connection => Breakage::Connection,
+        written::Reset::Stream => Breakage::Stream,
+        written::Reset::RefusedStream => Breakage::Refused,
+        written::Reset::Protocol => Breakage::Protocol,
     }
 }
 

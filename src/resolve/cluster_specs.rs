@@ -53,10 +53,11 @@ pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
     let (tcp, http) = (tcp(effective), http(effective));
     let upgrade = http.and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
     let protocol = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
-    let streams = match protocol {
-        Protocol::Http2 => positive(http.and_then(|http| http.max_concurrent_streams))
-            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get),
-        _ => 1,
+    let streams = if protocol.is_http2() {
+        positive(http.and_then(|http| http.max_concurrent_streams))
+            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get)
+    } else {
+        1
     };
     // `http.idleTimeout` wins; an explicit zero in `tcp` switches it off.
     let idle = length(http.and_then(|http| http.idle_timeout.as_ref()))

@@ -90,7 +90,8 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
         // What is not known is TCP here, unlike in a Service. Source: fields, ServiceEntry.
         let protocol = match word.to_ascii_uppercase().as_str() {
             "HTTP" | "GRPC-WEB" => Protocol::Http1,
-            "HTTP2" | "GRPC" => Protocol::Http2,
+            "HTTP2" => Protocol::Http2,
+            "GRPC" => Protocol::Grpc,
             _ => Protocol::Tcp,
         };
         let number = u16::try_from(port.number?.0).ok()?;

@@ -9,6 +9,7 @@ use super::object::Object;
 use super::retries;
 use super::{defaults, delegates};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::grpc;
 use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, HttpMatch, HttpRoute};
 use crate::config::istio::{DestinationRule, VirtualService, values};
 use crate::kernel::SimDuration;
@@ -355,10 +356,12 @@ fn delay(delay: &Delay) -> Option<(Fraction, SimDuration)> {
 
 fn abort(abort: &Abort) -> Option<(Fraction, u16)> {
     let share = Fraction::of_percent(abort.percentage.as_ref()?.value());
-    // A gRPC status comes to callers that do not speak gRPC as 200. Source: semantics S11.5.
     let status = match abort.http_status {
         Some(status) => u16::try_from(status.0).ok()?,
-        None => abort.grpc_status.as_ref().map(|_| 200)?,
+        // A plain 200 stands for OK.
+        None => {
+            grpc::by_name(abort.grpc_status.as_ref()?).map(|status| if status == 0 { 200 } else { status })?
+        }
     };
     (share.numerator > 0).then_some((share, status))
 }
@@ -388,6 +391,11 @@ mod tests {
     #[test]
     fn faults_without_share_never_fire() {
         assert_eq!(abort(&serde_yaml::from_str("{httpStatus: 500}").unwrap()), None);
+        let grpc = |status: &str| {
+            let text = format!("{{grpcStatus: {status}, percentage: {{value: 100}}}}");
+            abort(&serde_yaml::from_str(&text).unwrap()).map(|(_, code)| code)
+        };
+        assert_eq!((grpc("UNAVAILABLE"), grpc("OK"), grpc("nonsense")), (Some(14), Some(200), None));
         assert_eq!(
             delay(&serde_yaml::from_str("{percent: 10, fixedDelay: 2s}").unwrap()),
             Some((Fraction { numerator: 10, denominator: 100 }, SimDuration::from_secs(2)))

@@ -151,7 +151,7 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
         // Kubernetes' own words for protocols have a domain before them.
         let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
         return match word.as_str() {
-            "grpc" | "http2" | "h2c" => Protocol::Http2,
+            "http2" | "h2c" => Protocol::Http2,
             "http" | "grpc-web" | "ws" => Protocol::Http1,
             _ => known_word(&word).unwrap_or(Protocol::Http1),
         };
@@ -166,7 +166,8 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
 fn known_word(word: &str) -> Option<Protocol> {
     match word {
         "http" => Some(Protocol::Http1),
-        "http2" | "grpc" => Some(Protocol::Http2),
+        "http2" => Some(Protocol::Http2),
+        "grpc" => Some(Protocol::Grpc),
         "tcp" | "tls" | "https" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
         _ => None,
     }
@@ -178,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_name_tells_the_protocol_unless_another_field_does() {
-        assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Http2);
+        assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Grpc);
+        assert_eq!(port_protocol(Some("grpc"), Some("http")), Protocol::Grpc);
         assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Http1);
         assert_eq!(port_protocol(None, Some("tcp")), Protocol::Tcp);
         assert_eq!(port_protocol(None, Some("https")), Protocol::Tcp);

@@ -14,7 +14,7 @@ use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{FaultSpec, RetrySpec};
 use crate::mesh::routing::{Destination, ServiceRef};
-use crate::mesh::{CallSpecId, Flag, Flags, Outcome, ProxyId};
+use crate::mesh::{CallSpecId, Flag, Flags, Outcome, ProxyId, grpc};
 use crate::metrics::recorder::ClusterRow;
 use crate::metrics::results::Counter;
 use crate::policy::failure::Failure;
@@ -22,7 +22,7 @@ use crate::policy::outlier::Report;
 use crate::policy::retry::{Decision, ResponseHeaders};
 use crate::policy::{fault, retry, split};
 use crate::sim::event::Event;
-use crate::sim::plan::{NIL, RoutePlan};
+use crate::sim::plan::{NIL, RoutePlan, breakage};
 use crate::sim::world::{Call, Parent, Phase, World};
 use crate::sim::{attempt, network, upstream};
 
@@ -139,9 +139,19 @@ fn after_delay(world: &mut World<'_>, slot: Slot) {
     let route = &world.plan.routes[call.route as usize];
     let spec = route.fault.expect("the fault filter is on");
     match fault::abort(spec, draw(call.key, Purpose::FaultAbort, 0)) {
-        Some(abort) => reply_locally(world, slot.index, abort),
+        Some(abort) => {
+            let abort = abort_as_seen(world, slot.index, abort);
+            reply_locally(world, slot.index, abort);
+        }
         None => forward(world, slot, route),
     }
+}
+
+/// Only a gRPC call is aborted with gRPC's status; any other gets the 200 that carries it. Source: semantics S11.5.
+fn abort_as_seen(world: &World<'_>, index: u32, abort: Outcome) -> Outcome {
+    let upstream = world.calls[index].upstream;
+    let is_grpc = upstream != NIL && world.upstreams[upstream as usize].plan.is_grpc;
+    if grpc::is_failure(abort.code) && !is_grpc { Outcome { code: 200, ..abort } } else { abort }
 }
 
 /// The router: timers, retry state, the first try. Source: semantics S1.1 (5).
@@ -257,10 +267,12 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let (index, status, counted) = (attempt.call, attempt.status, attempt.counted);
     let at = &world.pools[attempt.pool as usize];
     let (cluster, host) = (at.upstream, at.host);
-    if status >= 500 {
-        world.recorder.attempt_failed(at.row, counted);
+    let (row, status) = (at.row, if status == 200 { 200 } else { as_seen(world, cluster, status) });
+    let as_http = grpc::as_http(status);
+    if as_http >= 500 {
+        world.recorder.attempt_failed(row, counted);
     }
-    upstream::observe(world, cluster, host, Report::Code(status));
+    upstream::observe(world, cluster, host, Report::Code(as_http));
     let call = &mut world.calls[index];
     if call.is_retrying {
         give_retry_back(world, index);
@@ -277,6 +289,17 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     end(world, index)
 }
 
+/// A status as the caller's proxy sees it: a failed gRPC call comes as a 200 whose headers hold gRPC's own.
+/// Source: semantics S8.2, S9.3.
+#[cold]
+fn as_seen(world: &World<'_>, upstream: u32, status: u16) -> u16 {
+    if world.upstreams[upstream as usize].plan.is_grpc && !grpc::is_failure(status) {
+        grpc::of_http(status)
+    } else {
+        status
+    }
+}
+
 /// Whether the call's policy would try an answer of this status again.
 #[inline(always)]
 fn is_worth_a_retry(world: &World<'_>, index: u32, status: u16) -> bool {
@@ -284,7 +307,11 @@ fn is_worth_a_retry(world: &World<'_>, index: u32, status: u16) -> bool {
     if status == 200 && !route.retries_ok {
         return false;
     }
-    let headers = ResponseHeaders { code: status, ..ResponseHeaders::default() };
+    let headers = if grpc::is_failure(status) {
+        ResponseHeaders { code: 200, grpc_status: Some(status), ..ResponseHeaders::default() }
+    } else {
+        ResponseHeaders { code: status, ..ResponseHeaders::default() }
+    };
     retry_policy(world, index).is_some_and(|spec| retry::would_retry_response(spec, headers))
 }
 
@@ -345,6 +372,14 @@ pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
     {
         attempt_again(world, slot.index);
     }
+}
+
+/// The news that an exchange broke off reaches the proxy. Source: semantics S17.2.
+pub fn reset(world: &mut World<'_>, slot: Slot) {
+    let Some(attempt) = world.attempts.get(slot) else { return };
+    let breakage = breakage(attempt.status).expect("what is reset has broken off");
+    let upstream = &world.upstreams[world.pools[attempt.pool as usize].upstream as usize];
+    attempt_failed(world, slot, Failure::of(breakage, upstream.plan.rules.is_http1()));
 }
 
 /// An attempt failed without an answer. Source: semantics S8.2, S9.2.

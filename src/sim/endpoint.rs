@@ -12,12 +12,13 @@ use crate::kernel::fifo::{Fifo, Place};
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::{CrashOf, OnError};
 use crate::mesh::{CallSpecId, PodId, WorkloadId};
 use crate::sim::call;
 use crate::sim::event::Event;
 use crate::sim::gate::{self, Entry};
-use crate::sim::plan::{ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
+use crate::sim::plan::{BROKEN, ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
 use crate::sim::sharing::Sharing;
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 
@@ -250,6 +251,7 @@ pub fn reset(world: &mut World<'_>, index: u32) {
     }
     let attempt = &mut world.attempts[index];
     attempt.phase = Phase::Returning;
+    attempt.status = BROKEN + Breakage::Connection as u16;
     let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
     let slot = world.attempts.slot(index);
     world.queue.push(world.now + leg, Event::Reset(slot));
@@ -555,7 +557,7 @@ pub fn slot_free(world: &mut World<'_>, pod: u32) {
     }
 }
 
-/// The pod has done with a request: its answer leaves, and the next in line is served.
+/// The pod has done with a request: its answer leaves, or the news that it broke off, and the next in line is served.
 #[inline(never)]
 fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     give_slot(world, slot.index);
@@ -569,7 +571,8 @@ fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
     attempt.status = status;
     attempt.phase = Phase::Returning;
     let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
-    world.queue.push(world.now + leg, Event::Answered(slot));
+    let event = if status < BROKEN { Event::Answered(slot) } else { Event::Reset(slot) };
+    world.queue.push(world.now + leg, event);
 }
 
 /// The caller has given an attempt up: the pod's sidecar hears of it, and the application where it listens.

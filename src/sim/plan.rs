@@ -7,7 +7,9 @@ use crate::kernel::distribution::Distribution;
 use crate::kernel::random::{Chance, name_hash};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
-use crate::mesh::policy_spec::{CircuitBreakers, ErrorSpec, FaultSpec, RetrySpec};
+use crate::mesh::policy_spec::{
+    Breakage, CircuitBreakers, Ending, ErrorSpec, FaultSpec, Protocol, RetrySpec,
+};
 use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
 use crate::mesh::workload::{Discipline, Inbound, OnError, Step, Threading, Workload};
 use crate::mesh::{
@@ -21,6 +23,16 @@ use crate::policy::timeout;
 
 /// No row.
 pub const NIL: u32 = u32::MAX;
+
+/// From here on an attempt's status is no answer but a [`Breakage`].
+pub const BROKEN: u16 = 1_000;
+
+/// How the exchange broke off, if the attempt's status says so.
+pub fn breakage(status: u16) -> Option<Breakage> {
+    const ALL: [Breakage; 4] =
+        [Breakage::Connection, Breakage::Stream, Breakage::Refused, Breakage::Protocol];
+    ALL.into_iter().find(|breakage| BROKEN + *breakage as u16 == status)
+}
 
 /// A mesh, ready to run.
 pub struct Plan<'m> {
@@ -106,6 +118,8 @@ pub struct MirrorPlan<'m> {
 
 pub struct ClusterPlan {
     pub rules: Rules,
+    /// Its answers have a gRPC status.
+    pub is_grpc: bool,
     /// Row of `delays`.
     pub connect_timeout: SimDuration,
     pub weights: Vec<u32>,
@@ -137,6 +151,7 @@ pub struct InboundPlan<'m> {
 #[derive(Clone, Copy)]
 pub struct ErrorPlan {
     pub rate: Chance,
+    /// As attempts keep it: the answer's, or [`BROKEN`] and more.
     pub status: u16,
     pub service_time: Option<SamplerId>,
 }
@@ -201,6 +216,7 @@ impl<'m> Plan<'m> {
         let calls = calls.collect();
         let clusters = mesh.clusters.rows().iter().map(|cluster| ClusterPlan {
             rules: Rules::new(&cluster.connection),
+            is_grpc: cluster.connection.protocol == Protocol::Grpc,
             connect_timeout: cluster.connection.connect_timeout,
             weights: cluster.hosts.iter().map(|host| host.weight).collect(),
         });
@@ -405,7 +421,10 @@ impl<'m> Parts<'m> {
     fn error(&mut self, spec: &ErrorSpec) -> ErrorPlan {
         ErrorPlan {
             rate: spec.rate,
-            status: spec.status,
+            status: match spec.ending {
+                Ending::Status(status) => status,
+                Ending::Broken(breakage) => BROKEN + breakage as u16,
+            },
             service_time: spec.service_time.as_ref().map(|time| self.sampler(time)),
         }
     }

@@ -5,7 +5,6 @@ use crate::kernel::slab::Slab;
 use crate::kernel::{Id, SimTime};
 use crate::metrics::recorder::Recorder;
 use crate::metrics::results::{Clock, Results};
-use crate::policy::failure::Failure;
 use crate::sim::audit::{self, Audit};
 use crate::sim::call::{self, Ended};
 use crate::sim::client::{self, ClientState};
@@ -153,7 +152,7 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::SlotFree(pod) => endpoint::slot_free(world, pod),
         Event::Cancelled(attempt) => endpoint::cancelled(world, attempt),
         Event::Answered(attempt) => go_on(call::answered(world, attempt), world),
-        Event::Reset(attempt) => call::attempt_failed(world, attempt, Failure::ConnectionTermination),
+        Event::Reset(attempt) => call::reset(world, attempt),
         Event::PerTryTimeout(attempt) => call::per_try_timeout(world, attempt),
         Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
         Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),

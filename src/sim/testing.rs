@@ -217,7 +217,7 @@ impl Chain {
             threading: Threading::Async,
             errors: (self.errors > 0.0).then(|| ErrorSpec {
                 rate: Chance::new(self.errors),
-                status: 503,
+                ending: Ending::Status(503),
                 service_time: None,
             }),
             operations: vec![Operation { condition: None, steps }],

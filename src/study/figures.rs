@@ -10,7 +10,7 @@ use super::sample::{
     subject, success_pct,
 };
 use crate::kernel::{SimDuration, SimTime};
-use crate::mesh::{Mesh, Outcome};
+use crate::mesh::{Mesh, Outcome, grpc};
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::results::{EventRow, HostCounts};
 use crate::metrics::statistics::{self, Estimate};
@@ -190,9 +190,12 @@ impl RunResults {
 
     fn add_responses(&mut self, subject: &Subject, samples: &[Sample]) {
         let outcomes: BTreeSet<Outcome> =
-            samples.iter().flat_map(|sample| sample.finished.responses.keys().copied()).collect();
+            samples.iter().flat_map(|sample| sample.finished.responses.keys().map(as_http)).collect();
         for outcome in outcomes {
-            let of = |sample: &Sample| sample.finished.responses.get(&outcome).copied().unwrap_or(0);
+            let of = |sample: &Sample| {
+                let responses = sample.finished.responses.iter();
+                responses.filter(|(found, _)| as_http(found) == outcome).map(|(_, count)| *count).sum()
+            };
             let count = count(samples, of);
             self.responses.push(ResponseFigures { subject: subject.clone(), outcome, count });
         }
@@ -212,6 +215,11 @@ impl RunResults {
             });
         }
     }
+}
+
+/// gRPC's statuses are told as the HTTP statuses that they count as, so that one rule says what a success is.
+fn as_http(outcome: &Outcome) -> Outcome {
+    Outcome { code: grpc::as_http(outcome.code), ..*outcome }
 }
 
 fn hosts(results: &[Results]) -> Vec<HostFigures> {

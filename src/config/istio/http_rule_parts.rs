@@ -5,6 +5,8 @@ use super::finding::{DEPRECATED, Findings, SCHEMA_WARNING};
 use super::string_match::check_regex;
 use super::values::Destination;
 use super::virtual_service::{DirectResponse, Fault, HttpRoute, Redirect, Retries, Rewrite};
+use crate::config::grpc;
+use crate::config::path::did_you_mean;
 
 /// What Envoy and Istio know as `retryOn` words, HTTP and gRPC alike.
 const RETRY_WORDS: &[&str] = &[
@@ -198,6 +200,13 @@ pub fn check_fault(fault: &Fault, path: &str, out: &mut Findings) {
         let path = format!("{path}.abort");
         out.percent(&format!("{path}.percentage.value"), abort.percentage.as_ref().and_then(|p| p.value));
         out.range(&format!("{path}.httpStatus"), abort.http_status, 200, 599);
+        if let Some(status) = &abort.grpc_status
+            && grpc::by_name(status).is_none()
+        {
+            let near = did_you_mean(status, grpc::failures()).unwrap_or("UNAVAILABLE");
+            out.refused(format!("{path}.grpcStatus"), format!("`{status}` is no gRPC status"))
+                .help(format!("write one such as {near}"));
+        }
         if abort.http2_error.is_some() {
             out.refused(format!("{path}.http2Error"), "http2Error is not supported by Istio")
                 .help("use httpStatus");

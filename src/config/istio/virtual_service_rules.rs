@@ -66,17 +66,6 @@ pub fn not_modelled(spec: &VirtualService) -> Vec<Unmodelled> {
                 }
             }
         }
-        if rule
-            .fault
-            .as_ref()
-            .and_then(|fault| fault.abort.as_ref())
-            .is_some_and(|abort| abort.grpc_status.is_some())
-        {
-            add(
-                format!("{path}.fault.abort.grpcStatus"),
-                "the gRPC status of an aborted call: it counts as HTTP 200, which is what plain HTTP callers get",
-            );
-        }
     }
     list
 }
@@ -338,6 +327,10 @@ mod tests {
             |fault: &str| findings(&format!("[{{route: [{{destination: {{host: a}}}}], fault: {fault}}}]"));
         assert_eq!(with("{abort: {httpStatus: 500}}"), ["http[0].fault.abort: warning"]);
         assert_eq!(with("{delay: {fixedDelay: 5s}}"), ["http[0].fault.delay: warning"]);
+        assert_eq!(
+            with("{abort: {grpcStatus: UNAVAILBLE, percentage: {value: 1}}}"),
+            ["http[0].fault.abort.grpcStatus: error"]
+        );
         assert_eq!(
             with("{delay: {fixedDelay: 5s, percentage: {value: 101}}}"),
             ["http[0].fault.delay.percentage.value: error"]

@@ -164,8 +164,12 @@ impl Checker<'_> {
         if errors.rate.is_none() && !errors.is_broken {
             self.missing(span, "these errors have no `rate`", "write `errors: {rate: 1%, status: 500}`");
         }
-        if let Some(status) = errors.status.as_ref().filter(|status| !(100..=599).contains(&status.value)) {
-            self.error(status.span, format!("`{}` is no HTTP status", status.value));
+        if let (Some(_), Some(reset)) = (&errors.status, &errors.reset) {
+            self.missing(
+                reset.span,
+                "what is reset has no status",
+                "keep `status` for an answer, `reset` for none",
+            );
         }
     }
 

@@ -14,7 +14,7 @@ pub use client::{Arrivals, Client, Load, Point, Profile, Request, Users};
 pub use whole::{ControlPlane, Metadata, Network, Proxy, Scenario, TimelineEntry};
 pub use workload::{
     Call, CallFields, ColdStart, Crash, CrashScope, Discipline, Errors, Incident, MAX_PODS, OnError,
-    Operation, OperationMatch, Pods, Step, Threading, Workload,
+    Operation, OperationMatch, Pods, Reset, Step, Threading, Workload,
 };
 
 use super::diagnostic::Diagnostic;

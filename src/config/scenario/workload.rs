@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 
 use crate::config::grammar::{Fault, Part};
+use crate::config::grpc;
+use crate::config::path::did_you_mean;
 use crate::config::quantity::Share;
 use crate::config::read::{
     Count, Entries, Limit, Located, Node, OneOrMany, Reader, Text, Written, record, written_as_text,
@@ -62,8 +64,10 @@ record! {
     Errors {
         /// Share of requests that fail.
         "rate" => rate: Located<Share>,
-        /// Their status; 500 by default.
-        "status" => status: Located<u16>,
+        /// Their status; 500 by default. Of gRPC: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` and so on.
+        "status" => status: Located<ErrorStatus>,
+        /// Instead of a status: what the pod breaks off, and answers nothing.
+        "reset" => reset: Located<Reset>,
         /// How long an error takes; as any answer by default.
         "serviceTime" => service_time: Located<Distribution>,
     }
@@ -279,6 +283,13 @@ words! {
         "blocking" => Blocking,
         "async" => Async,
     }
+    /// What breaks: the `connection`, the `stream` (HTTP/2), the stream before it is worked at, or the protocol.
+    Reset {
+        "connection" => Connection,
+        "stream" => Stream,
+        "refused-stream" => RefusedStream,
+        "protocol" => Protocol,
+    }
     /// How much goes down.
     CrashScope {
         "app" => App,
@@ -286,6 +297,32 @@ words! {
         "node" => Node,
     }
 }
+
+/// The status of an error: HTTP's, 100 to 599, or gRPC's below that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorStatus(pub u16);
+
+impl Text for ErrorStatus {
+    const WHAT: &'static str = "an HTTP status such as 503, or a gRPC status such as `UNAVAILABLE`";
+    fn parse(part: Part<'_>) -> Result<Self, Fault> {
+        let help = format!("write {}", Self::WHAT);
+        match part.text.parse::<u16>() {
+            Ok(status @ 100..=599) => return Ok(ErrorStatus(status)),
+            Ok(status) => return Err(part.fault(format!("`{status}` is no HTTP status")).help(help)),
+            Err(_) => {}
+        }
+        match grpc::by_name(part.text) {
+            Some(status) if status > 0 => Ok(ErrorStatus(status)),
+            _ => {
+                let help = did_you_mean(part.text, grpc::failures())
+                    .map_or(help, |near| format!("did you mean `{near}`?"));
+                Err(part.fault(format!("`{}` is no status of an error", part.text)).help(help))
+            }
+        }
+    }
+}
+
+written_as_text!(ErrorStatus);
 
 /// What a failed call does to its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,5 +350,9 @@ written_as_text!(OnError);
 
 schema! {
     OnError, "OnError" => {"anyOf": [{"enum": ["fail", "ignore"]}, {"type": "integer", "minimum": 100, "maximum": 599}]};
+    ErrorStatus, "ErrorStatus" => {"anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"enum": grpc::failures().collect::<Vec<_>>()}
+    ]};
     Pods, "Pods" => {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "string"}}]};
 }
