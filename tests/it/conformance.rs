@@ -1,4 +1,4 @@
-//! Golden figures: every case of `tests/golden/golden.yaml` runs through the functions that a simulation runs
+//! Golden figures: every case of `tests/golden/golden.yaml` and `requests.yaml` runs through the functions that a simulation runs
 //! through. A case is data: a kind, what goes in, what must come out. `MESHCAST_GOLDEN_EXTRA` names more files of
 //! that form, separated by `:`.
 
@@ -17,12 +17,14 @@ mod locality;
 mod matches;
 mod mtls;
 mod objects;
+mod outcome;
 mod outlier;
 mod pool;
 mod priority;
 mod retry;
 mod routing;
 mod rules;
+mod stage;
 mod translate;
 
 /// How each kind is checked.
@@ -41,6 +43,7 @@ const KINDS: &[(&str, Check)] = &[
     ("ejection_duration_at_sweep", |case| case.check(outlier::ejection_duration_at_sweep)),
     ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
+    ("fault_outcome", |case| case.ask(outcome::fault_outcome)),
     ("flag_join", |case| case.check(retry::flag_join)),
     ("hash_policy", |case| case.check(hashing::hash_policy)),
     ("host_pattern_match", |case| case.check(hosts::host_pattern_match)),
@@ -67,8 +70,10 @@ const KINDS: &[(&str, Check)] = &[
     ("maglev_table", |case| case.check(hashing::maglev_table)),
     ("mirror_fraction", |case| case.check(routing::mirror_fraction)),
     ("mirror_host", |case| case.check(routing::mirror_host)),
+    ("mirror_send", |case| case.check(outcome::mirror_send)),
     ("mtls_outcome", |case| case.check(mtls::mtls_outcome)),
     ("murmur2_64", |case| case.check(hashing::murmur2_64)),
+    ("outcome", |case| case.check(outcome::outcome)),
     ("outlier_timeline", |case| case.check(outlier::outlier_timeline)),
     ("peer_authentication_mode", |case| case.check(mtls::peer_authentication_mode)),
     ("policy_merge", |case| case.ask(rules::policy_merge)),
@@ -77,6 +82,7 @@ const KINDS: &[(&str, Check)] = &[
     ("priority_load", |case| case.check(priority::priority_load)),
     ("retry_budget", |case| case.check(retry::retry_budget)),
     ("retry_decision", |case| case.check(retry::retry_decision)),
+    ("retry_outcome", |case| case.check(outcome::retry_outcome)),
     ("rewrite", |case| case.check(routing::rewrite)),
     ("ring_build", |case| case.check(hashing::ring_build)),
     ("ring_counts", |case| case.check(hashing::ring_counts)),
@@ -91,6 +97,7 @@ const KINDS: &[(&str, Check)] = &[
     ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
     ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
     ("source_match", |case| case.check(matches::source_match)),
+    ("timeout_outcome", |case| case.check(outcome::timeout_outcome)),
     ("unejection_times", |case| case.check(outlier::unejection_times)),
     ("vhost_domains", |case| case.check(hosts::vhost_domains)),
     ("virtual_host_pick", |case| case.check(routing::virtual_host_pick)),
@@ -98,19 +105,13 @@ const KINDS: &[(&str, Check)] = &[
     ("xxh64", |case| case.check(hashing::xxh64)),
 ];
 
-const ENGINE: &str = "needs whole requests in the engine";
 const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
 const NOT_YET: &[(&str, &str)] = &[
     ("failure_percentage", ENVOY_ONLY),
-    ("fault_outcome", ENGINE),
     ("lr_full_scan", ENVOY_ONLY),
-    ("mirror_send", ENGINE),
-    ("outcome", ENGINE),
-    ("retry_outcome", ENGINE),
     ("success_rate_threshold", ENVOY_ONLY),
-    ("timeout_outcome", ENGINE),
 ];
 
 type Check = fn(&Case) -> Result<(), String>;
@@ -175,9 +176,10 @@ struct Tally {
 }
 
 fn golden_files() -> Vec<String> {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/golden.yaml").to_owned();
+    let own = ["golden.yaml", "requests.yaml"]
+        .map(|name| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR")));
     let extra = std::env::var("MESHCAST_GOLDEN_EXTRA").unwrap_or_default();
-    std::iter::once(own).chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
+    own.into_iter().chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
 }
 
 #[test]
