@@ -8,6 +8,7 @@ mod findings;
 mod large;
 mod meshes;
 mod metamorphic;
+mod mirrors;
 mod mutual_tls;
 mod property;
 mod scenarios;
