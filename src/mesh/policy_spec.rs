@@ -70,6 +70,34 @@ pub struct OutlierSpec {
     pub max_ejection_time: SimDuration,
     /// 0 to 100.
     pub max_ejection_percent: u32,
+    /// Answers that count as errors, those below 500 as 500; empty: 500 and above. Source: semantics S8.3.
+    pub error_codes: Vec<u16>,
+    /// `None`: switched off, as Istio does.
+    pub success_rate: Option<SuccessRateSpec>,
+    /// `None`: switched off, as Istio does.
+    pub failure_percentage: Option<FailurePercentageSpec>,
+}
+
+/// Ejects hosts whose success rate lies far below the others' in one interval. Source: semantics S8.7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SuccessRateSpec {
+    /// Hosts with enough requests, below which nobody is judged.
+    pub minimum_hosts: u32,
+    /// Requests of a host in the interval, below which it is not judged.
+    pub request_volume: u32,
+    /// Thousandths of a standard deviation below the mean.
+    pub stdev_factor: u32,
+}
+
+/// Ejects hosts that fail this share of an interval's requests. Source: semantics S8.7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailurePercentageSpec {
+    /// Hosts with enough requests, below which nobody is judged.
+    pub minimum_hosts: u32,
+    /// Requests of a host in the interval, below which it is not judged.
+    pub request_volume: u32,
+    /// 0 to 100.
+    pub threshold: u32,
 }
 
 /// The balancer of one cluster by its Envoy name, as `policy::balance::BALANCERS` lists it.

@@ -85,6 +85,7 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
     let local = positive(detection.consecutive_local_origin_failures)
         .or(NonZeroU32::new(defaults::CONSECUTIVE_LOCAL_ORIGIN))
         .filter(|_| split);
+    let codes = detection.outlier_detection_http_error_codes.iter();
     OutlierSpec {
         consecutive_5xx,
         consecutive_gateway: positive(detection.consecutive_gateway_errors),
@@ -95,6 +96,10 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
         max_ejection_time: base.max(defaults::MAX_EJECTION_TIME),
         max_ejection_percent: positive(detection.max_ejection_percent)
             .map_or(defaults::MAX_EJECTION_PERCENT, NonZeroU32::get),
+        error_codes: codes.filter_map(|code| u16::try_from(code.0).ok()).collect(),
+        // Istio writes 0 for both. Source: semantics S8.1.
+        success_rate: None,
+        failure_percentage: None,
     }
 }
 
@@ -171,6 +176,7 @@ mod tests {
         assert_eq!(read("{}").consecutive_gateway, None);
         assert_eq!(read("{}").max_ejection_percent, 10);
         assert_eq!(read("{maxEjectionPercent: 0}").max_ejection_percent, 10);
+        assert_eq!(read("{outlierDetectionHttpErrorCodes: [429, 503]}").error_codes, [429, 503]);
         assert_eq!(read("{baseEjectionTime: 400s}").max_ejection_time, SimDuration::from_secs(400));
         assert_eq!(
             read("{splitExternalLocalOriginErrors: true}").consecutive_local_origin,

@@ -500,6 +500,9 @@ mod tests {
                 base_ejection_time: SimDuration::from_secs(30),
                 max_ejection_time: SimDuration::from_secs(300),
                 max_ejection_percent: 10,
+                error_codes: Vec::new(),
+                success_rate: None,
+                failure_percentage: None,
             }),
             duration,
             ..Chain::default()

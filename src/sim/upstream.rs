@@ -14,8 +14,13 @@ use crate::sim::world::{MERGE_WINDOW, World};
 #[inline(always)]
 pub fn observe(world: &mut World<'_>, upstream: u32, host: u32, report: Report) {
     let Some(detector) = &mut world.upstreams[upstream as usize].detector else { return };
-    if let Some(request) = detector.observe(host as usize, report) {
+    let request = detector.observe(host as usize, report);
+    let has_rates = detector.has_rates();
+    if let Some(request) = request {
         eject(world, upstream, request);
+    }
+    if has_rates {
+        schedule_sweep(world, upstream);
     }
 }
 
@@ -66,7 +71,7 @@ pub fn schedule_sweep(world: &mut World<'_>, index: u32) {
     world.queue.push(due, Event::OutlierSweep(index));
 }
 
-/// The periodic check: hosts return, multipliers fall.
+/// The periodic check: hosts return, multipliers fall, and the interval's rates are looked at. Source: semantics S8.7.
 pub fn sweep(world: &mut World<'_>, index: u32) {
     let (plan, now, clock) = (world.plan, world.now, world.clock);
     let upstream = &mut world.upstreams[index as usize];
@@ -82,6 +87,10 @@ pub fn sweep(world: &mut World<'_>, index: u32) {
     }
     if !returned.is_empty() {
         hosts_changed(world, index);
+    }
+    let detector = world.upstreams[index as usize].detector.as_mut().expect("only detectors sweep");
+    for request in detector.judge() {
+        eject(world, index, request);
     }
     schedule_sweep(world, index);
 }

@@ -42,6 +42,7 @@ const KINDS: &[(&str, Check)] = &[
     ("ejection_duration", |case| case.check(outlier::ejection_duration)),
     ("ejection_duration_at_sweep", |case| case.check(outlier::ejection_duration_at_sweep)),
     ("ejection_jitter", |case| case.check(outlier::ejection_jitter)),
+    ("failure_percentage", |case| case.check(outlier::failure_percentage)),
     ("fault_fraction", |case| case.check(retry::fault_fraction)),
     ("fault_outcome", |case| case.ask(outcome::fault_outcome)),
     ("flag_join", |case| case.check(retry::flag_join)),
@@ -97,6 +98,7 @@ const KINDS: &[(&str, Check)] = &[
     ("slow_start_rr", |case| case.check(balancing::slow_start_rr)),
     ("slow_start_tracking", |case| case.check(balancing::slow_start_tracking)),
     ("source_match", |case| case.check(matches::source_match)),
+    ("success_rate_threshold", |case| case.check(outlier::success_rate_threshold)),
     ("timeout_outcome", |case| case.check(outcome::timeout_outcome)),
     ("unejection_times", |case| case.check(outlier::unejection_times)),
     ("vhost_domains", |case| case.check(hosts::vhost_domains)),
@@ -109,9 +111,7 @@ const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
 const NOT_YET: &[(&str, &str)] = &[
-    ("failure_percentage", ENVOY_ONLY),
     ("lr_full_scan", ENVOY_ONLY),
-    ("success_rate_threshold", ENVOY_ONLY),
 ];
 
 type Check = fn(&Case) -> Result<(), String>;

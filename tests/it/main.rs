@@ -3,6 +3,7 @@
 mod analytic;
 mod cli;
 mod conformance;
+mod detectors;
 mod determinism;
 mod findings;
 mod large;

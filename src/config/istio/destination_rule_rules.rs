@@ -111,13 +111,6 @@ fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled
     {
         add("connectionPool.http.useClientProtocol", "the caller's protocol: the port's own is used");
     }
-    if blocks.outlier_detection.is_some_and(|outlier| !outlier.outlier_detection_http_error_codes.is_empty())
-    {
-        add(
-            "outlierDetection.outlierDetectionHttpErrorCodes",
-            "its own list of error codes: 5xx are counted",
-        );
-    }
     if let Some(mode) = blocks.tls.and_then(|tls| tls.mode.as_deref())
         && (mode == "SIMPLE" || mode == "MUTUAL")
     {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use meshcast::kernel::random::{Draw, Purpose};
 use meshcast::kernel::{SimDuration, SimTime};
-use meshcast::mesh::policy_spec::OutlierSpec;
+use meshcast::mesh::policy_spec::{FailurePercentageSpec, OutlierSpec, SuccessRateSpec};
 use meshcast::policy::failure::Failure;
 use meshcast::policy::outlier::{self, Cause, Detector, Report, Verdict};
 use serde::Deserialize;
@@ -79,6 +79,9 @@ impl Config {
             base_ejection_time: SimDuration::from_millis(base),
             max_ejection_time: SimDuration::from_millis(max.unwrap_or(base.max(300_000))),
             max_ejection_percent: self.max_ejection_percent,
+            error_codes: Vec::new(),
+            success_rate: None,
+            failure_percentage: None,
         })
     }
 }
@@ -179,6 +182,7 @@ pub fn outlier_timeline(input: Timeline) -> Result<History, String> {
                         Cause::Gateway => "gateway",
                         Cause::FiveXx => "5xx",
                         Cause::LocalOrigin => "local_origin",
+                        other => return Err(format!("{other}, where rates are not looked at")),
                     };
                     history.ejections.push(Ejection {
                         host: event.host,
@@ -248,6 +252,9 @@ pub fn unejection_times(input: Unejections) -> Result<Unejected, String> {
         base_ejection_time: SimDuration::from_millis(input.base_ejection_time_ms),
         max_ejection_time: SimDuration::from_millis(input.max_ejection_time_ms),
         max_ejection_percent: 100,
+        error_codes: Vec::new(),
+        success_rate: None,
+        failure_percentage: None,
     };
     let mut detector = Detector::new(&spec, 1);
     let mut unejected = Vec::new();
@@ -316,6 +323,9 @@ pub fn ejection_duration_at_sweep(input: EjectionLength) -> Result<UnejectedAfte
         base_ejection_time: SimDuration::from_millis(input.base_ejection_time_ms),
         max_ejection_time: SimDuration::from_millis(input.max_ejection_time_ms),
         max_ejection_percent: 100,
+        error_codes: Vec::new(),
+        success_rate: None,
+        failure_percentage: None,
     };
     let detector = Detector::new(&spec, 1);
     let due = SimTime::ZERO + input.length();
@@ -342,4 +352,113 @@ pub struct JitterMillis {
 pub fn ejection_jitter(input: Jitter) -> Result<JitterMillis, String> {
     let jitter = outlier::ejection_jitter(input.draw, input.max_jitter_ms);
     Ok(JitterMillis { jitter_ms: jitter.nanos() / 1_000_000 })
+}
+
+/// A detector that looks at rates alone, after one interval in which the hosts had these successes and failures: who
+/// is out then.
+fn ejected_for_rates(spec: &OutlierSpec, hosts: &[(u64, u64)]) -> Vec<usize> {
+    let mut detector = Detector::new(spec, hosts.len());
+    for (host, (ok, fail)) in hosts.iter().enumerate() {
+        let codes = (0..*fail).map(|_| 500).chain((0..*ok).map(|_| 200));
+        for code in codes {
+            assert_eq!(detector.observe(host, Report::Code(code)), None, "runs are off");
+        }
+    }
+    for request in detector.judge() {
+        let mut jitter = Draw::at(1, Purpose::EjectionJitter);
+        assert!(matches!(detector.eject(request, at(10_000), &mut jitter), Verdict::Ejected(_)));
+    }
+    (0..hosts.len()).filter(|host| detector.is_ejected(*host)).collect()
+}
+
+fn rates_alone() -> OutlierSpec {
+    OutlierSpec {
+        consecutive_5xx: None,
+        consecutive_gateway: None,
+        split_external_local_origin: false,
+        consecutive_local_origin: None,
+        interval: SimDuration::from_secs(10),
+        base_ejection_time: SimDuration::from_secs(30),
+        max_ejection_time: SimDuration::from_secs(300),
+        max_ejection_percent: 100,
+        error_codes: Vec::new(),
+        success_rate: None,
+        failure_percentage: None,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuccessRates {
+    /// Per cent, by host.
+    success_rates: Vec<f64>,
+    stdev_factor: u32,
+    minimum_hosts: Option<u32>,
+    request_volume: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    mean: super::Near,
+    threshold: super::Near,
+    ejected: Vec<usize>,
+}
+
+pub fn success_rate_threshold(input: SuccessRates) -> Result<Threshold, String> {
+    let (mean, threshold) = outlier::success_rate_threshold(&input.success_rates, input.stdev_factor);
+    let spec = OutlierSpec {
+        success_rate: Some(SuccessRateSpec {
+            minimum_hosts: input.minimum_hosts.unwrap_or(5),
+            request_volume: input.request_volume.unwrap_or(100),
+            stdev_factor: input.stdev_factor,
+        }),
+        ..rates_alone()
+    };
+    // Enough requests to show a rate of two decimals.
+    let hosts = input.success_rates.iter().map(|rate| {
+        let ok = (rate * 100.0).round() as u64;
+        (ok, 10_000 - ok)
+    });
+    let ejected = ejected_for_rates(&spec, &hosts.collect::<Vec<_>>());
+    Ok(Threshold { mean: super::Near(mean), threshold: super::Near(threshold), ejected })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailurePercentage {
+    threshold: u32,
+    request_volume: u32,
+    minimum_hosts: u32,
+    /// The others of the minimum have just enough requests, and all of them succeed.
+    hosts: Vec<Results>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Results {
+    ok: u64,
+    fail: u64,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Ejected {
+    ejected: bool,
+}
+
+pub fn failure_percentage(input: FailurePercentage) -> Result<Ejected, String> {
+    let spec = OutlierSpec {
+        failure_percentage: Some(FailurePercentageSpec {
+            minimum_hosts: input.minimum_hosts,
+            request_volume: input.request_volume,
+            threshold: input.threshold,
+        }),
+        ..rates_alone()
+    };
+    let mut hosts: Vec<(u64, u64)> = input.hosts.iter().map(|host| (host.ok, host.fail)).collect();
+    if hosts.len() < input.minimum_hosts as usize {
+        hosts.resize(input.minimum_hosts as usize, (u64::from(input.request_volume), 0));
+    }
+    Ok(Ejected { ejected: ejected_for_rates(&spec, &hosts).contains(&0) })
 }

@@ -1,84 +1,16 @@
-//! Outlier detection of one cluster in one proxy: counts failures by host, ejects within a limit, and lets hosts
-//! return at sweeps. Nothing here is shared between two calling proxies. Source: semantics S8.
+//! The detector of one cluster in one proxy: runs of failures by host, ejections within the limit, and the sweeps at
+//! which hosts return. Source: semantics S8.3 to S8.6.
 //!
 //! A report goes to [`Detector::observe`]; what it asks for goes to [`Detector::eject`] at once. Sweeps are due every
 //! `interval` since the cluster was created, but one that has nothing to do changes nothing, so they need to be run
-//! only while [`Detector::needs_sweeps`]. Success-rate and failure-percentage detection (S8.7; Istio switches both
-//! off) would count in `observe` and eject at the end of `sweep`.
+//! only while [`Detector::needs_sweeps`]. At the end of each, [`Detector::judge`] looks at the interval's rates.
 
+use super::limit::{ejection_allowed, ejection_jitter, ejection_time};
+use super::rates::Rates;
+use super::report::{Cause, EjectionRequest, Report, Verdict};
 use crate::kernel::random::Draw;
 use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::policy_spec::OutlierSpec;
-
-/// What one attempt tells about its host. Source: semantics S8.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// Response headers came, with this status.
-    Code(u16),
-    /// The proxy itself saw it fail.
-    LocalOriginFailure(LocalOrigin),
-    /// The attempt got its connection.
-    ConnectSuccess,
-}
-
-/// What the proxy itself saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalOrigin {
-    ConnectFailed,
-    /// Per-try or route timeout.
-    Timeout,
-    /// The established stream or connection broke.
-    Reset,
-}
-
-impl LocalOrigin {
-    /// The status that it counts as where local and external errors are not told apart.
-    const fn code(self) -> u16 {
-        match self {
-            LocalOrigin::ConnectFailed | LocalOrigin::Reset => 503,
-            LocalOrigin::Timeout => 504,
-        }
-    }
-}
-
-/// Which run of failures an ejection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    Gateway,
-    FiveXx,
-    LocalOrigin,
-}
-
-/// As Envoy's outlier event log names it.
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Cause::Gateway => "CONSECUTIVE_GATEWAY_FAILURE",
-            Cause::FiveXx => "CONSECUTIVE_5XX",
-            Cause::LocalOrigin => "CONSECUTIVE_LOCAL_ORIGIN_FAILURE",
-        })
-    }
-}
-
-/// One or two runs of one host are full: [`Detector::eject`] decides. One report can fill both the gateway and the
-/// 5xx run; the gateway's comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a full run that nobody decides upon would never eject"]
-pub struct EjectionRequest {
-    pub host: usize,
-    first: Cause,
-    second: Option<Cause>,
-}
-
-/// What came of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Ejected(Cause),
-    /// Refused by `maxEjectionPercent`, so many times (`ejections_overflow`).
-    Overflow(u32),
-    /// The host is out already.
-    Ignored,
-}
 
 /// Runs of failures of one host; 0 = none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,6 +60,10 @@ pub struct Detector {
     base: SimDuration,
     max: SimDuration,
     max_percent: u32,
+    /// Reports count as they come: neither own error codes nor rates.
+    is_plain: bool,
+    error_codes: Vec<u16>,
+    rates: Option<Box<Rates>>,
 }
 
 impl Detector {
@@ -151,13 +87,18 @@ impl Detector {
             base: spec.base_ejection_time,
             max: spec.max_ejection_time,
             max_percent: spec.max_ejection_percent,
+            is_plain: spec.error_codes.is_empty()
+                && spec.success_rate.is_none()
+                && spec.failure_percentage.is_none(),
+            error_codes: spec.error_codes.clone(),
+            rates: Rates::new(spec).map(Box::new),
         }
     }
 
     /// Takes one report about `host`. Source: semantics S8.2, S8.3.
     #[inline]
     pub fn observe(&mut self, host: usize, report: Report) -> Option<EjectionRequest> {
-        match report {
+        match if self.is_plain { report } else { self.weigh(host, report) } {
             Report::Code(code) if code < 500 => {
                 if self.running != 0 {
                     self.reset_responses(host);
@@ -174,6 +115,30 @@ impl Detector {
             Report::LocalOriginFailure(_) if self.splits => self.count_local(host),
             Report::LocalOriginFailure(origin) => self.count_response(host, origin.code()),
         }
+    }
+
+    /// What a report counts as under error codes of its own, and its place in the rates. Source: semantics S8.3, S8.7.
+    #[cold]
+    fn weigh(&mut self, host: usize, report: Report) -> Report {
+        let report = match report {
+            Report::Code(code) if !self.error_codes.is_empty() => {
+                Report::Code(if self.error_codes.contains(&code) { code.max(500) } else { 200 })
+            }
+            other => other,
+        };
+        if let Some(rates) = &mut self.rates {
+            rates.count(host, report);
+        }
+        report
+    }
+
+    /// Ends an interval, behind its sweep: who is to go for the rates of it. Source: semantics S8.7.
+    pub fn judge(&mut self) -> Vec<EjectionRequest> {
+        let Some(rates) = &mut self.rates else { return Vec::new() };
+        let streaks = &self.streaks;
+        let is_out = |host: usize| streaks.get(host).is_some_and(|host| host.is_ejected || host.is_absent);
+        let found = rates.judge(is_out).into_iter();
+        found.map(|(host, first)| EjectionRequest { host, first, second: None }).collect()
     }
 
     /// The runs of `host`, to be changed by `change`; keeps count of the hosts that have one.
@@ -244,6 +209,10 @@ impl Detector {
                 Cause::Gateway => streaks.gateway = 0,
                 Cause::FiveXx => streaks.five = 0,
                 Cause::LocalOrigin => streaks.local = 0,
+                Cause::SuccessRate
+                | Cause::SuccessRateLocalOrigin
+                | Cause::FailurePercentage
+                | Cause::FailurePercentageLocalOrigin => {}
             });
             if is_allowed {
                 return Verdict::Ejected(cause);
@@ -269,7 +238,7 @@ impl Detector {
     /// The periodic check: returns the hosts that come back now, in host order. Source: semantics S8.6.
     pub fn sweep(&mut self, now: SimTime) -> Vec<usize> {
         let mut returned = Vec::new();
-        if !self.needs_sweeps() {
+        if self.ejected == 0 && self.raised == 0 {
             return returned;
         }
         for host in 0..self.history.len() {
@@ -301,9 +270,17 @@ impl Detector {
         SimTime::from_nanos(u64::try_from(due).unwrap_or(u64::MAX))
     }
 
-    /// True while a sweep could change anything: a host is out, or its multiplier has yet to fall.
+    /// True while a sweep could change anything: a host is out, its multiplier has yet to fall, or there are rates to
+    /// look at.
+    #[inline]
     pub fn needs_sweeps(&self) -> bool {
-        self.ejected > 0 || self.raised > 0
+        self.ejected > 0 || self.raised > 0 || self.rates.as_ref().is_some_and(|rates| rates.has_any())
+    }
+
+    /// Looks at rates, so that any report may make a sweep necessary.
+    #[inline]
+    pub fn has_rates(&self) -> bool {
+        self.rates.is_some()
     }
 
     /// Hosts that are out now.
@@ -349,146 +326,6 @@ impl Detector {
     }
 }
 
-/// Whether one more of `hosts` hosts may go out while `ejected` are: 100 * (ejected + 1) / hosts <= `max_percent`.
-/// `always_one` is Envoy's `always_eject_one_host`, which Istio does not set. Source: semantics S8.5.
-pub fn ejection_allowed(max_percent: u32, hosts: u32, ejected: u32, always_one: bool) -> bool {
-    let is_within = 100 * (u64::from(ejected) + 1) <= u64::from(max_percent) * u64::from(hosts);
-    is_within || (always_one && ejected == 0)
-}
-
-/// How long an ejection lasts at least, without jitter. Source: semantics S8.6.
-pub fn ejection_time(base: SimDuration, max: SimDuration, multiplier: u32) -> SimDuration {
-    (base * u64::from(multiplier)).min(max)
-}
-
-/// What is added to the ejection time, in whole milliseconds. Source: semantics S8.6.
-pub fn ejection_jitter(draw: u64, max_millis: u64) -> SimDuration {
-    SimDuration::from_millis(max_millis.checked_add(1).map_or(draw, |modulus| draw % modulus))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-    use crate::kernel::random::Purpose;
-
-    fn spec(max_ejection_percent: u32) -> OutlierSpec {
-        OutlierSpec {
-            consecutive_5xx: NonZeroU32::new(5),
-            consecutive_gateway: None,
-            split_external_local_origin: false,
-            consecutive_local_origin: NonZeroU32::new(5),
-            interval: SimDuration::from_secs(10),
-            base_ejection_time: SimDuration::from_secs(30),
-            max_ejection_time: SimDuration::from_secs(300),
-            max_ejection_percent,
-        }
-    }
-
-    fn at(seconds: u64) -> SimTime {
-        SimTime::ZERO + SimDuration::from_secs(seconds)
-    }
-
-    /// Reports `code` until the detector asks, and decides at once.
-    fn fail(detector: &mut Detector, host: usize, code: u16, now: SimTime) -> Verdict {
-        let mut draw = Draw::at(1, Purpose::EjectionJitter);
-        loop {
-            if let Some(request) = detector.observe(host, Report::Code(code)) {
-                return detector.eject(request, now, &mut draw);
-            }
-        }
-    }
-
-    #[test]
-    fn a_success_breaks_the_run() {
-        let mut detector = Detector::new(&spec(100), 2);
-        for _ in 0..3 {
-            for _ in 0..4 {
-                assert_eq!(detector.observe(0, Report::Code(500)), None);
-            }
-            assert_eq!(detector.observe(0, Report::Code(404)), None);
-        }
-        assert!(!detector.needs_sweeps());
-    }
-
-    #[test]
-    fn hosts_return_at_a_sweep_and_stay_out_longer_each_time() {
-        let mut detector = Detector::new(&spec(100), 2);
-        assert_eq!(fail(&mut detector, 1, 500, at(12)), Verdict::Ejected(Cause::FiveXx));
-        assert!(detector.is_ejected(1));
-        assert_eq!(detector.sweep(at(40)), [0usize; 0]);
-        assert_eq!(detector.sweep(at(50)), [1]);
-        assert_eq!(fail(&mut detector, 1, 500, at(51)), Verdict::Ejected(Cause::FiveXx));
-        assert_eq!(detector.sweep(at(110)), [0usize; 0]);
-        assert_eq!(detector.sweep(at(120)), [1]);
-        assert!(detector.needs_sweeps(), "the multiplier has yet to fall");
-        for sweep in [130, 140] {
-            assert_eq!(detector.sweep(at(sweep)), [0usize; 0]);
-        }
-        assert!(!detector.needs_sweeps());
-    }
-
-    #[test]
-    fn the_default_limit_ejects_nobody_under_ten_hosts() {
-        let mut detector = Detector::new(&spec(10), 9);
-        assert_eq!(fail(&mut detector, 0, 500, at(1)), Verdict::Overflow(1));
-        assert_eq!(fail(&mut detector, 0, 500, at(1)), Verdict::Overflow(1));
-        let mut detector = Detector::new(&spec(10), 10);
-        assert_eq!(fail(&mut detector, 0, 500, at(1)), Verdict::Ejected(Cause::FiveXx));
-        assert_eq!(fail(&mut detector, 1, 500, at(1)), Verdict::Overflow(1));
-    }
-
-    #[test]
-    fn both_runs_of_one_report_are_refused_one_after_the_other() {
-        let spec = OutlierSpec {
-            consecutive_gateway: NonZeroU32::new(3),
-            consecutive_5xx: NonZeroU32::new(3),
-            ..spec(10)
-        };
-        let mut detector = Detector::new(&spec, 5);
-        assert_eq!(fail(&mut detector, 0, 503, at(1)), Verdict::Overflow(2));
-        let mut detector = Detector::new(&spec, 10);
-        assert_eq!(fail(&mut detector, 0, 503, at(1)), Verdict::Ejected(Cause::Gateway));
-    }
-
-    #[test]
-    fn split_mode_counts_connections_and_answers_apart() {
-        let mut detector = Detector::new(&OutlierSpec { split_external_local_origin: true, ..spec(100) }, 1);
-        let refused = Report::LocalOriginFailure(LocalOrigin::ConnectFailed);
-        for _ in 0..4 {
-            assert_eq!(detector.observe(0, refused), None);
-            assert_eq!(detector.observe(0, Report::Code(500)), None);
-        }
-        assert_eq!(detector.observe(0, Report::ConnectSuccess), None);
-        for _ in 0..4 {
-            assert_eq!(detector.observe(0, refused), None);
-        }
-        assert!(detector.observe(0, refused).is_some());
-    }
-
-    #[test]
-    fn removed_hosts_count_for_nothing() {
-        let mut detector = Detector::new(&spec(50), 4);
-        let _ = fail(&mut detector, 0, 500, at(1));
-        assert!(detector.remove(0));
-        assert_eq!((detector.ejected(), detector.hosts()), (0, 3));
-        assert!(!detector.needs_sweeps());
-        assert_eq!(detector.observe(0, Report::Code(500)), None);
-        detector.add(0);
-        detector.add(6);
-        assert_eq!(detector.hosts(), 5);
-        assert_eq!(fail(&mut detector, 6, 500, at(2)), Verdict::Ejected(Cause::FiveXx));
-    }
-
-    #[test]
-    fn sweeps_count_from_the_creation_of_the_cluster() {
-        let detector = Detector::new(&spec(100), 1);
-        let second = 1_000_000_000;
-        assert_eq!(detector.next_sweep_after(at(0), 0), at(10));
-        assert_eq!(detector.next_sweep_after(at(10), 0), at(20));
-        assert_eq!(detector.next_sweep_after(at(0), -3 * second), at(7));
-        assert_eq!(detector.next_sweep_after(at(7), -3 * second), at(17));
-        assert_eq!(detector.next_sweep_after(at(5), 5 * second), at(15));
-    }
-}
+#[path = "detector_tests.rs"]
+mod tests;
