@@ -6,6 +6,7 @@ mod conformance;
 mod detectors;
 mod determinism;
 mod findings;
+mod grpc;
 mod large;
 mod meshes;
 mod metamorphic;
