@@ -110,9 +110,7 @@ const KINDS: &[(&str, Check)] = &[
 const ENVOY_ONLY: &str = "an option of Envoy that Istio never sets";
 
 /// Kinds that nothing checks yet, and why. Shrinks as the simulator grows.
-const NOT_YET: &[(&str, &str)] = &[
-    ("lr_full_scan", ENVOY_ONLY),
-];
+const NOT_YET: &[(&str, &str)] = &[("lr_full_scan", ENVOY_ONLY)];
 
 type Check = fn(&Case) -> Result<(), String>;
 
