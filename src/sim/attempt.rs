@@ -15,6 +15,7 @@ use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
 use crate::mesh::model::Refusal;
+use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::CrashOf;
 use crate::metrics::results::Counter;
 use crate::policy::balance::HostView;
@@ -26,7 +27,7 @@ use crate::sim::endpoint::Condition;
 use crate::sim::event::Event;
 use crate::sim::network;
 use crate::sim::pick;
-use crate::sim::plan::{NIL, RoutePlan};
+use crate::sim::plan::{BROKEN, NIL, RoutePlan};
 use crate::sim::world::{Attempt, Phase, UpstreamHost, World};
 
 /// Starts the next attempt of a call: it is on its way or waits for a connection, or fails on the spot.
@@ -280,6 +281,7 @@ fn send(world: &mut World<'_>, slot: Slot, per_try: u32) {
 fn send_in_vain(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
     attempt.phase = Phase::Returning;
+    attempt.status = BROKEN + Breakage::Connection as u16;
     let way = world.pools[attempt.pool as usize].way;
     let legs = way.out(world.plan, attempt.key) + way.back(world.plan, attempt.key);
     world.queue.push(world.now + legs, Event::Reset(slot));

@@ -455,11 +455,14 @@ impl<'m> Parts<'m> {
         }
     }
 
-    fn error(&mut self, spec: &ErrorSpec) -> ErrorPlan {
+    /// What an app breaks off is answered for by its sidecar: to callers a plain response. Source: semantics S15.3.
+    fn error(&mut self, spec: &ErrorSpec, has_sidecar: bool) -> ErrorPlan {
         ErrorPlan {
             rate: spec.rate,
             status: match spec.ending {
                 Ending::Status(status) => status,
+                Ending::Broken(Breakage::Protocol) if has_sidecar => 502,
+                Ending::Broken(_) if has_sidecar => 503,
                 Ending::Broken(breakage) => BROKEN + breakage as u16,
             },
             service_time: spec.service_time.as_ref().map(|time| self.sampler(time)),
@@ -495,7 +498,7 @@ impl<'m> Parts<'m> {
         });
         let operations = operations.collect();
         let incident_errors = workload.incidents.iter().map(|incident| match &incident.kind {
-            crate::mesh::workload::IncidentKind::Errors(spec) => Some(self.error(spec)),
+            crate::mesh::workload::IncidentKind::Errors(spec) => Some(self.error(spec, workload.sidecar)),
             _ => None,
         });
         let incident_errors = incident_errors.collect();
@@ -505,7 +508,7 @@ impl<'m> Parts<'m> {
             queue_limit: workload.queue.unwrap_or(u32::MAX),
             shares_cores: workload.discipline == Discipline::ProcessorSharing,
             is_async: workload.threading == Threading::Async,
-            errors: workload.errors.as_ref().map(|spec| self.error(spec)),
+            errors: workload.errors.as_ref().map(|spec| self.error(spec, workload.sidecar)),
             operations,
             incident_errors,
             inbound: workload.inbound.iter().map(InboundPlan::new).collect(),

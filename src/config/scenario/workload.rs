@@ -66,7 +66,7 @@ record! {
         "rate" => rate: Located<Share>,
         /// Their status; 500 by default. Of gRPC: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` and so on.
         "status" => status: Located<ErrorStatus>,
-        /// Instead of a status: what the pod breaks off, and answers nothing.
+        /// Instead of a status: what the app breaks off, and answers nothing. Its sidecar, if any, answers for it.
         "reset" => reset: Located<Reset>,
         /// How long an error takes; as any answer by default.
         "serviceTime" => service_time: Located<Distribution>,

@@ -247,6 +247,7 @@ pub fn fault_outcome(input: Faults, expected: &Faulted) -> Result<(), String> {
     };
     stage.rules = format!("[{}]", rule(&keys));
     if let Some(limit) = input.caller_timeout_ms {
+        stage.has_sidecar = true;
         // The server calls itself through its own proxy, which meets the fault; the first hop has the timeout.
         stage.server += "\n    operations: [{match: {path: /}, steps: [{call: \"http://server/second\"}]}]";
         let second =
@@ -345,4 +346,23 @@ pub fn outcome(input: Picked) -> Result<Answer, String> {
     stage.rules = format!("[{{route: [{{destination: {destination}}}]}}]");
     let seen = stage.play()?;
     Ok(Answer { code: seen.code, flag: seen.flags })
+}
+
+/// Behind a sidecar an app that breaks off is a plain answer, which a policy for resets leaves alone.
+/// Source: semantics S15.3, S19 (21).
+#[test]
+fn a_sidecar_answers_for_its_app() {
+    let of = |word: &str, has_sidecar: bool| {
+        let stage = Stage {
+            rules: format!("[{}]", rule(&[retries(2, Some("reset"), &[], "")])),
+            server: format!("serviceTime: 0s\n    errors: {{rate: 100%, reset: {word}}}"),
+            has_sidecar,
+            ..Stage::default()
+        };
+        let seen = stage.play().expect("a scenario");
+        (seen.code, seen.flags.clone(), seen.count("server", Counter::Retries))
+    };
+    assert_eq!(of("connection", false), (503, "URX,UC".to_owned(), 2));
+    assert_eq!(of("connection", true), (503, "-".to_owned(), 0));
+    assert_eq!(of("protocol", true), (502, "-".to_owned(), 0));
 }

@@ -28,6 +28,8 @@ pub struct Stage {
     pub policy: String,
     /// Keys of the server's workload.
     pub server: String,
+    /// Of the server: it would answer for its app, and keep the caller's limits a second time.
+    pub has_sidecar: bool,
     pub incidents: Vec<String>,
     /// More workloads, a line each.
     pub beside: String,
@@ -46,6 +48,7 @@ impl Default for Stage {
             rules: format!("[{TO_SERVER}}}]"),
             policy: String::new(),
             server: "serviceTime: 0s".to_owned(),
+            has_sidecar: false,
             incidents: Vec::new(),
             beside: String::new(),
             other: None,
@@ -94,11 +97,12 @@ impl Stage {
              network: {{latency: {}ms}}\nproxy: {{workers: 1, latency: 0s, age: 0s}}\n\
              controlPlane: {{propagation: {}}}\nmanifests: [mesh.yaml]\nworkloads:\n\
              \x20 caller: {{labels: {{app: caller}}, replicas: 1, concurrency: unlimited, serviceTime: 0s}}\n{}\
-             \x20 server:\n    labels: {{app: server}}\n    replicas: 1\n    concurrency: unlimited\n    {}\n{incidents}\
+             \x20 server:\n    labels: {{app: server}}\n    replicas: 1\n    concurrency: unlimited\n    sidecar: {}\n    {}\n{incidents}\
              clients:\n{other}{}",
             self.leg,
             self.propagation,
             self.beside,
+            self.has_sidecar,
             self.server,
             client("web", "/"),
         ));
