@@ -8,6 +8,7 @@ mod attempt;
 pub mod audit;
 mod call;
 mod client;
+mod cluster_plan;
 mod control;
 mod endpoint;
 pub mod event;
@@ -15,7 +16,8 @@ mod gate;
 mod network;
 mod pick;
 pub mod plan;
-pub mod run;
+mod rows;
+mod run;
 mod shapes;
 mod sharing;
 #[cfg(test)]
@@ -28,4 +30,4 @@ pub use run::{Run, run};
 
 /// Number of the model: it rises when the same input and seed give other results. Part of the stamp of every output.
 /// Source: design D2.
-pub const MODEL_REVISION: u32 = 1;
+pub const MODEL_REVISION: u32 = 2;

@@ -143,7 +143,7 @@ fn the_source_address_is_the_pod_inside_the_mesh_and_the_user_at_a_gateway() {
     assert_eq!(used(&run(&inside)), 1);
     let told = warnings(&inside);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("the address that a sidecar sees"), "{told:?}");
+    assert!(told[0].starts_with("useSourceIp at a sidecar"), "{told:?}");
     let gateway = "---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: door}\n\
                    spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, \
                    protocol: HTTP}, hosts: ['*']}]}\n\
