@@ -196,7 +196,7 @@ impl Ring {
         let buckets = self.heads.len();
         let longer = pending > buckets && buckets < MOST_BUCKETS;
         let passed_each = (self.passed / self.pushes.max(1)).max(1);
-        (self.pushes, self.passed, self.far) = (0, 0, 0);
+        self.forget();
         if !(crowded || sparse || longer) {
             return None;
         }

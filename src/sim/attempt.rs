@@ -45,7 +45,7 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     let retry = if call.tried.is_empty() { None } else { route.retry };
     let leaves = upstream.sources.is_some() && retry.is_some_and(|spec| spec.remote_localities);
-    let picked = if upstream.is_sure && !leaves {
+    let (picked, number) = if upstream.is_sure && !leaves {
         let view = HostView {
             active: &upstream.active,
             weights: &cluster.weights,
@@ -57,15 +57,19 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
             key: None,
         };
         let mut draws = Draw::at(key, Purpose::HostPick);
-        match retry {
+        let picked = match retry {
             Some(spec) => {
                 let was_tried = |host| world.lines.holds(call.tried, host);
                 retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
             }
             None => worker.balancer.pick(&view, &mut draws),
-        }
+        };
+        (picked, worker.pool(picked))
     } else {
-        pick::among(world, index, route, key)
+        let (upstream, worker) = (call.upstream as usize, usize::from(call.worker));
+        let picked = pick::among(world, index, route, key);
+        let worker = world.upstreams[upstream].workers[worker].as_ref();
+        (picked, worker.map_or(NIL, |worker| worker.pool(picked)))
     };
     let call = &mut world.calls[index];
     call.attempts += 1;
@@ -74,8 +78,6 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
         return Err(Failure::NoHealthyHost);
     };
     let (upstream, worker) = (call.upstream, call.worker);
-    let workers = &world.upstreams[upstream as usize].workers;
-    let number = workers[usize::from(worker)].as_ref().map_or(NIL, |worker| worker.pools[host as usize]);
     let number = if number == NIL { world.make_pool(upstream, worker, host) } else { number };
     enter(world, index, number, key, route.per_try)
 }

@@ -32,12 +32,12 @@ fn by_draw(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) -
     let Upstream { plan: cluster, sources, workers, active, first_healthy, generation, proxy, .. } =
         &mut upstreams[call.upstream as usize];
     let sources: &Sources = sources.as_deref().expect("several lists are kept together");
-    let tried = || lines.held(call.tried);
     let after;
     let loads: &Loads = match route.retry {
         Some(spec) if spec.remote_localities && !call.tried.is_empty() => {
             let groups = cluster.groups(plan.mesh.proxies[*proxy].zone);
-            let mut priorities: Vec<u32> = tried().filter_map(|host| priority_of(groups, host)).collect();
+            let tried = lines.held(call.tried);
+            let mut priorities: Vec<u32> = tried.filter_map(|host| priority_of(groups, host)).collect();
             // Held are the latest first.
             priorities.reverse();
             after = sources.loads_after(priorities.into_iter());
@@ -70,7 +70,7 @@ fn by_draw(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) -
     };
     match route.retry {
         Some(spec) if !call.tried.is_empty() => {
-            retry::select_host(spec, |host| tried().any(|other| other == host), pick)
+            retry::select_host(spec, |host| lines.holds(call.tried, host), pick)
         }
         _ => pick(0),
     }

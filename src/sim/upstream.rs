@@ -2,7 +2,7 @@
 //! the hosts at once on the main thread; the balancers hear of it through the merge window. Source: semantics S8.8,
 //! S21.1, S21.16.
 
-use crate::kernel::random::{Draw, Purpose, name_hash};
+use crate::kernel::random::{Draw, Purpose};
 use crate::kernel::{Id, SimTime};
 use crate::mesh::PodId;
 use crate::metrics::results::Counter;
@@ -30,7 +30,7 @@ fn eject(world: &mut World<'_>, index: u32, request: EjectionRequest) {
     let (plan, now) = (world.plan, world.now);
     let upstream = &mut world.upstreams[index as usize];
     let cluster = &plan.mesh.clusters[upstream.cluster];
-    let key = world.proxies[upstream.proxy.index()].root ^ name_hash(&cluster.name);
+    let key = world.proxies[upstream.proxy.index()].root ^ upstream.plan.name_hash;
     let host = &mut upstream.hosts[request.host];
     let detector = upstream.detector.as_mut().expect("a detector has asked");
     let mut jitter = Draw::starting(key, Purpose::EjectionJitter, host.ejections);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::kernel::fifo::Arena;
 use crate::kernel::lanes::Lane;
 use crate::kernel::queue::Queue;
-use crate::kernel::random::{Purpose, draw, entity_root, name_hash};
+use crate::kernel::random::{Purpose, draw, entity_root};
 use crate::kernel::slab::Slab;
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::model::Refusal;
@@ -156,6 +156,14 @@ pub struct PodGate {
     pub row: Option<ClusterRow>,
 }
 
+impl WorkerState {
+    /// The pool for a host, or [`NIL`] for none and before first use.
+    #[inline]
+    pub fn pool(&self, host: Option<u32>) -> u32 {
+        host.map_or(NIL, |host| self.pools[host as usize])
+    }
+}
+
 impl<'p> World<'p> {
     /// The state of cluster `cluster` at `proxy`, made at its first use.
     #[inline]
@@ -236,9 +244,9 @@ impl<'p> World<'p> {
     /// Makes what worker `worker` has of an upstream.
     #[cold]
     pub fn make_worker(&mut self, upstream: u32, worker: u16) {
-        let Upstream { cluster, proxy, ref hosts, .. } = self.upstreams[upstream as usize];
+        let Upstream { plan, cluster, proxy, ref hosts, .. } = self.upstreams[upstream as usize];
         let cluster = &self.plan.mesh.clusters[cluster];
-        let key = self.proxies[proxy.index()].root ^ name_hash(&cluster.name);
+        let key = self.proxies[proxy.index()].root ^ plan.name_hash;
         let seed = draw(key, Purpose::BalancerSeed, u64::from(worker));
         let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
         let pools = vec![NIL; hosts.len()];
