@@ -4,6 +4,7 @@
 pub mod arrivals;
 mod births;
 pub mod distribution;
+mod few;
 pub mod fifo;
 mod heap;
 pub mod lanes;

@@ -5,6 +5,8 @@
 //!            delay 0          soon                  far, or a crowded instant      one constant delay
 //!   push ──▶ alone, or FIFOs  ring of buckets       4-ary heap               arm ─▶ FIFO lane (linked both ways)
 //!            (one per rank)   (sorted lists)           │                            │
+//!                     │       └ both: a short list, ───┤                            │
+//!                     │         while there are few    │                            │
 //!                     └───────────────┴────────────────┴── next_before: the least ──┘
 //! ```
 //!
@@ -13,6 +15,7 @@
 
 use std::marker::PhantomData;
 
+use super::few::Few;
 use super::heap::{Heap, Item};
 use super::lanes::{Lane, Lanes, Timer};
 use super::ring::Ring;
@@ -38,6 +41,9 @@ const NOTHING: u64 = u64::MAX;
 const RANK_SHIFT: u32 = 60;
 /// Events put into the ring between two looks at its width.
 const RETUNE_EVERY: u32 = 2048;
+/// The ring and the heap hand back to the short list when no more are left; well below its room, so that a load near
+/// that does not go to and fro.
+const FEW: usize = 4;
 
 /// Events of this instant and of one rank, in the order of their making.
 struct Immediate {
@@ -59,6 +65,9 @@ pub struct Queue<E> {
     alone: u64,
     immediate: [Immediate; RANKS],
     immediate_ranks: u32,
+    /// All that is in the future and no timer, while that is little; then ring and heap are empty, else this is.
+    few: Few,
+    are_few: bool,
     ring: Ring,
     far: Heap,
     lanes: Lanes,
@@ -81,6 +90,8 @@ impl<E: Event> Queue<E> {
             alone: NOTHING,
             immediate: std::array::from_fn(|_| Immediate { events: Vec::with_capacity(16), next: 0 }),
             immediate_ranks: 0,
+            few: Few::default(),
+            are_few: true,
             ring: Ring::new(16, 1024),
             far: Heap::default(),
             lanes: Lanes::default(),
@@ -97,7 +108,8 @@ impl<E: Event> Queue<E> {
     /// Events pending, armed timers included.
     pub fn len(&self) -> usize {
         let immediate: usize = self.immediate.iter().map(|line| line.events.len() - line.next).sum();
-        usize::from(self.alone != NOTHING) + immediate + self.ring.len() + self.far.items.len() + self.armed()
+        let future = self.few.len() + self.ring.len() + self.far.items.len();
+        usize::from(self.alone != NOTHING) + immediate + future + self.armed()
     }
 
     /// Armed timers.
@@ -175,15 +187,24 @@ impl<E: Event> Queue<E> {
         let word = if self.alone != NOTHING && self.later > self.now && self.now < end.nanos() {
             std::mem::replace(&mut self.alone, NOTHING)
         } else {
-            self.next_of_ring(end.nanos())
+            self.next_of_near(end.nanos())
         };
         (word != NOTHING).then(|| (SimTime::from_nanos(self.now), E::unpack(word)))
     }
 
-    /// The word of the next event, which is mostly in the ring, or [`NOTHING`] before `end`.
+    /// The word of the next event, which is mostly on the short list or in the ring, or [`NOTHING`] before `end`.
     #[inline(never)]
-    fn next_of_ring(&mut self, end: u64) -> u64 {
-        if !self.ring.is_empty() && self.alone == NOTHING && self.immediate_ranks == 0 {
+    fn next_of_near(&mut self, end: u64) -> u64 {
+        if self.alone != NOTHING || self.immediate_ranks != 0 {
+            return self.next_of_all(end);
+        }
+        if self.are_few {
+            if let Some(item) = self.few.peek()
+                && item.time < self.aside
+            {
+                return if item.time < end { self.take_few() } else { NOTHING };
+            }
+        } else if self.ring.len() > FEW || self.far.items.len() > FEW && !self.ring.is_empty() {
             let bucket = self.ring.first(self.now);
             let time = self.ring.peek(bucket).time;
             if time < self.aside {
@@ -198,8 +219,13 @@ impl<E: Event> Queue<E> {
     fn next_of_all(&mut self, end: u64) -> u64 {
         self.line_alone_up();
         let mut best = (u64::MAX, u64::MAX);
-        let mut from = From::Ring(0);
-        if !self.ring.is_empty() {
+        let mut from = From::Few;
+        if !self.are_few && self.ring.len() + self.far.items.len() <= FEW {
+            self.gather();
+        }
+        if let Some(item) = self.few.peek() {
+            best = item.key();
+        } else if !self.ring.is_empty() {
             let bucket = self.ring.first(self.now);
             best = self.ring.peek(bucket).key();
             from = From::Ring(bucket);
@@ -232,6 +258,7 @@ impl<E: Event> Queue<E> {
             return NOTHING;
         }
         let word = match from {
+            From::Few => self.take_few(),
             From::Ring(bucket) => self.take_first(bucket),
             From::Far => self.far.pop().word,
             From::Lane(lane) => self.lanes.take(lane),
@@ -239,6 +266,16 @@ impl<E: Event> Queue<E> {
         };
         assert!(time >= self.now, "time runs backward");
         self.now = time;
+        word
+    }
+
+    /// Takes the first event off the short list; the present moves on to it.
+    #[inline(always)]
+    fn take_few(&mut self) -> u64 {
+        let Some(&Item { time, word, .. }) = self.few.peek() else { return NOTHING };
+        assert!(time >= self.now, "time runs backward");
+        self.now = time;
+        self.later = self.few.advance().min(self.aside);
         word
     }
 
@@ -272,9 +309,20 @@ impl<E: Event> Queue<E> {
         word
     }
 
-    /// Puts an event where its time belongs: the ring or the heap.
+    /// Puts an event where its time belongs: the short list, the ring or the heap.
     #[inline(never)]
     fn place(&mut self, time: u64, order: u64, word: u64) {
+        if self.are_few && !self.few.is_full() {
+            self.later = self.later.min(time);
+            return self.few.put(Item { time, order, word });
+        }
+        self.place_among_many(time, order, word);
+    }
+
+    fn place_among_many(&mut self, time: u64, order: u64, word: u64) {
+        if self.are_few {
+            self.spread();
+        }
         if self.ring.pushes() >= RETUNE_EVERY {
             self.retune();
         }
@@ -287,6 +335,28 @@ impl<E: Event> Queue<E> {
         if !self.ring.put(self.now, time, order, word) {
             self.put_aside(time, order, word);
         }
+    }
+
+    /// The short list is full: from now on there are many.
+    #[cold]
+    fn spread(&mut self) {
+        self.are_few = false;
+        for item in self.few.drain() {
+            self.put(item.time, item.order, item.word);
+        }
+    }
+
+    /// Only few are left: back to the short list.
+    #[cold]
+    fn gather(&mut self) {
+        while !self.ring.is_empty() {
+            let bucket = self.ring.first(self.now);
+            let item = *self.ring.peek(bucket);
+            self.ring.take(bucket);
+            self.few.put(item);
+        }
+        std::mem::take(&mut self.far.items).into_iter().for_each(|item| self.few.put(item));
+        self.are_few = true;
     }
 
     fn put_aside(&mut self, time: u64, order: u64, word: u64) {
@@ -307,6 +377,7 @@ impl<E: Event> Queue<E> {
 }
 
 enum From {
+    Few,
     Ring(usize),
     Far,
     Lane(usize),

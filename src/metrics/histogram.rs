@@ -133,6 +133,12 @@ impl Histogram {
         let mut below = 0;
         for (octave, cells) in self.octaves.iter().enumerate() {
             let Some(cells) = cells else { continue };
+            // Sums go eight cells at a time, a search goes one by one.
+            let within = cells.iter().sum::<u64>();
+            if below + within < rank {
+                below += within;
+                continue;
+            }
             for (cell, count) in cells.iter().enumerate() {
                 below += count;
                 if below >= rank {
