@@ -160,7 +160,7 @@ impl Outcome {
     /// Source: design D6.
     #[inline]
     pub fn is_success(self) -> bool {
-        self.code != 0 && grpc::as_http(self.code) < 500
+        matches!(self.code, 17..500) || self.code != 0 && grpc::as_http(self.code) < 500
     }
 }
 

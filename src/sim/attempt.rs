@@ -43,6 +43,7 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
         return start(world, index, route);
     };
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
+    call.attempts += 1;
     let retry = if call.tried.is_empty() { None } else { route.retry };
     let leaves = upstream.sources.is_some() && retry.is_some_and(|spec| spec.remote_localities);
     let (picked, number) = if upstream.is_sure && !leaves {
@@ -71,15 +72,18 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
         let worker = world.upstreams[upstream].workers[worker].as_ref();
         (picked, worker.map_or(NIL, |worker| worker.pool(picked)))
     };
-    let call = &mut world.calls[index];
-    call.attempts += 1;
     let Some(host) = picked else {
         count(world, index, Counter::NoHealthyUpstream);
         return Err(Failure::NoHealthyHost);
     };
-    let (upstream, worker) = (call.upstream, call.worker);
-    let number = if number == NIL { world.make_pool(upstream, worker, host) } else { number };
+    let number = if number == NIL { make_pool(world, index, host) } else { number };
     enter(world, index, number, key, route.per_try)
+}
+
+#[cold]
+fn make_pool(world: &mut World<'_>, index: u32, host: u32) -> u32 {
+    let call = &world.calls[index];
+    world.make_pool(call.upstream, call.worker, host)
 }
 
 /// The pool lets the attempt in, makes it wait, or has no room. Source: semantics S7.4 steps 1 to 3.
@@ -111,7 +115,7 @@ fn enter(world: &mut World<'_>, index: u32, number: u32, key: u64, per_try: u32)
     if connection == NIL {
         pend(world, slot.index, number);
     } else {
-        send(world, slot, per_try);
+        send(world, slot, number, per_try);
     }
     Ok(())
 }
@@ -235,7 +239,7 @@ fn serve_waiting(world: &mut World<'_>, number: u32) {
             Some(connection) => {
                 attempt.connection = connection;
                 let route = world.calls[attempt.call].route;
-                send(world, slot, world.plan.routes[route as usize].per_try);
+                send(world, slot, number, world.plan.routes[route as usize].per_try);
             }
             None => world.queue.push(world.now, Event::Overflowed(slot)),
         }
@@ -254,11 +258,11 @@ fn connect_for_waiting(world: &mut World<'_>, number: u32) {
 
 /// The attempt has its stream, on its connection: the per-try timer starts, the bytes leave. Source: semantics S10.2.
 #[inline(always)]
-fn send(world: &mut World<'_>, slot: Slot, per_try: u32) {
+fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);
     attempt.phase = Phase::Sent;
-    let at = &world.pools[attempt.pool as usize];
+    let at = &world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] += 1;
     if let Some(detector) = &mut upstream.detector {
@@ -319,8 +323,9 @@ fn leave_line(world: &mut World<'_>, index: u32) {
     world.attempts.remove(index);
 }
 
+/// The stream has ended: whoever waits for one may have its connection.
 #[inline(always)]
-fn release_stream(world: &mut World<'_>, number: u32, connection: u32, broken: bool) {
+pub fn release_stream(world: &mut World<'_>, number: u32, connection: u32, broken: bool) {
     let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;

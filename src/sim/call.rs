@@ -23,7 +23,7 @@ use crate::policy::retry::{Decision, ResponseHeaders};
 use crate::policy::{fault, retry, split};
 use crate::sim::event::Event;
 use crate::sim::plan::{NIL, RoutePlan, breakage};
-use crate::sim::world::{Call, Parent, Phase, World};
+use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 use crate::sim::{attempt, network, upstream};
 
 /// Calls deeper than this are reset. Source: design D9.10.
@@ -264,8 +264,8 @@ pub fn local_reply(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
 pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let attempt = world.attempts.get(slot)?;
     debug_assert_eq!(attempt.phase, Phase::Returning);
-    let (index, status, counted) = (attempt.call, attempt.status, attempt.counted);
-    let at = &world.pools[attempt.pool as usize];
+    let Attempt { call: index, status, counted, pool, connection, per_try_timer, .. } = *attempt;
+    let at = &world.pools[pool as usize];
     let (cluster, host) = (at.upstream, at.host);
     let (row, status) = (at.row, if status == 200 { 200 } else { as_seen(world, cluster, status) });
     let as_http = grpc::as_http(status);
@@ -278,8 +278,12 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
         give_retry_back(world, index);
     }
     let is_retried = is_worth_a_retry(world, index, status) && try_again(world, index, host);
-    // The answer's body is not read to its end then. Source: semantics S21.4.
-    attempt::let_go(world, slot.index, is_retried);
+    if !per_try_timer.is_none() {
+        world.queue.disarm(per_try_timer);
+    }
+    world.attempts.remove(slot.index);
+    // The answer's body is not read to its end where it is tried again. Source: semantics S21.4.
+    attempt::release_stream(world, pool, connection, is_retried);
     if is_retried {
         return None;
     }

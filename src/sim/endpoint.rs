@@ -148,6 +148,30 @@ impl PodState {
         self.hung.last().unwrap_or(&0) - before
     }
 
+    /// How long a piece of work takes: what the draw says, times what slows the pod down at this moment.
+    #[inline(always)]
+    fn takes(&self, plan: &Plan<'_>, sampler: SamplerId, drawn: u64, now: SimTime) -> SimDuration {
+        let takes = plan.sampler(sampler).sample(drawn);
+        if self.slowdown != 1.0 || now < self.cold_until { self.slowed(plan, takes, now) } else { takes }
+    }
+
+    #[cold]
+    fn slowed(&self, plan: &Plan<'_>, takes: SimDuration, now: SimTime) -> SimDuration {
+        let mut factor = self.slowdown;
+        if now < self.cold_until {
+            let cold = plan.workload(self.workload).workload.cold_start.as_ref();
+            factor *= cold.map_or(1.0, |cold| cold.slowdown);
+        }
+        SimDuration::from_nanos((takes.nanos() as f64 * factor).round() as u64)
+    }
+
+    /// When an attempt's work begins that is taken up now: behind a standstill.
+    #[inline(always)]
+    fn begin(&self, attempt: &mut Attempt, now: SimTime) -> SimTime {
+        attempt.hangs = self.hangs();
+        now.max(self.hangs_until)
+    }
+
     /// Remembers the present line if it is the longest since the last reset.
     #[inline]
     pub fn note_queue(&mut self) {
@@ -193,10 +217,10 @@ pub fn admitted(world: &mut World<'_>, slot: Slot) {
 /// The application takes a request up, or makes it wait.
 #[inline(always)]
 fn take_up(world: &mut World<'_>, slot: Slot) {
-    let plan = world.plan;
-    let attempt = &mut world.attempts[slot.index];
-    let pod = &mut world.pods[attempt.pod.index()];
-    let step = world.shapes.first_step(plan, pod.workload, attempt.shape);
+    let World { plan, shapes, attempts, pods, queue, now, .. } = world;
+    let attempt = &mut attempts[slot.index];
+    let pod = &mut pods[attempt.pod.index()];
+    let step = shapes.first_step(plan, pod.workload, attempt.shape);
     if step == NIL {
         return respond(world, slot, 404);
     }
@@ -207,12 +231,21 @@ fn take_up(world: &mut World<'_>, slot: Slot) {
         // It takes one work step of its own and makes no calls. Source: design D9.11.
         (attempt.step, attempt.status) = (NIL, errors.status);
     }
-    pod.account(world.now);
+    pod.account(*now);
     if pod.busy >= pod.concurrency {
         return wait(world, slot);
     }
     pod.busy += 1;
-    serve_at_once(world, slot);
+    if pod.sharing.is_none()
+        && let Some(StepPlan::Work(sampler, number)) = plan.steps.get(attempt.step as usize)
+    {
+        // Mostly: a slot is free, and the first thing to do is work.
+        attempt.has_slot = true;
+        let drawn = draw(attempt.key, Purpose::Work, u64::from(*number));
+        let done = pod.begin(attempt, *now) + pod.takes(plan, *sampler, drawn, *now);
+        return queue.push(done, Event::WorkDone(slot));
+    }
+    serve(world, slot);
 }
 
 /// All slots, or cores, are busy: the attempt joins the line or those that share, or finds no room.
@@ -269,11 +302,6 @@ pub fn lose(world: &mut World<'_>, index: u32) {
 /// A slot is there.
 #[inline(never)]
 fn serve(world: &mut World<'_>, slot: Slot) {
-    serve_at_once(world, slot);
-}
-
-#[inline(always)]
-fn serve_at_once(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
     attempt.has_slot = true;
     match world.plan.steps.get(attempt.step as usize) {
@@ -327,32 +355,17 @@ fn go_on(world: &mut World<'_>, slot: Slot) {
     }
 }
 
-/// Works for as long as the draw says, times what slows the pod down at this moment.
+/// Works for as long as the draw says.
 #[inline(always)]
 fn work(world: &mut World<'_>, slot: Slot, sampler: SamplerId, drawn: u64) {
-    let mut takes = world.plan.sampler(sampler).sample(drawn);
     let attempt = &mut world.attempts[slot.index];
     let pod = &world.pods[attempt.pod.index()];
-    if pod.slowdown != 1.0 || world.now < pod.cold_until {
-        takes = slowed(world.plan, pod, takes, world.now);
-    }
+    let takes = pod.takes(world.plan, sampler, drawn, world.now);
     if pod.sharing.is_some() {
         return share(world, slot, takes);
     }
-    attempt.hangs = pod.hangs();
-    let begins = world.now.max(pod.hangs_until);
+    let begins = pod.begin(attempt, world.now);
     world.queue.push(begins + takes, Event::WorkDone(slot));
-}
-
-/// Work with the slowdowns of this moment.
-#[cold]
-fn slowed(plan: &Plan<'_>, state: &PodState, takes: SimDuration, now: SimTime) -> SimDuration {
-    let mut factor = state.slowdown;
-    if now < state.cold_until {
-        let cold = plan.workload(state.workload).workload.cold_start.as_ref();
-        factor *= cold.map_or(1.0, |cold| cold.slowdown);
-    }
-    SimDuration::from_nanos((takes.nanos() as f64 * factor).round() as u64)
 }
 
 /// Puts work onto shared cores.
@@ -389,8 +402,11 @@ pub fn shared_work_done(world: &mut World<'_>, pod: u32, version: u32) {
     }
     schedule_shared(world, PodId::from_index(pod as usize));
     for slot in done {
-        if world.attempts.get(slot).is_some_and(|attempt| attempt.phase == Phase::Serving) {
-            step_done(world, slot);
+        if let Some(attempt) = world.attempts.get_mut(slot)
+            && attempt.phase == Phase::Serving
+        {
+            let step = next_step(attempt);
+            step_done(world, slot, step);
         }
     }
 }
@@ -410,18 +426,21 @@ pub fn work_done(world: &mut World<'_>, slot: Slot) {
         let due = world.now + SimDuration::from_nanos(stood_still);
         return world.queue.push(due, Event::WorkDone(slot));
     }
-    step_done(world, slot);
+    let step = next_step(attempt);
+    step_done(world, slot, step);
+}
+
+/// The attempt goes on to its next step; returns that, and the status so far.
+#[inline(always)]
+fn next_step(attempt: &mut Attempt) -> (u32, u16) {
+    attempt.step = attempt.step.saturating_add(1);
+    (attempt.step, attempt.status)
 }
 
 #[inline(always)]
-fn step_done(world: &mut World<'_>, slot: Slot) {
-    let attempt = &mut world.attempts[slot.index];
-    attempt.step = attempt.step.saturating_add(1);
-    match world.plan.steps.get(attempt.step as usize) {
-        None | Some(StepPlan::End) => {
-            let status = attempt.status;
-            respond(world, slot, status);
-        }
+fn step_done(world: &mut World<'_>, slot: Slot, (next, status): (u32, u16)) {
+    match world.plan.steps.get(next as usize) {
+        None | Some(StepPlan::End) => respond(world, slot, status),
         Some(_) => go_on(world, slot),
     }
 }
@@ -504,24 +523,28 @@ fn queue_again(world: &mut World<'_>, slot: Slot) {
     state.note_queue();
 }
 
-/// Gives an attempt's slot back, to the next in line if there is one.
-#[inline(always)]
+/// Gives an attempt's slot back.
 fn give_slot(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
-    if attempt.has_slot {
-        attempt.has_slot = false;
-        let id = attempt.pod;
-        let pod = &mut world.pods[id.index()];
-        pod.account(world.now);
-        if pod.waiting.is_empty() {
-            pod.busy -= 1;
-        } else if pod.is_async && !next_works(world, id) {
-            // Who is next may give the slot back at once: by an event each, a long line is no deep recursion.
-            world.pods[id.index()].slots_promised += 1;
-            world.queue.push(world.now, Event::SlotFree(id.index() as u32));
-        } else {
-            serve_next(world, id);
-        }
+    if std::mem::take(&mut attempt.has_slot) {
+        let pod = attempt.pod;
+        free_slot(world, pod);
+    }
+}
+
+/// A slot goes to the next in line if there is one.
+#[inline(always)]
+fn free_slot(world: &mut World<'_>, id: PodId) {
+    let pod = &mut world.pods[id.index()];
+    pod.account(world.now);
+    if pod.waiting.is_empty() {
+        pod.busy -= 1;
+    } else if pod.is_async && !next_works(world, id) {
+        // Who is next may give the slot back at once: by an event each, a long line is no deep recursion.
+        world.pods[id.index()].slots_promised += 1;
+        world.queue.push(world.now, Event::SlotFree(id.index() as u32));
+    } else {
+        serve_next(world, id);
     }
 }
 
@@ -560,17 +583,21 @@ pub fn slot_free(world: &mut World<'_>, pod: u32) {
 /// The pod has done with a request: its answer leaves, or the news that it broke off, and the next in line is served.
 #[inline(never)]
 fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
-    give_slot(world, slot.index);
+    let attempt = &mut world.attempts[slot.index];
+    let (pod, had_slot) = (attempt.pod, std::mem::take(&mut attempt.has_slot));
+    let leg = if attempt.is_abandoned {
+        None
+    } else {
+        (attempt.status, attempt.phase) = (status, Phase::Returning);
+        Some(world.pools[attempt.pool as usize].way.back(world.plan, attempt.key))
+    };
+    if had_slot {
+        free_slot(world, pod);
+    }
     if !world.gates.is_empty() {
         gate::leave(world, slot.index);
     }
-    let attempt = &mut world.attempts[slot.index];
-    if attempt.is_abandoned {
-        return world.attempts.remove(slot.index);
-    }
-    attempt.status = status;
-    attempt.phase = Phase::Returning;
-    let leg = world.pools[attempt.pool as usize].way.back(world.plan, attempt.key);
+    let Some(leg) = leg else { return world.attempts.remove(slot.index) };
     let event = if status < BROKEN { Event::Answered(slot) } else { Event::Reset(slot) };
     world.queue.push(world.now + leg, event);
 }
