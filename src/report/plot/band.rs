@@ -30,8 +30,13 @@ impl Band<'_> {
         let start = (y - self.top) as usize * self.size.0 as usize;
         let places = (start + from as usize) * 3..(start + to as usize + 1) * 3;
         let (red, green, blue) = colour.rgb;
+        let pixels = self.pixels[places].chunks_exact_mut(3);
+        if colour.alpha >= 1.0 {
+            // Most of a picture is: its ground, lines and text.
+            return pixels.for_each(|pixel| pixel.copy_from_slice(&[red, green, blue]));
+        }
         let keeps = 1.0 - colour.alpha;
-        for pixel in self.pixels[places].chunks_exact_mut(3) {
+        for pixel in pixels {
             for (value, over) in pixel.iter_mut().zip([red, green, blue]) {
                 *value = (f64::from(*value) * keeps + f64::from(over) * colour.alpha + 0.5) as u8;
             }
