@@ -1,6 +1,7 @@
 //! Random numbers: the keyed draw, a sample of each law, the next birth of each kind of load.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use meshcast::kernel::arrivals::{Arrivals, Load, Spacing};
@@ -76,7 +77,8 @@ fn births(c: &mut Criterion) {
     let mut group = c.benchmark_group("births");
     group.throughput(Throughput::Elements(ROUND));
     for (name, load) in loads {
-        let mut arrivals = Arrivals::new(&load, entity_stream(1, 0, "client/c")).expect("an open loop");
+        let gap = load.gap().map(|law| Arc::new(Sampler::new(&law)));
+        let mut arrivals = Arrivals::new(&load, gap, entity_stream(1, 0, "client/c")).expect("an open loop");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for _ in 0..ROUND {

@@ -5,11 +5,13 @@
 //! position, and the same luck, at every rate. Source: design D2, D4.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::births::{Even, Gaps, Profile, Renewal, SLOWEST};
+use super::births::{Even, Gaps, POISSON_GAP, Profile, Renewal, SLOWEST};
 use super::distribution::Distribution;
+use super::sampler::Sampler;
 use super::time::SimTime;
 
 /// Rates are requests per second.
@@ -38,6 +40,17 @@ pub enum Load {
     Trace {
         births: Vec<(SimTime, Option<usize>)>,
     },
+}
+
+impl Load {
+    /// The law of the gaps between births, in parts of a mean gap, where it is random: a sampler of it serves all runs.
+    pub fn gap(&self) -> Option<Distribution> {
+        match self {
+            Load::Poisson { .. } | Load::Profile { arrivals: Spacing::Poisson, .. } => Some(POISSON_GAP),
+            Load::Bursty { cv, .. } => Some(Gaps::gamma(*cv)),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +82,16 @@ enum Form {
 
 impl Arrivals {
     /// `stream` is the client's own ([`super::random::entity_stream`]); its words are taken in sequence, one for
-    /// each birth. `None` for a closed loop, whose births depend on answers.
-    pub fn new(load: &Load, stream: ChaCha8Rng) -> Option<Arrivals> {
+    /// each birth. `gap`: a sampler of [`Load::gap`], if that is something. `None` for a closed loop, whose births depend
+    /// on answers.
+    pub fn new(load: &Load, gap: Option<Arc<Sampler>>, stream: ChaCha8Rng) -> Option<Arrivals> {
         let runs = |rate: f64| rate >= SLOWEST;
         Some(Arrivals(match load {
             Load::Constant { rate } if runs(*rate) => Form::Even(Even::new(*rate)),
-            Load::Poisson { rate } if runs(*rate) => {
-                Form::Renewal(Renewal::new(*rate, Gaps::poisson(stream)))
+            Load::Poisson { rate } | Load::Bursty { rate, .. } if runs(*rate) => {
+                Form::Renewal(Renewal::new(*rate, Gaps::new(gap, stream)))
             }
-            Load::Bursty { rate, cv } if runs(*rate) => {
-                Form::Renewal(Renewal::new(*rate, Gaps::gamma(*cv, stream)))
-            }
-            Load::Profile { points, arrivals } => {
-                let gaps = match arrivals {
-                    Spacing::Constant => Gaps::Even,
-                    Spacing::Poisson => Gaps::poisson(stream),
-                };
-                Form::Profile(Profile::new(points, gaps))
-            }
+            Load::Profile { points, .. } => Form::Profile(Profile::new(points, Gaps::new(gap, stream))),
             Load::Trace { births } => Form::Trace(births.clone().into_iter()),
             Load::Closed { .. } => return None,
             Load::Constant { .. } | Load::Poisson { .. } | Load::Bursty { .. } => Form::Never,
@@ -117,7 +122,8 @@ mod tests {
     use crate::kernel::random::entity_stream;
 
     fn arrivals(load: &Load) -> Arrivals {
-        Arrivals::new(load, entity_stream(42, 0, "client/browser")).expect("an open loop")
+        let gap = load.gap().map(|law| Arc::new(Sampler::new(&law)));
+        Arrivals::new(load, gap, entity_stream(42, 0, "client/browser")).expect("an open loop")
     }
 
     fn times(load: &Load, count: usize) -> Vec<u64> {
@@ -251,6 +257,6 @@ mod tests {
         assert_eq!(trace.next_birth(), None);
         let users = NonZeroU32::MIN;
         let closed = Load::Closed { users, think: Distribution::Constant(SimDuration::ZERO) };
-        assert!(Arrivals::new(&closed, entity_stream(42, 0, "client/browser")).is_none());
+        assert!(Arrivals::new(&closed, None, entity_stream(42, 0, "client/browser")).is_none());
     }
 }

@@ -1,6 +1,8 @@
 //! From a rate to moments: evenly spaced births, random gaps at a constant rate, and rates that change.
 //! Each is exact to a nanosecond however many births there are.
 
+use std::sync::Arc;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
@@ -24,26 +26,25 @@ pub enum Gaps {
 
 #[derive(Clone, Debug)]
 pub struct RandomGaps {
-    gap: Sampler,
+    gap: Arc<Sampler>,
     stream: ChaCha8Rng,
 }
 
+/// The law of the gaps of a Poisson process, in [`UNIT`]s as nanoseconds.
+pub const POISSON_GAP: Distribution = Distribution::Exponential { mean: SimDuration::from_nanos(UNIT) };
+
 impl Gaps {
-    fn random(law: &Distribution, stream: ChaCha8Rng) -> Gaps {
-        Gaps::Random(Box::new(RandomGaps { gap: Sampler::new(law), stream }))
+    /// Gaps of a law with mean one [`UNIT`]; even ones without.
+    pub fn new(gap: Option<Arc<Sampler>>, stream: ChaCha8Rng) -> Gaps {
+        gap.map_or(Gaps::Even, |gap| Gaps::Random(Box::new(RandomGaps { gap, stream })))
     }
 
-    pub fn poisson(stream: ChaCha8Rng) -> Gaps {
-        Gaps::random(&Distribution::Exponential { mean: SimDuration::from_nanos(UNIT) }, stream)
-    }
-
-    /// Gamma renewals: cv 1 is Poisson, above 1 births come in bursts (the counts' index of dispersion tends to
+    /// The law of gamma renewals: cv 1 is Poisson, above 1 births come in bursts (the counts' index of dispersion tends to
     /// cv^2), below 1 they keep a distance. Chosen over a two-state process because one draw makes a birth, and
     /// because `cv` then says all. The first gap is as any other, so at cv 3 some 4 births more than rate x time
     /// are to be expected, however long the run.
-    pub fn gamma(cv: f64, stream: ChaCha8Rng) -> Gaps {
-        let law = Distribution::Gamma { mean: SimDuration::from_nanos(UNIT), cv };
-        Gaps::random(&law, stream)
+    pub fn gamma(cv: f64) -> Distribution {
+        Distribution::Gamma { mean: SimDuration::from_nanos(UNIT), cv }
     }
 
     #[inline]

@@ -7,6 +7,7 @@ pub mod distribution;
 mod few;
 pub mod fifo;
 mod heap;
+mod instant;
 pub mod lanes;
 mod law;
 pub mod quantile;

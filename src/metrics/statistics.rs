@@ -1,6 +1,8 @@
 //! From replications to figures with intervals. Counts are means per replication, ratios are ratios of sums, and
 //! percentiles come from the pooled histogram. Source: design D9.20.
 
+use std::sync::OnceLock;
+
 use super::histogram::Histogram;
 
 /// A figure, and half the width of its 95 % interval in the same unit.
@@ -117,7 +119,17 @@ fn wilson_half_width(hits: u64, of: u64) -> f64 {
 }
 
 /// The 97.5 % quantile of Student's t distribution with `freedom` >= 1 degrees of freedom.
+///
+/// Every figure of a study asks for the same one, so it is remembered.
 pub fn student_t975(freedom: usize) -> f64 {
+    static KNOWN: [OnceLock<f64>; 256] = [const { OnceLock::new() }; 256];
+    match KNOWN.get(freedom) {
+        Some(known) => *known.get_or_init(|| find_student_t975(freedom)),
+        None => find_student_t975(freedom),
+    }
+}
+
+fn find_student_t975(freedom: usize) -> f64 {
     let v = freedom as f64;
     // Two-sided tail of 5 %: I_x(v/2, 1/2) = 0.05 with x = v / (v + t^2). 12.71 is its value for v = 1, the largest.
     let tail = |t: f64| incomplete_beta(v / 2.0, 0.5, v / (v + t * t));

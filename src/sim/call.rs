@@ -533,7 +533,7 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
             let request = &world.requests[request];
             let class = &plan.mesh.clients.rows()[request.client as usize].classes[call.spec as usize];
             let shape = world.shapes.of_request(plan, request);
-            let timeout = plan.class_timeouts[request.client as usize][call.spec as usize];
+            let timeout = plan.clients[request.client as usize].timeouts[call.spec as usize];
             (class.attempts.get(), request.fate, &class.target, 0, shape, timeout)
         }
         Parent::Attempt(slot) => {

@@ -5,7 +5,6 @@
 
 use crate::kernel::arrivals::{Arrivals, Load};
 use crate::kernel::random::{Purpose, draw, entity_root, entity_stream};
-use crate::kernel::zipf::Zipf;
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::ClientId;
 use crate::mesh::Outcome;
@@ -13,7 +12,7 @@ use crate::mesh::workload::Client;
 use crate::metrics::recorder::RequestRow;
 use crate::sim::call;
 use crate::sim::event::Event;
-use crate::sim::plan::NIL;
+use crate::sim::plan::{ClientPlan, NIL};
 use crate::sim::world::{Call, Parent, Request, World};
 
 /// One client.
@@ -28,13 +27,18 @@ pub struct ClientState {
     users: Vec<u64>,
     /// Upper ends of the classes' shares, in 2^64; one entry less than classes.
     class_ends: Vec<u64>,
-    population: Option<Zipf>,
     /// By class.
     rows: Vec<RequestRow>,
 }
 
 impl ClientState {
-    pub fn new(client: &Client, rows: Vec<RequestRow>, seed: u64, replication: u64) -> ClientState {
+    pub fn new(
+        client: &Client,
+        plan: &ClientPlan,
+        rows: Vec<RequestRow>,
+        seed: u64,
+        replication: u64,
+    ) -> ClientState {
         let name = format!("client/{}", client.name);
         let users = match &client.load {
             Load::Closed { users, .. } => vec![0; users.get() as usize],
@@ -48,18 +52,13 @@ impl ClientState {
         });
         let mut class_ends: Vec<u64> = ends.collect();
         class_ends.pop();
-        let population = client.users.as_ref().map(|users| match users.zipf {
-            Some(exponent) => Zipf::new(users.count.get(), exponent),
-            None => Zipf::uniform(users.count.get()),
-        });
         ClientState {
             root: entity_root(seed, replication, &name),
-            arrivals: Arrivals::new(&client.load, entity_stream(seed, replication, &name)),
+            arrivals: Arrivals::new(&client.load, plan.gap.clone(), entity_stream(seed, replication, &name)),
             next_class: None,
             born: 0,
             users,
             class_ends,
-            population,
             rows,
         }
     }
@@ -109,7 +108,7 @@ const BREATH: SimDuration = SimDuration::from_millis(1);
 /// A user thinks before each request, the first one too, and then takes `pause` more. Source: design D2.
 fn think(world: &mut World<'_>, client: ClientId, user: u32, pause: SimDuration) {
     let state = &world.clients[client.index()];
-    let sampler = world.plan.think[client.index()].expect("a closed loop thinks");
+    let sampler = world.plan.clients[client.index()].think.expect("a closed loop thinks");
     let key = draw(state.root, Purpose::User, u64::from(user));
     let number = state.users[user as usize];
     let thinks = world.plan.sampler(sampler).sample(draw(key, Purpose::Think, number));
@@ -149,7 +148,7 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
     let spec = &plan.mesh.clients[client];
     let state = &world.clients[client.index()];
     let class = class.map_or_else(|| state.class(fate), |class| class as u32);
-    let population_user = match (&state.population, &spec.users) {
+    let population_user = match (&plan.clients[client.index()].population, &spec.users) {
         (Some(zipf), Some(users)) if !users.without.hits(draw(fate, Purpose::PopulationUser, 1)) => {
             zipf.pick(draw(fate, Purpose::PopulationUser, 0))
         }
@@ -181,7 +180,7 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         counted,
         ..Call::new(0, Parent::Request(request.index), world.now)
     };
-    call::start(world, call, plan.class_timeouts[client.index()][class as usize]);
+    call::start(world, call, plan.clients[client.index()].timeouts[class as usize]);
 }
 
 /// A request has its answer.

@@ -8,6 +8,7 @@ mod attempt;
 pub mod audit;
 mod call;
 mod client;
+mod client_plan;
 mod cluster_plan;
 mod control;
 mod endpoint;

@@ -19,6 +19,7 @@ use crate::policy::request::RequestShape;
 use crate::policy::retry::{ResponseHeaders, would_retry_response};
 use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
+pub use crate::sim::client_plan::ClientPlan;
 pub use crate::sim::cluster_plan::ClusterPlan;
 
 /// No row.
@@ -53,10 +54,8 @@ pub struct Plan<'m> {
     /// Source: design D9.11.
     pub first_work: Vec<Option<SamplerId>>,
     pub calls: Vec<CallPlan>,
-    /// By client and class: the application's own timeout, as a delay.
-    pub class_timeouts: Vec<Vec<u32>>,
+    pub clients: Vec<ClientPlan>,
     pub network: NetworkPlan,
-    pub think: Vec<Option<SamplerId>>,
     pub propagation: SamplerId,
     pub proxy_age: SamplerId,
 }
@@ -208,17 +207,7 @@ impl<'m> Plan<'m> {
         });
         let calls = calls.collect();
         let clusters = mesh.clusters.rows().iter().map(ClusterPlan::new).collect();
-        let class_timeouts = mesh
-            .clients
-            .rows()
-            .iter()
-            .map(|client| client.classes.iter().map(|class| parts.delay(class.timeout)).collect())
-            .collect();
-        let think = mesh.clients.rows().iter().map(|client| match &client.load {
-            crate::kernel::arrivals::Load::Closed { think, .. } => Some(parts.sampler(think)),
-            _ => None,
-        });
-        let think = think.collect();
+        let clients = mesh.clients.rows().iter().map(|client| ClientPlan::new(client, &mut parts)).collect();
         let Parts { samplers, delays, .. } = parts;
         Plan {
             mesh,
@@ -233,9 +222,8 @@ impl<'m> Plan<'m> {
             steps: steps.rows,
             first_work: steps.first_work,
             calls,
-            class_timeouts,
+            clients,
             network,
-            think,
             propagation,
             proxy_age,
         }
@@ -336,7 +324,7 @@ struct Steps {
 }
 
 /// What is made while compiling: equal distributions share a sampler, equal delays a lane.
-struct Parts<'m> {
+pub(super) struct Parts<'m> {
     mesh: &'m Mesh,
     destinations: u32,
     seen: Vec<Distribution>,
@@ -345,7 +333,7 @@ struct Parts<'m> {
 }
 
 impl<'m> Parts<'m> {
-    fn sampler(&mut self, distribution: &Distribution) -> SamplerId {
+    pub(super) fn sampler(&mut self, distribution: &Distribution) -> SamplerId {
         let found = self.seen.iter().position(|seen| seen == distribution);
         let index = found.unwrap_or_else(|| {
             self.seen.push(distribution.clone());
@@ -355,7 +343,7 @@ impl<'m> Parts<'m> {
         SamplerId(index as u32)
     }
 
-    fn delay(&mut self, delay: Option<SimDuration>) -> u32 {
+    pub(super) fn delay(&mut self, delay: Option<SimDuration>) -> u32 {
         let Some(delay) = delay else { return NIL };
         let found = self.delays.iter().position(|seen| *seen == delay);
         found.unwrap_or_else(|| {

@@ -45,7 +45,7 @@ impl<'p> Run<'p> {
         let recorder = Recorder::new(clock, &classes.collect::<Vec<_>>(), &workloads);
         let clients = mesh.clients.iter().map(|(id, client)| {
             let rows = (0..client.classes.len()).map(|class| recorder.request_row(id.index(), class));
-            ClientState::new(client, rows.collect(), seed, replication)
+            ClientState::new(client, &plan.clients[id.index()], rows.collect(), seed, replication)
         });
         let clients = clients.collect();
         let pods =

@@ -29,24 +29,28 @@ pub(super) fn series(results: &[Results]) -> Vec<SeriesFigures> {
             Scope::Cluster => targets.name(&key.source, &key.target, key.port),
             Scope::Client | Scope::Workload => key.target.clone(),
         };
+        let runs: Vec<Values<'_>> = results.iter().map(|one| (one, one.series.get(key))).collect();
         SeriesFigures {
             subject: subject(key.scope, &key.source, target, &key.subset),
             metric: key.metric,
-            values: (0..windows).map(|window| value(results, key, window)).collect(),
+            values: (0..windows).map(|window| value(&runs, key.metric, window)).collect(),
         }
     };
     keys.into_iter().map(row).collect()
 }
 
-fn value(results: &[Results], key: &SeriesKey, window: usize) -> Estimate {
-    let own = |one: &Results| match one.series.get(key) {
+/// One replication, and its values of a series if it came across the row.
+type Values<'a> = (&'a Results, Option<&'a Vec<f64>>);
+
+fn value(runs: &[Values<'_>], metric: Metric, window: usize) -> Estimate {
+    let own = |(one, values): &Values<'_>| match values {
         Some(values) => values.get(window).copied().filter(|value| !value.is_nan()),
         // Where a replication never came across the row, nothing happened there.
-        None => (key.metric.is_zero_without_data() && window < one.windows.len()).then_some(0.0),
+        None => (metric.is_zero_without_data() && window < one.windows.len()).then_some(0.0),
     };
-    let values: Vec<f64> = results.iter().filter_map(own).collect();
+    let values: Vec<f64> = runs.iter().filter_map(own).collect();
     let mean = statistics::mean(&values);
-    match key.metric {
+    match metric {
         Metric::LatencyP50 | Metric::LatencyP99 => statistics::resolved(mean),
         _ => mean,
     }

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use meshcast::kernel::SimTime;
 use meshcast::kernel::arrivals::{Arrivals, Load};
 use meshcast::kernel::random::{Purpose, draw, entity_stream, name_hash};
+use meshcast::kernel::sampler::Sampler;
 use meshcast::mesh::{Mesh, Outcome, Proxy, ProxyKind};
 use meshcast::metrics::Results;
 use meshcast::metrics::results::{ClusterKey, ClusterTotals, Counter, Finished};
@@ -110,7 +111,8 @@ fn check_births(mesh: &Mesh, seed: u64, results: &Results) {
         let totals = results.requests.iter().filter(|(key, _)| key.client == client.name);
         let born: u64 = totals.map(|(_, totals)| totals.finished.count() + totals.unfinished).sum();
         let stream = entity_stream(seed, 0, &format!("client/{}", client.name));
-        let Some(mut arrivals) = Arrivals::new(&client.load, stream) else { continue };
+        let gap = client.load.gap().map(|law| Arc::new(Sampler::new(&law)));
+        let Some(mut arrivals) = Arrivals::new(&client.load, gap, stream) else { continue };
         let births = std::iter::from_fn(|| arrivals.next_birth()).map(|birth| birth.at);
         let expected = births.take_while(|at| *at < clock.duration).filter(|at| clock.counts(*at)).count();
         assert_eq!(born, expected as u64, "requests of {} are born and accounted for", client.name);

@@ -1,0 +1,39 @@
+//! What a run needs of a client and does not change: samplers and tables that all replications share.
+
+use std::sync::Arc;
+
+use crate::kernel::arrivals::Load;
+use crate::kernel::sampler::Sampler;
+use crate::kernel::zipf::Zipf;
+use crate::mesh::workload::Client;
+use crate::sim::plan::{Parts, SamplerId};
+
+/// What all runs share of a client.
+pub struct ClientPlan {
+    /// By class: the application's own timeout, as a delay.
+    pub timeouts: Vec<u32>,
+    /// Gaps between the births of an open loop, where they are random.
+    pub gap: Option<Arc<Sampler>>,
+    /// A closed loop's users think so long.
+    pub think: Option<SamplerId>,
+    pub population: Option<Zipf>,
+}
+
+impl ClientPlan {
+    pub(super) fn new(client: &Client, parts: &mut Parts<'_>) -> ClientPlan {
+        let think = match &client.load {
+            Load::Closed { think, .. } => Some(parts.sampler(think)),
+            _ => None,
+        };
+        let population = client.users.as_ref().map(|users| match users.zipf {
+            Some(exponent) => Zipf::new(users.count.get(), exponent),
+            None => Zipf::uniform(users.count.get()),
+        });
+        ClientPlan {
+            timeouts: client.classes.iter().map(|class| parts.delay(class.timeout)).collect(),
+            gap: client.load.gap().map(|law| Arc::new(Sampler::new(&law))),
+            think,
+            population,
+        }
+    }
+}
