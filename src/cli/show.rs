@@ -115,6 +115,9 @@ fn fill_workload(filler: &mut Filler, mesh: &Mesh, id: WorkloadId, workload: &Wo
         },
     );
     filler.fill(&path("sidecar"), workload.sidecar.into());
+    if let Some(after) = workload.keep_alive {
+        filler.fill(&path("keepAlive"), after.to_string().into());
+    }
     filler.fill(&path("cancellation"), workload.cancellation.into());
     if filler.lacks(&path("operations")) {
         filler.text(&path("serviceTime"), SERVICE_TIME);

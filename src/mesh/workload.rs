@@ -34,6 +34,8 @@ pub struct Workload {
     pub cold_start: Option<ColdStart>,
     /// A caller that gives up stops the work. Source: design D9.13.
     pub cancellation: bool,
+    /// The application closes a connection that has carried nothing for so long. Source: semantics S7.7.
+    pub keep_alive: Option<SimDuration>,
     /// `None`: all headers are carried on. Names lower case. Source: design D9.7.
     pub forward_headers: Option<Vec<String>>,
     /// Ports that its pods' own sidecars limit; empty where there is no sidecar or no limit.

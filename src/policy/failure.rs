@@ -43,6 +43,11 @@ impl Failure {
         }
     }
 
+    /// Whether the connection is gone with it, under HTTP/2 with all its other streams. Source: semantics S7.8.
+    pub fn ends_connection(self) -> bool {
+        matches!(self, Failure::ConnectionTermination | Failure::ProtocolError)
+    }
+
     /// What the caller gets if this failure is final, before retry flags.
     pub fn outcome(self) -> Outcome {
         let (code, flag) = match self {

@@ -111,6 +111,17 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub fn streams(&self) -> u32 {
+        self.streams
+    }
+
+    /// The other side closes it at `moment` if it takes no stream before.
+    pub fn close_idle_at(&mut self, moment: SimTime) {
+        if self.streams == 0 {
+            self.expires = self.expires.min(moment.nanos());
+        }
+    }
+
     /// It has no stream from now on.
     #[inline]
     fn idle(&mut self, rules: Rules, now: SimTime) {
@@ -291,7 +302,7 @@ impl Pool {
         self.close(breakers, connections, index);
     }
 
-    /// A stream ended. `broken`: the connection cannot be used again (HTTP/1.1 cut short, or reset).
+    /// A stream ended. `broken`: the connection takes no further one (HTTP/1.1 cut short, or closed by the other side).
     #[inline(always)]
     pub fn release(
         &mut self,

@@ -55,6 +55,12 @@ pub fn workload(
     if said.concurrency.is_none() {
         guessed.push("concurrency");
     }
+    if let Some(keep_alive) = said.keep_alive.as_ref().filter(|_| identity.sidecar) {
+        let message = "`keepAlive` loses no request here: the pods' own sidecars hear of a close in no time";
+        let help =
+            "a pod loses them to callers across the network: without a sidecar of its own, `sidecar: false`";
+        findings.push(Diagnostic::info("MS0011", message).at(keep_alive.span).help(help));
+    }
     let Identity { name, namespace, labels, services, sidecar, .. } = identity;
     Workload {
         name,
@@ -76,6 +82,7 @@ pub fn workload(
         operations,
         incidents,
         cold_start: said.cold_start.as_ref().and_then(cold_start),
+        keep_alive: said.keep_alive.as_ref().map(|after| after.value),
         cancellation: said.cancellation.as_ref().is_some_and(|flag| flag.value),
         forward_headers: said
             .forward_headers

@@ -9,11 +9,11 @@
 //!
 //! What an attempt's end means to its call is decided in `call`.
 
-use crate::kernel::Id;
 use crate::kernel::fifo::Place;
 use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
+use crate::kernel::{Id, SimDuration};
 use crate::mesh::model::Refusal;
 use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::CrashOf;
@@ -25,6 +25,7 @@ use crate::policy::pool::{Admission, Released};
 use crate::policy::retry;
 use crate::sim::endpoint::Condition;
 use crate::sim::event::Event;
+use crate::sim::keep_alive;
 use crate::sim::network;
 use crate::sim::pick;
 use crate::sim::plan::{BROKEN, NIL, RoutePlan};
@@ -208,6 +209,9 @@ pub fn connected(world: &mut World<'_>, slot: Slot) {
     let at = &mut world.pools[number as usize];
     let rules = world.upstreams[at.upstream as usize].plan.rules;
     at.pool.connected(&mut world.connections, rules, slot.index, world.now);
+    if at.keep_alive.is_some() {
+        keep_alive::idles(world, number, slot.index, SimDuration::ZERO);
+    }
     serve_waiting(world, number);
 }
 
@@ -262,6 +266,7 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);
     attempt.phase = Phase::Sent;
+    let key = attempt.key;
     let at = &world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] += 1;
@@ -274,15 +279,16 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     if per_try != NIL {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
-    if at.way.is_cut {
+    if at.way.is_cut || at.keep_alive.is_some() && keep_alive::is_too_late(world, slot) {
         return send_in_vain(world, slot);
     }
-    let leg = at.way.out(world.plan, attempt.key);
+    let at = &world.pools[number as usize];
+    let leg = at.way.out(world.plan, key);
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 
-/// The bytes reach a proxy that has no use for them, and the reset comes back: no application hears of it.
-/// Source: semantics S13.3.
+/// The bytes reach a proxy that has no use for them, or a connection that is closed, and the reset comes back: no
+/// application hears of it. Source: semantics S7.8, S13.3.
 #[cold]
 fn send_in_vain(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
@@ -293,10 +299,19 @@ fn send_in_vain(world: &mut World<'_>, slot: Slot) {
     world.queue.push(world.now + legs, Event::Reset(slot));
 }
 
-/// The caller lets go of an attempt: of its place in the pool, or of its stream. `broken`: the exchange was cut
-/// short, which costs an HTTP/1.1 connection its life (S21.4). The pod may go on with it.
-#[inline(always)]
-pub fn let_go(world: &mut World<'_>, index: u32, broken: bool) {
+/// How a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With the whole answer to the attempt of this key.
+    Whole(u64),
+    /// Cut short, which costs an HTTP/1.1 connection its life. Source: semantics S21.4.
+    CutShort,
+    /// With its connection.
+    Broken,
+}
+
+/// The caller lets go of an attempt that failed: of its place in the pool, or of its stream. The pod may go on with it.
+pub fn let_go(world: &mut World<'_>, index: u32, end: End) {
     let attempt = &mut world.attempts[index];
     if !attempt.per_try_timer.is_none() {
         world.queue.disarm(attempt.per_try_timer);
@@ -308,7 +323,25 @@ pub fn let_go(world: &mut World<'_>, index: u32, broken: bool) {
         Phase::Sent | Phase::Serving => attempt.is_abandoned = true,
         Phase::Returning | Phase::Lost => world.attempts.remove(index),
     }
-    release_stream(world, number, connection, broken);
+    release_stream(world, number, connection, end);
+}
+
+/// The attempts that have a stream on a connection. Looks through all attempts: for connections that break, which is
+/// rare enough.
+pub fn on_connection(world: &World<'_>, pool: u32, connection: u32) -> Vec<Slot> {
+    let has_stream = |attempt: &Attempt| {
+        attempt.pool == pool
+            && attempt.connection == connection
+            && !attempt.is_abandoned
+            && match attempt.phase {
+                Phase::Sent | Phase::Serving | Phase::Lost => true,
+                // What was answered before it broke comes first.
+                Phase::Returning => attempt.status >= BROKEN,
+                Phase::Pending => false,
+            }
+    };
+    let attempts = world.attempts.iter().filter(|(_, attempt)| has_stream(attempt));
+    attempts.map(|(index, _)| world.attempts.slot(index)).collect()
 }
 
 #[cold]
@@ -325,15 +358,26 @@ fn leave_line(world: &mut World<'_>, index: u32) {
 
 /// The stream has ended: whoever waits for one may have its connection.
 #[inline(always)]
-pub fn release_stream(world: &mut World<'_>, number: u32, connection: u32, broken: bool) {
+pub fn release_stream(world: &mut World<'_>, number: u32, connection: u32, end: End) {
     let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;
     let rules = upstream.plan.rules;
-    let broken = broken && rules.is_http1();
+    let broken = match end {
+        End::Whole(_) => false,
+        End::CutShort => rules.is_http1(),
+        End::Broken => true,
+    };
     let released =
         at.pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
-    if !at.pool.waiting.is_empty() {
+    if at.keep_alive.is_some() && released == Released::Usable {
+        let back = match end {
+            End::Whole(key) => at.way.back(world.plan, key),
+            End::CutShort | End::Broken => SimDuration::ZERO,
+        };
+        keep_alive::idles(world, number, connection, back);
+    }
+    if !world.pools[number as usize].pool.waiting.is_empty() {
         serve_next(world, number, released);
     }
 }

@@ -21,10 +21,11 @@ use crate::policy::failure::Failure;
 use crate::policy::outlier::Report;
 use crate::policy::retry::{Decision, ResponseHeaders};
 use crate::policy::{fault, retry, split};
+use crate::sim::attempt::{self, End};
 use crate::sim::event::Event;
 use crate::sim::plan::{NIL, RoutePlan, breakage};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
-use crate::sim::{attempt, network, upstream};
+use crate::sim::{network, upstream};
 
 /// Calls deeper than this are reset. Source: design D9.10.
 const MOST_HOPS: u8 = 64;
@@ -264,7 +265,7 @@ pub fn local_reply(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
 pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let attempt = world.attempts.get(slot)?;
     debug_assert_eq!(attempt.phase, Phase::Returning);
-    let Attempt { call: index, status, counted, pool, connection, per_try_timer, .. } = *attempt;
+    let Attempt { key, call: index, status, counted, pool, connection, per_try_timer, .. } = *attempt;
     let at = &world.pools[pool as usize];
     let (cluster, host) = (at.upstream, at.host);
     let (row, status) = (at.row, if status == 200 { 200 } else { as_seen(world, cluster, status) });
@@ -283,7 +284,8 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     }
     world.attempts.remove(slot.index);
     // The answer's body is not read to its end where it is tried again. Source: semantics S21.4.
-    attempt::release_stream(world, pool, connection, is_retried);
+    let how = if is_retried { End::CutShort } else { End::Whole(key) };
+    attempt::release_stream(world, pool, connection, how);
     if is_retried {
         return None;
     }
@@ -383,7 +385,14 @@ pub fn reset(world: &mut World<'_>, slot: Slot) {
     let Some(attempt) = world.attempts.get(slot) else { return };
     let breakage = breakage(attempt.status).expect("what is reset has broken off");
     let upstream = &world.upstreams[world.pools[attempt.pool as usize].upstream as usize];
-    attempt_failed(world, slot, Failure::of(breakage, upstream.plan.rules.is_http1()));
+    let is_http1 = upstream.plan.rules.is_http1();
+    let failure = Failure::of(breakage, is_http1);
+    if is_http1 || !failure.ends_connection() {
+        return attempt_failed(world, slot, failure);
+    }
+    for slot in attempt::on_connection(world, attempt.pool, attempt.connection) {
+        attempt_failed(world, slot, Failure::ConnectionTermination);
+    }
 }
 
 /// An attempt failed without an answer. Source: semantics S8.2, S9.2.
@@ -397,7 +406,7 @@ pub fn attempt_failed(world: &mut World<'_>, slot: Slot, failure: Failure) {
     let retry = retry_policy(world, index);
     let would_retry = retry.is_some_and(|spec| retry::would_retry_reset(spec.on, failure, was_sent));
     let is_retried = would_retry && try_again(world, index, host);
-    abandon(world, slot.index);
+    abandon(world, slot.index, failure);
     if !is_retried {
         world.calls[index].attempt = NIL;
         give_failure(world, index, failure);
@@ -420,14 +429,15 @@ fn tell_host(world: &mut World<'_>, index: u32, failure: Failure) {
 }
 
 /// The caller lets go of an attempt that was cut short, and tells the pod. Source: semantics S10.4; design D9.13.
-fn abandon(world: &mut World<'_>, index: u32) {
+fn abandon(world: &mut World<'_>, index: u32, failure: Failure) {
     let slot = world.attempts.slot(index);
     let attempt = &world.attempts[index];
     let workload = world.plan.mesh.pods[attempt.pod].workload;
     let at = &world.pools[attempt.pool as usize];
     let tells = world.plan.workload(workload).workload.cancellation || at.gate != NIL;
     let leg = if tells { at.way.out(world.plan, attempt.key) } else { SimDuration::ZERO };
-    attempt::let_go(world, index, true);
+    let how = if failure.ends_connection() { End::Broken } else { End::CutShort };
+    attempt::let_go(world, index, how);
     if tells && world.attempts.is_alive(slot) {
         world.queue.push(world.now + leg, Event::Cancelled(slot));
     }
@@ -472,7 +482,7 @@ pub fn route_timeout(world: &mut World<'_>, slot: Slot) {
 /// Ends an attempt from above. Source: semantics S10.4.
 fn cut_short(world: &mut World<'_>, index: u32, failure: Failure) {
     tell_host(world, index, failure);
-    abandon(world, index);
+    abandon(world, index, failure);
 }
 
 /// The calling application loses patience: it resets the call. Source: design D9.9.

@@ -14,6 +14,7 @@ mod control;
 mod endpoint;
 pub mod event;
 mod gate;
+mod keep_alive;
 mod network;
 mod pick;
 pub mod plan;

@@ -69,6 +69,7 @@ impl<'p> Run<'p> {
             tables: (0..mesh.clusters.len()).map(|_| None).collect(),
             gates: Vec::new(),
             passes: Vec::new(),
+            closings: Vec::new(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
             clients,

@@ -50,6 +50,8 @@ pub struct World<'p> {
     pub gates: Vec<PodGate>,
     /// By row of `attempts`, where there are gates.
     pub passes: Vec<Pass>,
+    /// By row of `connections`, to applications that close idle ones: see `keep_alive.rs`.
+    pub closings: Vec<SimTime>,
     /// By cluster, whose hosts have the same rows at each proxy; empty before its first use.
     pub host_rows: Vec<Box<[HostRow]>>,
     /// By cluster: its tables of keys, which all proxies share.
@@ -144,6 +146,8 @@ pub struct HostPool {
     pub way: Way,
     /// Row of `gates`: the pod's own limits on this port, or [`NIL`].
     pub gate: u32,
+    /// The application closes idle connections, and no sidecar of its own stands before it.
+    pub keep_alive: Option<SimDuration>,
 }
 
 /// What a pod's own sidecar limits on one port.
@@ -264,9 +268,12 @@ impl<'p> World<'p> {
         let state = &self.pods[pod.index()];
         let inbound = &self.plan.workload(state.workload).inbound;
         let place = inbound.iter().position(|of| of.service == cluster.service && of.port == cluster.port);
+        let server = self.plan.workload(state.workload).workload;
+        let keep_alive = server.keep_alive.filter(|_| !server.sidecar);
         let gate = place.map_or(NIL, |place| state.gates[place]);
         let made = self.pools.len() as u32;
-        self.pools.push(HostPool { pool: Pool::default(), upstream: number, host, pod, row, way, gate });
+        let pool = Pool::default();
+        self.pools.push(HostPool { pool, upstream: number, host, pod, row, way, gate, keep_alive });
         let worker = upstream.workers[usize::from(worker)].as_mut().expect("a worker comes before its pools");
         worker.pools[host as usize] = made;
         made

@@ -4,6 +4,7 @@ mod analytic;
 mod balancing;
 mod cli;
 mod conformance;
+mod connections;
 mod detectors;
 mod determinism;
 mod findings;

@@ -56,6 +56,8 @@ record! {
         "coldStart" => cold_start: ColdStart,
         /// Whether a caller that gives up stops the work; no by default.
         "cancellation" => cancellation: Located<bool>,
+        /// The application closes a connection that carries nothing for so long; never by default.
+        "keepAlive" => keep_alive: Located<SimDuration>,
         /// The only headers that calls carry on; all by default.
         "forwardHeaders" => forward_headers: OneOrMany<Located<String>>,
     }

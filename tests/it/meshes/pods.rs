@@ -71,6 +71,7 @@ impl Maker {
             (15, "sidecar: false"),
             (40, "cancellation: true"),
             (20, "coldStart: {for: 200ms, slowdown: 3}"),
+            (30, "keepAlive: 30ms"),
         ] {
             if luck.percent(chances) {
                 let _ = writeln!(text, "    {line}");
