@@ -15,6 +15,8 @@ pub struct ScenarioCall {
     pub port: u16,
     /// The gateway at whose door the caller stands.
     pub gateway: Option<String>,
+    /// It opens a connection of opaque bytes.
+    pub is_tcp: bool,
     pub span: Span,
 }
 
@@ -27,6 +29,14 @@ pub fn all(scenario: &Scenario) -> Vec<ScenarioCall> {
             for (_, url) in request.targets() {
                 calls.push(call(namespace, url, gateway.clone()));
             }
+            calls.extend(request.connect.as_ref().map(|peer| ScenarioCall {
+                namespace: namespace.to_owned(),
+                host: peer.value.host.clone(),
+                port: peer.value.port,
+                gateway: gateway.clone(),
+                is_tcp: true,
+                span: peer.span,
+            }));
         }
     }
     for (_, workload) in scenario.workloads.iter().flat_map(|entries| entries.iter()) {
@@ -42,6 +52,7 @@ fn call(namespace: &str, url: &Located<Url>, gateway: Option<String>) -> Scenari
         host: url.value.host.clone(),
         port: url.value.port_or_default(),
         gateway,
+        is_tcp: false,
         span: url.span,
     }
 }
