@@ -8,7 +8,7 @@ use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gatew
 use super::clients;
 use super::clusters::Clusters;
 use super::defaults::{self, Version};
-use super::effects::{Called, Effects, Seen};
+use super::effects::{Called, Connects, Effects, Seen};
 use super::gateways::{self, served_together};
 use super::inbound;
 use super::inventory;
@@ -31,7 +31,7 @@ use crate::config::scenario::{self as written, Scenario};
 use crate::kernel::{Id, Table};
 use crate::mesh::model::ConfigState;
 use crate::mesh::routing::RouteTable;
-use crate::mesh::workload::Client;
+use crate::mesh::workload::{Class, Client, Target};
 use crate::mesh::{ClientId, Mesh, RouteTableId, Service, StateId, WorkloadId};
 
 /// What the input means, and what there is to say about it.
@@ -157,18 +157,22 @@ fn people(
 /// What the callers of each view address.
 fn called(parts: &Parts, proxies: &Proxies, inventory: &Inventory) -> Vec<BTreeSet<Called>> {
     let mut called = vec![BTreeSet::new(); proxies.views.len()];
-    let service_host = |target: &crate::mesh::workload::Target| {
-        target.service.map(|service| inventory.services[service].host.clone())
-    };
-    let as_called = |target: &crate::mesh::workload::Target| Called {
+    let service_host =
+        |target: &Target| target.service.map(|service| inventory.services[service].host.clone());
+    let as_called = |target: &Target| Called {
         host: target.host.clone(),
         service_host: service_host(target),
         port: target.port,
+        connects: None,
+    };
+    let as_asked = |class: &Class| {
+        let Target { service, .. } = class.target;
+        let connects = class.connect.as_ref().map(|connect| Connects { service, tls: connect.tls });
+        Called { connects, ..as_called(&class.target) }
     };
     for (plan, own) in parts.plans.iter().zip(&proxies.of_client) {
         for proxy in own {
-            called[proxies.view_of[proxy.index()]]
-                .extend(plan.classes.iter().map(|class| as_called(&class.target)));
+            called[proxies.view_of[proxy.index()]].extend(plan.classes.iter().map(as_asked));
         }
     }
     for call in parts.calls.rows() {

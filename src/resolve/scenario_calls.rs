@@ -17,6 +17,8 @@ pub struct ScenarioCall {
     pub gateway: Option<String>,
     /// It opens a connection of opaque bytes.
     pub is_tcp: bool,
+    /// And names its host in TLS of its own.
+    pub is_tls: bool,
     pub span: Span,
 }
 
@@ -35,6 +37,7 @@ pub fn all(scenario: &Scenario) -> Vec<ScenarioCall> {
                 port: peer.value.port,
                 gateway: gateway.clone(),
                 is_tcp: true,
+                is_tls: peer.value.tls,
                 span: peer.span,
             }));
         }
@@ -53,6 +56,7 @@ fn call(namespace: &str, url: &Located<Url>, gateway: Option<String>) -> Scenari
         port: url.value.port_or_default(),
         gateway,
         is_tcp: false,
+        is_tls: false,
         span: url.span,
     }
 }

@@ -1,7 +1,7 @@
 //! What Istio's webhook refuses in the `tls` and `tcp` rules of a VirtualService, what is legal but takes nothing, and
 //! what is not simulated. Source: lint, WH-VS-26, IST0130; fields, VirtualService.
 
-use super::finding::{Finding, Findings, Unmodelled, is_dns_label};
+use super::finding::{Findings, Unmodelled, is_dns_label};
 use super::http_rule_parts::check_destination;
 use super::virtual_service::{L4Destination, L4Match, VirtualService};
 
@@ -154,7 +154,9 @@ fn findings(rules: &str) -> Vec<String> {
         serde_yaml::from_str(&format!("{{hosts: [a.com, '*.b.com'], {rules}}}")).expect("the shape is right");
     let mut out = Findings::default();
     check(&spec, &mut out);
-    let text = |finding: &Finding| format!("{}: {}", finding.path.replace("spec.", ""), finding.severity);
+    let text = |finding: &super::finding::Finding| {
+        format!("{}: {}", finding.path.replace("spec.", ""), finding.severity)
+    };
     out.0.iter().map(text).collect()
 }
 
