@@ -53,8 +53,10 @@ pub struct Effects {
     subsets: BTreeSet<(String, String)>,
     /// Clusters that calls can go to.
     pub clusters: BTreeSet<ClusterId>,
-    /// Workloads that get requests.
+    /// Workloads that get requests or connections.
     pub reached: BTreeSet<WorkloadId>,
+    /// And not connections alone, which ask for no work.
+    pub asked: BTreeSet<WorkloadId>,
     /// Which VirtualServices rule each service host or host.
     rulers: BTreeMap<String, BTreeSet<String>>,
 }
@@ -76,8 +78,13 @@ impl Effects {
                 }
                 for cluster in own {
                     self.clusters.insert(cluster);
-                    let hosts = clusters.table[cluster].hosts.iter();
-                    self.reached.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
+                    for host in &clusters.table[cluster].hosts {
+                        let workload = clusters.inventory.pods[host.pod].workload;
+                        self.reached.insert(workload);
+                        if called.connects.is_none() {
+                            self.asked.insert(workload);
+                        }
+                    }
                     for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
                         self.objects.insert(title.clone());
                         self.subsets.insert((title.clone(), subset.clone()));

@@ -69,7 +69,7 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
     let version = version(scenario, &mut notes);
     let calls = scenario_calls::all(scenario);
     let mut inventory = inventory::build(&backends, scenario, &calls, &mut notes);
-    let parts = people(loaded, scenario, &inventory, &snapshots, &calls, &mut notes);
+    let mut parts = people(loaded, scenario, &inventory, &snapshots, &calls, &mut notes);
     let calling: BTreeSet<WorkloadId> = parts.calls.rows().iter().map(|call| call.owner).collect();
     let mut proxies = proxies::build(&mut inventory, &parts.plans, &calling, &snapshots, scenario);
     if loaded.scenario.is_none() {
@@ -83,6 +83,9 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
         for snapshot in &snapshots {
             mutual_tls::tell(&snapshot.peer_authentications, &inventory, &mut notes);
+        }
+        for id in routed.effects.reached.difference(&routed.effects.asked) {
+            parts.workloads[*id].guessed.retain(|key| *key != "serviceTime");
         }
         check_dotted_hosts(&snapshots, &inventory, &mut notes);
         check_gateway_calls(&calls, &proxies, &routed, &mut notes);

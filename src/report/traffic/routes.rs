@@ -85,8 +85,8 @@ fn load(load: &Load, connects: bool) -> String {
         }
         Load::Closed { users, .. } if connects => counted(
             users,
-            "connection that is opened again when it ends",
-            "connections, each opened again when it ends",
+            "connection, opened again when it ends,",
+            "connections, opened again when they end,",
         ),
         Load::Closed { users, .. } => {
             counted(users, "user who waits for answers", "users who wait for answers")
