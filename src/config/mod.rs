@@ -14,6 +14,7 @@ mod intake;
 pub mod istio;
 pub mod load;
 pub mod path;
+pub mod peer;
 pub mod quantity;
 pub mod read;
 pub mod render;

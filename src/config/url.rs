@@ -35,6 +35,10 @@ impl Text for Url {
         } else if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
         } else {
+            if text.starts_with("tcp://") || text.starts_with("tls://") {
+                let fault = part.fault("this is the address of a connection, not of a request");
+                return Err(fault.help("clients open connections by `connect:`; pods make HTTP calls alone"));
+            }
             let fault = part.fault(format!("`{text}` is no address"));
             let bare = text.split_once("://").map_or(text, |(_, rest)| rest).trim_start_matches('/');
             return Err(
@@ -45,29 +49,33 @@ impl Text for Url {
         let rest = rest.split('#').next().unwrap_or(rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
-        let place = |piece: &str| Part { text: part.text, at: part.at }.fault(piece);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, digits)) => {
-                let port = digits.parse::<u16>().ok().filter(|port| *port > 0);
-                let Some(port) = port else {
-                    return Err(place(&format!("`{digits}` is no port")).help("ports are 1 to 65535"));
-                };
-                (host, Some(port))
-            }
-            None => (authority, None),
-        };
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if host.is_empty() || !host.chars().all(fine) {
-            return Err(place(&format!("`{host}` is no host name")));
-        }
+        let (host, port) = host_and_port(part, authority)?;
         if target.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(place("an address holds no blanks"));
+            return Err(part.fault("an address holds no blanks"));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = if path.is_empty() { "/" } else { path };
-        let host = host.to_ascii_lowercase();
         Ok(Url { https, host, port, path: path.to_owned(), query: query.to_owned() })
     }
+}
+
+/// `ratings:9080`, a piece of `part`: the host in lower case, and its port if there is one.
+pub(super) fn host_and_port(part: Part<'_>, authority: &str) -> Result<(String, Option<u16>), Fault> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, digits)) => {
+            let port = digits.parse::<u16>().ok().filter(|port| *port > 0);
+            let Some(port) = port else {
+                return Err(part.fault(format!("`{digits}` is no port")).help("ports are 1 to 65535"));
+            };
+            (host, Some(port))
+        }
+        None => (authority, None),
+    };
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if host.is_empty() || !host.chars().all(fine) {
+        return Err(part.fault(format!("`{host}` is no host name")));
+    }
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 written_as_text!(Url);

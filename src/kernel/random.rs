@@ -41,6 +41,7 @@ pub enum Purpose {
     Connect = 56,
     ErrorWork = 57,
     InboundWorker = 58,
+    Lifetime = 59,
     // at an entity
     Think = 64,
     BalancerSeed = 65,

@@ -141,6 +141,11 @@ impl fmt::Display for Flags {
     }
 }
 
+/// Between gRPC's statuses and HTTP's.
+const OPENED: u16 = 99;
+/// Behind HTTP's, where failures are.
+const CLOSED: u16 = 999;
+
 /// What the caller got. Code 0 means that it got nothing (reset, or it gave up); codes below 100 are the status of a
 /// gRPC call that failed, in an HTTP 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,6 +156,18 @@ pub struct Outcome {
 
 impl Outcome {
     pub const OK: Outcome = Outcome { code: 200, flags: Flags::NONE };
+    /// A connection of opaque bytes stands. Nobody answers it with a code: these two are out of the way of all others.
+    pub const OPENED: Outcome = Outcome { code: OPENED, flags: Flags::NONE };
+
+    /// A connection that never stood, or was closed as soon as it did.
+    pub fn closed(flag: Flag) -> Outcome {
+        Outcome::new(CLOSED, flag)
+    }
+
+    /// The code, if what ended has one: connections have none.
+    pub fn code(self) -> Option<u16> {
+        (self.code != OPENED && self.code != CLOSED).then_some(self.code)
+    }
 
     pub fn new(code: u16, flag: Flag) -> Outcome {
         Outcome { code, flags: Flags::NONE.with(flag) }
@@ -185,5 +202,7 @@ mod tests {
         let grpc = |code| Outcome { code, ..Outcome::OK };
         assert!(grpc(5).is_success() && !grpc(14).is_success());
         assert!(!Outcome::new(503, Flag::UO).is_success());
+        assert!(Outcome::OPENED.is_success() && !Outcome::closed(Flag::UO).is_success());
+        assert_eq!((Outcome::OPENED.code(), Outcome::OK.code()), (None, Some(200)));
     }
 }

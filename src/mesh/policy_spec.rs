@@ -46,10 +46,18 @@ pub enum Protocol {
     Http2,
     /// gRPC, over HTTP/2.
     Grpc,
+    /// Opaque bytes.
     Tcp,
+    /// Opaque bytes whose first ones name a host (SNI).
+    Tls,
 }
 
 impl Protocol {
+    /// HTTP rules apply.
+    pub fn is_http(self) -> bool {
+        !matches!(self, Protocol::Tcp | Protocol::Tls)
+    }
+
     /// Streams share connections.
     pub fn is_http2(self) -> bool {
         matches!(self, Protocol::Http2 | Protocol::Grpc)

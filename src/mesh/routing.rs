@@ -13,6 +13,32 @@ pub struct RouteTable {
     /// Who sees it, for people: `sidecars in default`, `gateway bookinfo-gateway`.
     pub view: String,
     pub listeners: BTreeMap<u16, Vec<VirtualHost>>,
+    /// Where connections of opaque bytes go.
+    pub tcp: BTreeMap<TcpListener, Vec<TcpRoute>>,
+}
+
+/// Where connections of opaque bytes come in: at a sidecar they are told apart by the service's address, at a gateway
+/// by the port alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TcpListener {
+    /// `None` at a gateway.
+    pub service: Option<ServiceId>,
+    pub port: u16,
+}
+
+/// Where the connections of one listener go that name one of some hosts, or any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TcpRoute {
+    /// The rule that wrote it; `None` for a service's own route.
+    pub rule: Option<Rule>,
+    /// Exact names or `*.suffix`, lower case; empty: whatever the connection names, if anything.
+    pub sni: Vec<String>,
+    /// Weights as written; a single destination's weight is ignored. Source: semantics S3.1, S3.2.
+    pub destinations: Vec<Destination>,
+    /// Balancers with a table keep a source address on its host; other balancers do not ask.
+    pub hashes_source: bool,
+    /// The proxy closes the connection then. Source: istiod's networkfilter.go.
+    pub longest: Option<SimDuration>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -191,7 +191,7 @@ pub enum ClientKind {
     Sidecar,
 }
 
-/// One kind of request of a client.
+/// One kind of request of a client, or of connection.
 #[derive(Clone, Debug)]
 pub struct Class {
     /// Its `name:`, or method and path.
@@ -203,6 +203,17 @@ pub struct Class {
     pub headers: Vec<(String, String)>,
     pub timeout: Option<SimDuration>,
     pub attempts: NonZeroU32,
+    /// It opens a connection of opaque bytes instead of asking; of `target` only host and port count then.
+    pub connect: Option<Connect>,
+}
+
+/// A connection of opaque bytes, as its client holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connect {
+    /// The client speaks TLS itself and names the host (SNI).
+    pub tls: bool,
+    /// From the moment it stands; `None`: until the other side breaks it off.
+    pub lasts: Option<Distribution>,
 }
 
 /// The population that requests come from.

@@ -15,4 +15,5 @@ pub mod retry;
 pub mod route;
 pub mod split;
 pub mod string_match;
+pub mod tcp;
 pub mod timeout;

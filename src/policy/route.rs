@@ -283,7 +283,11 @@ mod tests {
             routes,
         };
         let hosts = vec![host("*", vec![route(RouteMatch::default())]), host("reviews", vec![route(jason)])];
-        let table = RouteTable { view: "test".to_owned(), listeners: BTreeMap::from([(80, hosts)]) };
+        let table = RouteTable {
+            view: "test".to_owned(),
+            listeners: BTreeMap::from([(80, hosts)]),
+            ..RouteTable::default()
+        };
         let router = Router::new(&table);
         let found = router.find(&shape("reviews", "/", &[("end-user", "jason")])).expect("a route");
         assert_eq!(found, RoutePath { port: 80, virtual_host: 1, route: 0 });

@@ -63,16 +63,30 @@ pub fn verdict(objectives: &[Judged], look: &Look) -> Option<String> {
 
 fn title(report: &Report<'_>, look: &Look, elapsed_s: Option<f64>) -> String {
     let run = report.run;
-    let requests = total_requests(run) * run.replications as f64;
+    let connections = total_connections(run);
+    let (requests, replications) = (total_requests(run) - connections, run.replications as f64);
+    let told = |count: f64, one, many| {
+        (count > 0.0).then(|| counted(number::grouped(count * replications, 0), one, many))
+    };
+    let connections = told(connections, "connection", "connections");
+    let requests = told(requests, "request", "requests");
+    let requests = requests.or_else(|| connections.is_none().then(|| "0 requests".to_owned()));
+    let asked: Vec<String> = requests.into_iter().chain(connections).collect();
     let mut parts = vec![
         look.bold(report.title),
         format!("{} simulated", run.clock.duration.since(SimTime::ZERO)),
-        counted(number::grouped(requests, 0), "request", "requests"),
+        asked.join(" and "),
         format!("seed {}", report.stamp.seed),
         counted(run.replications, "replication", "replications"),
     ];
     parts.extend(elapsed_s.map(|seconds| format!("{seconds:.1} s")));
     parts.join(look.pick(" · ", " | "))
+}
+
+/// Connections of opaque bytes among them.
+fn total_connections(run: &RunResults) -> f64 {
+    let of_clients = run.responses.iter().filter(|row| row.subject.scope == Scope::Client);
+    of_clients.filter(|row| row.outcome.code().is_none()).filter_map(|row| row.count.value).sum()
 }
 
 /// Answered requests that count, of all clients, per replication.
@@ -171,6 +185,7 @@ fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
         .responses
         .iter()
         .filter(|row| row.subject.scope == Scope::Client && row.outcome.flags.contains(Flag::NR))
+        .filter(|row| row.outcome.is_success())
         .filter_map(|row| row.count.value)
         .sum();
     if routeless > 0.0 {

@@ -101,7 +101,9 @@ pub fn responses(run: &RunResults) -> Table<'_> {
     columns.extend([number("code", Exact), text("flag"), figure("count", Count)]);
     let rows = run.responses.iter().map(|row| {
         let mut cells = subject_cells(&row.subject).to_vec();
-        cells.extend([row.outcome.code.into(), row.outcome.flags.to_string().into(), row.count.into()]);
+        // Connections have none: an empty cell.
+        let code = row.outcome.code().map_or(f64::NAN, f64::from);
+        cells.extend([code.into(), row.outcome.flags.to_string().into(), row.count.into()]);
         cells
     });
     Table { columns, rows: Box::new(rows) }

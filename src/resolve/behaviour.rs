@@ -180,7 +180,7 @@ impl Builder<'_> {
     fn repeated(&mut self, call: &written::Call, seen: &mut Seen) -> Vec<CallSpecId> {
         let said = &call.0.value;
         let Some(url) = &said.call else { return Vec::new() };
-        targets::check_reachable(&url.value, url.span, &self.owner.namespace, self.names, self.findings);
+        targets::check_reachable(&url.value.host, url.span, &self.owner.namespace, self.names, self.findings);
         let method = said.method.as_ref().map_or("GET", |method| method.value.as_str());
         let target = targets::target(method, &url.value, &self.owner.namespace, self.names);
         let times = said.repeat.as_ref().map_or(1, |repeat| repeat.get());

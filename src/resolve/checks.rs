@@ -17,10 +17,10 @@ use super::town::Town;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::scenario::Scenario;
 use crate::kernel::{Id, Table};
-use crate::mesh::policy_spec::Protocol;
-use crate::mesh::routing::{Action, RouteTable};
+use crate::mesh::routing::{Action, RouteTable, TcpListener};
 use crate::mesh::workload::{CallSpec, Workload};
 use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
+use crate::policy::tcp;
 
 /// Workloads with their behaviour, and clients without their proxies.
 pub struct Parts {
@@ -44,7 +44,18 @@ pub fn check_ports(calls: &[ScenarioCall], town: &Town<'_>, inventory: &Inventor
         let Some(service) = town.service(&call.host, &call.namespace) else { continue };
         let service = &inventory.services[service];
         if let Some(port) = service.port(call.port) {
-            if let Some((title, span)) = service.object.as_ref().filter(|_| port.protocol == Protocol::Tcp) {
+            if call.is_tcp {
+                if port.protocol.is_http() && !port.is_sniffed {
+                    let message = format!("port {} of `{}` speaks HTTP", port.number, service.name);
+                    let finding = Diagnostic::error("MS1005", message)
+                        .at(call.span)
+                        .label("other bytes are answered with 400")
+                        .help("write requests (`get: ...`), or name the port `tcp-...` in the Service");
+                    notes.report(finding);
+                }
+                continue;
+            }
+            if let Some((title, span)) = service.object.as_ref().filter(|_| !port.protocol.is_http()) {
                 let what = format!(
                     "port {} is not HTTP by its name or protocol: calls to it are simulated as requests without rules or \
                      retries, one a connection",
@@ -109,6 +120,10 @@ pub fn check_gateway_calls(
         let is_it = |view: &View| matches!(view, View::Gateway(name, _) if name == gateway);
         let Some(place) = proxies.views.iter().position(is_it) else { continue };
         let tables = || routed.of_view.iter().map(|state| &routed.tables[state[place]]);
+        if call.is_tcp {
+            check_gateway_connection(call, gateway, &tables().collect::<Vec<_>>(), notes);
+            continue;
+        }
         let Some(listening) = tables().find(|table| table.listeners.contains_key(&call.port)) else {
             let ports: BTreeSet<u16> = tables().flat_map(|table| table.listeners.keys().copied()).collect();
             let list: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -149,6 +164,41 @@ pub fn check_gateway_calls(
                 }),
             );
         }
+    }
+}
+
+/// Connections that their gateway does not take. `tables`: of all states.
+fn check_gateway_connection(
+    call: &ScenarioCall,
+    gateway: &str,
+    tables: &[&RouteTable],
+    notes: &mut Notes<'_>,
+) {
+    let listening =
+        |table: &&&RouteTable| table.tcp.contains_key(&TcpListener { service: None, port: call.port });
+    if !tables.iter().any(|table| listening(&table)) {
+        let ports: BTreeSet<u16> =
+            tables.iter().flat_map(|table| table.tcp.keys().map(|at| at.port)).collect();
+        let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let help = match list.is_empty() {
+            true => "it has no server for TCP, nor one that passes TLS on".to_owned(),
+            false => format!("its servers for connections listen on {}", list.join(", ")),
+        };
+        let message = format!("gateway `{gateway}` takes no connections on port {}", call.port);
+        notes.report(Diagnostic::error("MS1002", message).at(call.span).help(help));
+        return;
+    }
+    let sni = call.is_tls.then_some(call.host.as_str());
+    let is_taken = |table: &&RouteTable| tcp::find(table, None, call.port, sni).is_some();
+    if !tables.iter().any(is_taken) {
+        let message = format!("gateway `{gateway}` has no rule for connections to `{}`", call.host);
+        notes.report(
+            Diagnostic::warning("MS1001", message)
+                .at(call.span)
+                .label("they are closed at once (NR)")
+                .help("it takes a VirtualService that is bound to it, with a `tcp` rule for this port or a `tls` rule for \
+                       this name"),
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use crate::kernel::SimTime;
 use crate::kernel::arrivals::{Load, Spacing};
 use crate::kernel::random::Chance;
 use crate::mesh::ProxyId;
-use crate::mesh::workload::{Class, Client, ClientKind, UserCarrier, Users};
+use crate::mesh::workload::{Class, Client, ClientKind, Connect, UserCarrier, Users};
 
 /// A client that still lacks its proxies.
 #[derive(Clone, Debug)]
@@ -130,30 +130,45 @@ fn classes(
     let rest = if open == 0 { 0.0 } else { (1.0 - given).max(0.0) / open as f64 };
     let mut classes: Vec<Class> = Vec::new();
     for request in requests {
-        let Some((method, url)) = request.targets().next() else { continue };
+        let asks = request.targets().next();
+        let target = match (asks, &request.connect) {
+            (Some((method, url)), _) => targets::target(method, &url.value, namespace, names),
+            (None, Some(peer)) => targets::peer(&peer.value, namespace, names),
+            (None, None) => continue,
+        };
+        let span = asks.map(|(_, url)| url.span).or(request.connect.as_ref().map(|peer| peer.span));
         // A gateway answers 404 to hosts that it does not know, and that is worth simulating; inside the mesh an
         // unknown host is a typing error.
-        if !at_gateway {
-            targets::check_reachable(&url.value, url.span, namespace, names, findings);
+        if let Some(span) = span.filter(|_| !at_gateway) {
+            targets::check_reachable(&target.host, span, namespace, names, findings);
         }
-        let target = targets::target(method, &url.value, namespace, names);
+        let connect = request.connect.as_ref().map(|peer| Connect {
+            tls: peer.value.tls,
+            lasts: request.lasts.as_ref().map(|lasts| lasts.value.clone()),
+        });
+        let plain = match &connect {
+            None => format!("{} {}", target.method, target.path),
+            Some(Connect { tls, .. }) => {
+                format!("{} {}:{}", if *tls { "tls" } else { "tcp" }, target.host, target.port)
+            }
+        };
         classes.push(Class {
-            name: class_name(request, method, &target.path, &classes, findings),
+            name: class_name(request, &plain, &classes, findings),
             share: request.share.as_ref().map_or(rest, |share| share.value.0),
             target,
             headers: request_headers(request),
             timeout: request.timeout.as_ref().map(|timeout| timeout.value),
             attempts: request.attempts.as_ref().map_or(NonZeroU32::MIN, |attempts| attempts.value),
+            connect,
         });
     }
     classes
 }
 
-/// Its `name:`, or method and path, with a number where two would be called alike: they are rows of one table.
+/// Its `name:`, or what it is (method and path, or whom it connects to), with a number where two would be called alike: they are rows of one table.
 fn class_name(
     request: &Located<written::Request>,
-    method: &str,
-    path: &str,
+    plain: &str,
     before: &[Class],
     findings: &mut Vec<Diagnostic>,
 ) -> String {
@@ -169,9 +184,8 @@ fn class_name(
         }
         return name.value.clone();
     }
-    let plain = format!("{method} {path}");
     let numbered = (2..).map(|number| format!("{plain} #{number}"));
-    std::iter::once(plain.clone())
+    std::iter::once(plain.to_owned())
         .chain(numbered)
         .find(|name| !is_taken(name))
         .expect("numbers do not run out")

@@ -20,7 +20,7 @@ use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
-use crate::mesh::policy_spec::{BalancerSpec, HashPolicy, Protocol};
+use crate::mesh::policy_spec::{BalancerSpec, HashPolicy};
 use crate::mesh::{ClusterId, PodId, ServiceId, WorkloadId};
 
 /// Makes clusters and remembers which rules shaped them.
@@ -328,9 +328,4 @@ fn origin<'a>(
         }
     }
     None
-}
-
-/// Whether HTTP rules apply to a port.
-pub fn is_http(protocol: Protocol) -> bool {
-    protocol != Protocol::Tcp
 }

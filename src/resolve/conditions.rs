@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::object::{Object, selects};
 use super::services::Caller;
-use crate::config::istio::virtual_service::HttpMatch;
+use crate::config::istio::virtual_service::{HttpMatch, L4Match};
 use crate::config::istio::virtual_service_rules::is_claim;
 use crate::config::istio::{self, VirtualService};
 use crate::mesh::routing::{RouteMatch, StringMatch};
@@ -36,6 +36,24 @@ pub fn is_for(condition: &HttpMatch, object: &Object<VirtualService>, listener: 
     let namespace = condition.source_namespace.as_deref().filter(|namespace| !namespace.is_empty());
     selects(&condition.source_labels, &listener.caller.labels)
         && namespace.is_none_or(|namespace| namespace == listener.caller.namespace)
+}
+
+/// The same for connections: at a sidecar the source is asked for beside `gateways`, at a gateway not at all. Addresses
+/// are not told, so a match by them takes nothing. Source: istiod's tls.go, gateway.go.
+pub fn is_for_connections(
+    condition: &L4Match,
+    object: &Object<VirtualService>,
+    listener: &Listener<'_>,
+) -> bool {
+    let named = |gateway: &String| names_gateway(gateway, &object.namespace, listener.gateway);
+    let namespace = condition.source_namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let is_from_here = listener.gateway.is_some()
+        || selects(&condition.source_labels, &listener.caller.labels)
+            && namespace.is_none_or(|namespace| namespace == listener.caller.namespace);
+    condition.port.is_none_or(|port| port.0 == 0 || port.0 == i64::from(listener.port))
+        && (condition.gateways.is_empty() || condition.gateways.iter().any(named))
+        && is_from_here
+        && condition.destination_subnets.is_empty()
 }
 
 /// Whether an entry of `gateways` names this gateway (`None`: the sidecars' `mesh`).

@@ -13,8 +13,9 @@ use super::precedence::full_hosts;
 use super::proxies::View;
 use super::states::Snapshot;
 use crate::config::istio::{DestinationRule, VirtualService};
-use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
-use crate::mesh::{ClusterId, WorkloadId};
+use crate::mesh::routing::{Action, Route, RouteTable, Rule, TcpRoute, VirtualHost};
+use crate::mesh::{ClusterId, ServiceId, WorkloadId};
+use crate::policy::tcp;
 
 /// A host and port that the callers of a view address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,16 @@ pub struct Called {
     /// In full, where a service has it.
     pub service_host: Option<String>,
     pub port: u16,
+    /// Connections of opaque bytes instead of requests.
+    pub connects: Option<Connects>,
+}
+
+/// What a connection is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connects {
+    pub service: Option<ServiceId>,
+    /// It names its host (SNI).
+    pub tls: bool,
 }
 
 /// What the callers of one view address, and the table that they have in one state.
@@ -42,8 +53,10 @@ pub struct Effects {
     subsets: BTreeSet<(String, String)>,
     /// Clusters that calls can go to.
     pub clusters: BTreeSet<ClusterId>,
-    /// Workloads that get requests.
+    /// Workloads that get requests or connections.
     pub reached: BTreeSet<WorkloadId>,
+    /// And not connections alone, which ask for no work.
+    pub asked: BTreeSet<WorkloadId>,
     /// Which VirtualServices rule each service host or host.
     rulers: BTreeMap<String, BTreeSet<String>>,
 }
@@ -57,17 +70,21 @@ impl Effects {
             self.objects.extend(served_together(&snapshot.gateways, object).into_iter().map(Object::title));
         }
         for called in seen.called {
-            let Some(virtual_host) = find(seen.table, called) else { continue };
-            for route in &virtual_host.routes {
-                if let Some(rule) = &route.rule {
+            for (rule, own) in ways(seen.table, called) {
+                if let Some(rule) = rule {
                     self.objects.insert(rule.object.clone());
                     let host = called.service_host.clone().unwrap_or_else(|| called.host.clone());
                     self.rulers.entry(host).or_default().insert(rule.object.clone());
                 }
-                for cluster in clusters_of(route) {
+                for cluster in own {
                     self.clusters.insert(cluster);
-                    let hosts = clusters.table[cluster].hosts.iter();
-                    self.reached.extend(hosts.map(|host| clusters.inventory.pods[host.pod].workload));
+                    for host in &clusters.table[cluster].hosts {
+                        let workload = clusters.inventory.pods[host.pod].workload;
+                        self.reached.insert(workload);
+                        if called.connects.is_none() {
+                            self.asked.insert(workload);
+                        }
+                    }
                     for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
                         self.objects.insert(title.clone());
                         self.subsets.insert((title.clone(), subset.clone()));
@@ -121,16 +138,14 @@ impl Effects {
         if object.spec.is_delegate() {
             return "it is a delegate, and no rule that traffic meets delegates to it".to_owned();
         }
-        if object.spec.http.is_empty() {
-            return "it has no http rules, and only HTTP is simulated".to_owned();
-        }
+        let is_for = |called: &Called| names(object, called) && has_rules(object, called);
         let hosts = object.spec.hosts.join(", ");
         let bound: Vec<&(View, BTreeSet<Called>)> =
             seen.iter().filter(|(view, _)| binds(object, view, snapshot)).collect();
         if bound.is_empty() {
-            let inside = seen.iter().any(|(view, called)| {
-                matches!(view, View::Sidecar(_)) && called.iter().any(|called| names(object, called))
-            });
+            let inside = seen
+                .iter()
+                .any(|(view, called)| matches!(view, View::Sidecar(_)) && called.iter().any(is_for));
             return match (object.spec.binds_mesh(), inside) {
                 (true, _) => "no client or workload of the scenario makes calls through a sidecar".to_owned(),
                 (false, true) => format!(
@@ -143,10 +158,10 @@ impl Effects {
                 }
             };
         }
-        let called =
-            |(_, called): &&(View, BTreeSet<Called>)| called.iter().any(|called| names(object, called));
+        let called = |(_, called): &&(View, BTreeSet<Called>)| called.iter().any(is_for);
         if !bound.iter().any(called) {
-            return format!("nobody in the scenario calls {hosts} where it is bound");
+            let does = if object.spec.http.is_empty() { "connects to" } else { "calls" };
+            return format!("nobody in the scenario {does} {hosts} where it is bound");
         }
         let rulers: BTreeSet<&str> = self
             .rulers
@@ -200,6 +215,31 @@ impl Effects {
     }
 }
 
+/// The rules that a call or connection may meet, with the clusters that it may go to by each.
+fn ways<'a>(table: &'a RouteTable, called: &Called) -> Vec<(Option<&'a Rule>, Vec<ClusterId>)> {
+    if let Some(connects) = &called.connects {
+        let route = tcp_route(table, called, connects).into_iter();
+        let own = |route: &'a TcpRoute| route.destinations.iter().filter_map(|to| to.cluster).collect();
+        return route.map(|route| (route.rule.as_ref(), own(route))).collect();
+    }
+    let routes = find(table, called).into_iter().flat_map(|host| &host.routes);
+    routes.map(|route| (route.rule.as_ref(), clusters_of(route))).collect()
+}
+
+/// The route that a connection takes.
+pub fn tcp_route<'a>(table: &'a RouteTable, called: &Called, connects: &Connects) -> Option<&'a TcpRoute> {
+    let sni = connects.tls.then_some(called.host.as_str());
+    tcp::find(table, connects.service, called.port, sni)
+}
+
+/// Whether a VirtualService has rules for this kind of traffic at all.
+fn has_rules(object: &Object<VirtualService>, called: &Called) -> bool {
+    match called.connects {
+        None => !object.spec.http.is_empty(),
+        Some(_) => !object.spec.tcp.is_empty() || !object.spec.tls.is_empty(),
+    }
+}
+
 /// The virtual host that takes a call.
 fn find<'a>(table: &'a RouteTable, called: &Called) -> Option<&'a VirtualHost> {
     let hosts = table.listeners.get(&called.port)?;
@@ -208,7 +248,7 @@ fn find<'a>(table: &'a RouteTable, called: &Called) -> Option<&'a VirtualHost> {
 
 /// The routes by which a call may go.
 pub fn routes_of<'a>(table: &'a RouteTable, host: &str, port: u16) -> Option<&'a [Route]> {
-    let called = Called { host: host.to_owned(), service_host: None, port };
+    let called = Called { host: host.to_owned(), service_host: None, port, connects: None };
     find(table, &called).map(|host| host.routes.as_slice())
 }
 

@@ -11,7 +11,7 @@ use super::routes::{Translator, plain};
 use super::services::Caller;
 use crate::config::istio::gateway::Server;
 use crate::config::istio::{Gateway, VirtualService};
-use crate::mesh::routing::{Action, Route, RouteTable, VirtualHost};
+use crate::mesh::routing::{Action, Route, RouteTable, TcpListener, TcpRoute, VirtualHost};
 
 /// What a redirect to HTTPS answers. Source: semantics S2.2.
 const HTTPS_REDIRECT: u16 = 301;
@@ -103,7 +103,40 @@ pub fn table(
         }
         table.listeners.insert(port, list);
     }
+    connections(translator, &ordered, gateways, caller, &mut table);
     table
+}
+
+/// What the servers that do not speak HTTP make of connections: those that pass TLS on go by the name in it (`tls`
+/// rules), those that end it and those without it by the first `tcp` rule. Source: istiod's gateway.go.
+fn connections(
+    translator: &mut Translator<'_, '_, '_>,
+    ordered: &[&Object<VirtualService>],
+    gateways: &[&Object<Gateway>],
+    caller: &Caller,
+    table: &mut RouteTable,
+) {
+    for gateway in gateways {
+        let name = reference(gateway);
+        for server in gateway.spec.servers.iter().filter(|server| server.serves_connections()) {
+            let Some(port) = server.port_number() else { continue };
+            let listener = Listener { caller, port, gateway: Some(&name) };
+            let is_bound = |object: &&&Object<VirtualService>| {
+                object.spec.gateways.iter().any(|w| names_gateway(w, &object.namespace, Some(&name)))
+                    && !shared_hosts(object, gateway, server).is_empty()
+            };
+            let bound: Vec<&Object<VirtualService>> = ordered.iter().filter(is_bound).copied().collect();
+            let routes = table.tcp.entry(TcpListener { service: None, port }).or_default();
+            if server.reads_names() && server.passes_through() {
+                routes.extend(translator.by_name(&bound, &listener));
+            } else if let Some(route) = translator.first_of(&bound, &listener) {
+                let own = server.hosts.iter().map(|host| host.split_once('/').map_or(host.as_str(), |h| h.1));
+                let sni: Vec<String> = own.map(str::to_ascii_lowercase).collect();
+                let all = !server.reads_names() || sni.iter().any(|name| name == "*");
+                routes.push(TcpRoute { sni: if all { Vec::new() } else { sni }, ..route });
+            }
+        }
+    }
 }
 
 /// The hosts that a VirtualService and a server have in common, the narrower name of each pair.

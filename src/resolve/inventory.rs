@@ -10,7 +10,7 @@ use super::note::Notes;
 use super::object::Object;
 use super::pods::{self, Draft, Drafts, strings};
 use super::scenario_calls::ScenarioCall;
-use super::services::{Inventory, KnownPort, KnownService, Origin, port_protocol};
+use super::services::{Inventory, KnownPort, KnownService, Origin, names_protocol, port_protocol};
 use super::states::Backends;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::istio::kubernetes::{IntOrName, Service};
@@ -59,7 +59,8 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
         };
         let number = u16::try_from(port.port?.0).ok()?;
         let name = port.name.clone().unwrap_or_default();
-        Some(KnownPort { number, name, protocol, target: port.target_port.clone() })
+        let is_sniffed = !names_protocol(port.app_protocol.as_deref(), port.name.as_deref());
+        Some(KnownPort { number, name, protocol, is_sniffed, target: port.target_port.clone() })
     };
     let host = full_name(&object.name, &object.namespace);
     let exports = object.annotations.get("networking.istio.io/exportTo").map(String::as_str).unwrap_or("");
@@ -92,11 +93,13 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
             "HTTP" | "GRPC-WEB" => Protocol::Http1,
             "HTTP2" => Protocol::Http2,
             "GRPC" => Protocol::Grpc,
+            "TLS" | "HTTPS" => Protocol::Tls,
             _ => Protocol::Tcp,
         };
         let number = u16::try_from(port.number?.0).ok()?;
         let target = port.target_port.map(|target| IntOrName::Number(target.0));
-        Some(KnownPort { number, name: port.name.clone().unwrap_or_default(), protocol, target })
+        let name = port.name.clone().unwrap_or_default();
+        Some(KnownPort { number, name, protocol, is_sniffed: false, target })
     };
     let ports: Vec<KnownPort> = spec.ports.iter().filter_map(port).collect();
     let external = spec.location.as_deref() != Some("MESH_INTERNAL");
@@ -186,7 +189,7 @@ fn named_services(
                 }
                 Some(service) if service.origin == Origin::Scenario => {
                     if let Some(number) = port.filter(|number| service.port(*number).is_none()) {
-                        service.ports.push(http_port(number));
+                        service.ports.push(scenario_port(number, &to_service(&host, calls)));
                     }
                 }
                 Some(service) => {
@@ -205,8 +208,20 @@ fn named_services(
     }
 }
 
-fn http_port(number: u16) -> KnownPort {
-    KnownPort { number, name: "http".into(), protocol: Protocol::Http1, target: None }
+/// The addresses of the scenario that mean a service, from inside the mesh.
+fn to_service<'c>(host: &str, calls: &'c [ScenarioCall]) -> Vec<&'c ScenarioCall> {
+    let means = |call: &&ScenarioCall| {
+        call.host == host || domains(host, &client_domain(&call.namespace)).contains(&call.host)
+    };
+    calls.iter().filter(|call| call.gateway.is_none()).filter(means).collect()
+}
+
+/// HTTP, unless all that its callers write are connections.
+fn scenario_port(number: u16, calls: &[&ScenarioCall]) -> KnownPort {
+    let at_port = || calls.iter().filter(|call| call.port == number);
+    let (connects, asks) = (at_port().any(|call| call.is_tcp), at_port().any(|call| !call.is_tcp));
+    let (name, protocol) = if connects && !asks { ("tcp", Protocol::Tcp) } else { ("http", Protocol::Http1) };
+    KnownPort { number, name: name.into(), protocol, is_sniffed: connects && asks, target: None }
 }
 
 fn scenario_service(
@@ -218,29 +233,27 @@ fn scenario_service(
     notes: &mut Notes<'_>,
 ) -> KnownService {
     let external = name.contains('.');
-    let called: BTreeSet<u16> = calls
-        .iter()
-        .filter(|call| call.gateway.is_none())
-        .filter(|call| {
-            call.host == host || domains(host, &client_domain(&call.namespace)).contains(&call.host)
-        })
-        .map(|call| call.port)
-        .collect();
+    let calls = to_service(host, calls);
+    let called: BTreeSet<u16> = calls.iter().map(|call| call.port).collect();
     let ports: Vec<u16> = match port {
         Some(port) => vec![port],
         None if called.is_empty() => vec![PORT],
         None => called.into_iter().collect(),
     };
-    let list: Vec<String> = ports.iter().map(u16::to_string).collect();
-    notes.guess(
-        format!("service {name}"),
-        format!("no manifest declares it: HTTP/1.1 on port {}", list.join(", ")),
-    );
+    let ports: Vec<KnownPort> = ports.into_iter().map(|number| scenario_port(number, &calls)).collect();
+    let spoken = |protocol: Protocol, word: &str| {
+        let own = ports.iter().filter(|port| port.protocol == protocol);
+        let list: Vec<String> = own.map(|port| port.number.to_string()).collect();
+        (!list.is_empty()).then(|| format!("{word} on port {}", list.join(", ")))
+    };
+    let all = [spoken(Protocol::Http1, "HTTP/1.1"), spoken(Protocol::Tcp, "TCP")];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    notes.guess(format!("service {name}"), format!("no manifest declares it: {}", all.join(", ")));
     KnownService {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         host: host.to_owned(),
-        ports: ports.into_iter().map(http_port).collect(),
+        ports,
         selector: Labels::new(),
         export_to: Vec::new(),
         prefers_near: false,

@@ -44,6 +44,7 @@ pub mod settings;
 pub mod sidecars;
 mod states;
 pub mod targets;
+mod tcp_routes;
 mod town;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gatew
 use super::clients;
 use super::clusters::Clusters;
 use super::defaults::{self, Version};
-use super::effects::{Called, Effects, Seen};
+use super::effects::{Called, Connects, Effects, Seen};
 use super::gateways::{self, served_together};
 use super::inbound;
 use super::inventory;
@@ -31,7 +31,7 @@ use crate::config::scenario::{self as written, Scenario};
 use crate::kernel::{Id, Table};
 use crate::mesh::model::ConfigState;
 use crate::mesh::routing::RouteTable;
-use crate::mesh::workload::Client;
+use crate::mesh::workload::{Class, Client, Target};
 use crate::mesh::{ClientId, Mesh, RouteTableId, Service, StateId, WorkloadId};
 
 /// What the input means, and what there is to say about it.
@@ -69,7 +69,7 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
     let version = version(scenario, &mut notes);
     let calls = scenario_calls::all(scenario);
     let mut inventory = inventory::build(&backends, scenario, &calls, &mut notes);
-    let parts = people(loaded, scenario, &inventory, &snapshots, &calls, &mut notes);
+    let mut parts = people(loaded, scenario, &inventory, &snapshots, &calls, &mut notes);
     let calling: BTreeSet<WorkloadId> = parts.calls.rows().iter().map(|call| call.owner).collect();
     let mut proxies = proxies::build(&mut inventory, &parts.plans, &calling, &snapshots, scenario);
     if loaded.scenario.is_none() {
@@ -83,6 +83,9 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
         for snapshot in &snapshots {
             mutual_tls::tell(&snapshot.peer_authentications, &inventory, &mut notes);
+        }
+        for id in routed.effects.reached.difference(&routed.effects.asked) {
+            parts.workloads[*id].guessed.retain(|key| *key != "serviceTime");
         }
         check_dotted_hosts(&snapshots, &inventory, &mut notes);
         check_gateway_calls(&calls, &proxies, &routed, &mut notes);
@@ -157,18 +160,22 @@ fn people(
 /// What the callers of each view address.
 fn called(parts: &Parts, proxies: &Proxies, inventory: &Inventory) -> Vec<BTreeSet<Called>> {
     let mut called = vec![BTreeSet::new(); proxies.views.len()];
-    let service_host = |target: &crate::mesh::workload::Target| {
-        target.service.map(|service| inventory.services[service].host.clone())
-    };
-    let as_called = |target: &crate::mesh::workload::Target| Called {
+    let service_host =
+        |target: &Target| target.service.map(|service| inventory.services[service].host.clone());
+    let as_called = |target: &Target| Called {
         host: target.host.clone(),
         service_host: service_host(target),
         port: target.port,
+        connects: None,
+    };
+    let as_asked = |class: &Class| {
+        let Target { service, .. } = class.target;
+        let connects = class.connect.as_ref().map(|connect| Connects { service, tls: connect.tls });
+        Called { connects, ..as_called(&class.target) }
     };
     for (plan, own) in parts.plans.iter().zip(&proxies.of_client) {
         for proxy in own {
-            called[proxies.view_of[proxy.index()]]
-                .extend(plan.classes.iter().map(|class| as_called(&class.target)));
+            called[proxies.view_of[proxy.index()]].extend(plan.classes.iter().map(as_asked));
         }
     }
     for call in parts.calls.rows() {

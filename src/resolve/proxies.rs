@@ -89,10 +89,12 @@ impl Proxies {
 fn labels_that_matter(snapshots: &[Snapshot]) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for state in snapshots {
-        let rules = state.virtual_services.iter().flat_map(|object| &object.spec.http);
-        for condition in rules.flat_map(|rule| &rule.matches) {
-            keys.extend(condition.source_labels.keys().cloned());
-        }
+        let specs = || state.virtual_services.iter().map(|object| &object.spec);
+        let http = specs().flat_map(|spec| &spec.http).flat_map(|rule| &rule.matches);
+        keys.extend(http.flat_map(|condition| condition.source_labels.keys().cloned()));
+        let tls = specs().flat_map(|spec| &spec.tls).flat_map(|rule| &rule.matches);
+        let tcp = specs().flat_map(|spec| &spec.tcp).flat_map(|rule| &rule.matches);
+        keys.extend(tls.chain(tcp).flat_map(|condition| condition.source_labels.keys().cloned()));
         for selector in state.destination_rules.iter().filter_map(|rule| rule.spec.workload_selector.as_ref())
         {
             keys.extend(selector.match_labels.keys().cloned());

@@ -65,7 +65,7 @@ impl Translator<'_, '_, '_> {
     pub fn default_route(&mut self, service: ServiceId, listener: &Listener<'_>) -> Route {
         let http = self.clusters.inventory.services[service]
             .port(listener.port)
-            .is_none_or(|port| super::clusters::is_http(port.protocol));
+            .is_none_or(|port| port.protocol.is_http());
         let cluster = self.cluster((service, listener.port, ""), listener);
         let destination = Destination {
             weight: 1,
@@ -130,7 +130,7 @@ impl Translator<'_, '_, '_> {
         Some(route)
     }
 
-    fn cluster(
+    pub(super) fn cluster(
         &mut self,
         target: (ServiceId, u16, &str),
         listener: &Listener<'_>,
@@ -187,7 +187,7 @@ impl Translator<'_, '_, '_> {
         for (index, entry) in rule.route.iter().enumerate() {
             let Some(written) = &entry.destination else { continue };
             let here = format!("{path}.route[{index}].destination");
-            let target = self.target(object, written, &here, listener);
+            let target = self.target(object, written, &here, listener, REQUESTS_LOST);
             let request = entry.headers.as_ref().and_then(|headers| headers.request.as_ref());
             destinations.push(Destination {
                 weight: entry.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(0),
@@ -229,7 +229,7 @@ impl Translator<'_, '_, '_> {
             if share.numerator == 0 {
                 continue;
             }
-            let target = self.target(object, destination, &here, listener);
+            let target = self.target(object, destination, &here, listener, REQUESTS_LOST);
             mirrors.push(Mirror {
                 share,
                 cluster: target.cluster,
@@ -242,19 +242,20 @@ impl Translator<'_, '_, '_> {
     }
 
     /// Looks up one destination. A cluster that does not exist is a warning, not an error: 503 NC is what real callers
-    /// get, and seeing it coming is what a forecast is for. Source: semantics S3.4.
-    fn target(
+    /// get, and seeing it coming is what a forecast is for; `lost` says what that is. Source: semantics S3.4.
+    pub(super) fn target(
         &mut self,
         object: &Object<VirtualService>,
         written: &values::Destination,
         path: &str,
         listener: &Listener<'_>,
+        lost: &'static str,
     ) -> Target {
         let name = written.host.as_deref().unwrap_or("");
         let host = full_name(name, &object.namespace);
         let subset = written.subset.clone().unwrap_or_default();
         let Some(service) = self.clusters.inventory.service(&host) else {
-            let warning = self.unknown_host(object, name, path);
+            let warning = self.unknown_host(object, name, path).label(lost);
             self.notes.report(warning);
             let port = written.port_number().unwrap_or(listener.port);
             return Target { cluster: None, service: ServiceRef::Unknown(host), port, subset };
@@ -264,7 +265,8 @@ impl Translator<'_, '_, '_> {
         let port = written.port_number().or(only).unwrap_or(listener.port);
         let found = self.cluster((service, port, &subset), listener);
         if let Err(missing) = &found {
-            let warning = self.missing(object, written, path, (known.ports.len() > 1, port), missing);
+            let several = known.ports.len() > 1;
+            let warning = self.missing(object, written, path, (several, port), missing, lost);
             self.notes.report(warning);
         }
         Target { cluster: found.ok(), service: ServiceRef::Known(service), port, subset }
@@ -272,9 +274,7 @@ impl Translator<'_, '_, '_> {
 
     fn unknown_host(&self, object: &Object<VirtualService>, name: &str, path: &str) -> Diagnostic {
         let span = object.span(self.notes, &format!("{path}.host"));
-        let warning = Diagnostic::warning("IST0101", format!("no service has the host `{name}`"))
-            .at(span)
-            .label("requests that are routed here get 503 NC");
+        let warning = Diagnostic::warning("IST0101", format!("no service has the host `{name}`")).at(span);
         let inventory = self.clusters.inventory;
         if let Some(meant) = meant_service(name).filter(|meant| inventory.by_host.contains_key(meant)) {
             return warning.help(format!("a name with a dot is taken literally; write `{meant}`"));
@@ -294,6 +294,7 @@ impl Translator<'_, '_, '_> {
         path: &str,
         (several_ports, port): (bool, u16),
         missing: &Missing,
+        lost: &'static str,
     ) -> Diagnostic {
         let name = written.host.as_deref().unwrap_or("");
         match missing {
@@ -306,7 +307,7 @@ impl Translator<'_, '_, '_> {
                 };
                 Diagnostic::warning("IST0101", format!("subset `{subset}` of `{name}` is defined nowhere"))
                     .at(object.span(self.notes, &format!("{path}.subset")))
-                    .label("requests that are routed here get 503 NC")
+                    .label(lost)
                     .help(help)
             }
             Missing::Port if several_ports && written.port.is_none() => Diagnostic::warning(
@@ -318,17 +319,21 @@ impl Translator<'_, '_, '_> {
             .help("add `port: {number: ...}`"),
             Missing::Port => Diagnostic::warning("IST0101", format!("`{name}` has no port {port}"))
                 .at(object.span(self.notes, path))
-                .label("requests that are routed here get 503 NC"),
+                .label(lost),
         }
     }
 }
 
-struct Target {
-    cluster: Option<crate::mesh::ClusterId>,
-    service: ServiceRef,
-    port: u16,
-    subset: String,
+/// What a destination comes to.
+pub(super) struct Target {
+    pub cluster: Option<crate::mesh::ClusterId>,
+    pub service: ServiceRef,
+    pub port: u16,
+    pub subset: String,
 }
+
+/// What becomes of requests whose cluster does not exist. Source: semantics S3.4.
+const REQUESTS_LOST: &str = "requests that are routed here get 503 NC";
 
 /// A route that takes everything and does nothing beside its action.
 pub fn plain(action: Action) -> Route {
@@ -346,7 +351,7 @@ pub fn plain(action: Action) -> Route {
     }
 }
 
-fn length(duration: Option<&values::Duration>) -> Option<SimDuration> {
+pub(super) fn length(duration: Option<&values::Duration>) -> Option<SimDuration> {
     duration.and_then(|duration| duration.parse().ok())
 }
 

@@ -15,6 +15,10 @@ pub struct ScenarioCall {
     pub port: u16,
     /// The gateway at whose door the caller stands.
     pub gateway: Option<String>,
+    /// It opens a connection of opaque bytes.
+    pub is_tcp: bool,
+    /// And names its host in TLS of its own.
+    pub is_tls: bool,
     pub span: Span,
 }
 
@@ -27,6 +31,15 @@ pub fn all(scenario: &Scenario) -> Vec<ScenarioCall> {
             for (_, url) in request.targets() {
                 calls.push(call(namespace, url, gateway.clone()));
             }
+            calls.extend(request.connect.as_ref().map(|peer| ScenarioCall {
+                namespace: namespace.to_owned(),
+                host: peer.value.host.clone(),
+                port: peer.value.port,
+                gateway: gateway.clone(),
+                is_tcp: true,
+                is_tls: peer.value.tls,
+                span: peer.span,
+            }));
         }
     }
     for (_, workload) in scenario.workloads.iter().flat_map(|entries| entries.iter()) {
@@ -42,6 +55,8 @@ fn call(namespace: &str, url: &Located<Url>, gateway: Option<String>) -> Scenari
         host: url.value.host.clone(),
         port: url.value.port_or_default(),
         gateway,
+        is_tcp: false,
+        is_tls: false,
         span: url.span,
     }
 }

@@ -45,6 +45,8 @@ pub struct KnownPort {
     pub number: u16,
     pub name: String,
     pub protocol: Protocol,
+    /// It names no protocol, so proxies look at the first bytes: what is no HTTP passes as it is.
+    pub is_sniffed: bool,
     /// Where the pods listen, if that is another port.
     pub target: Option<IntOrName>,
 }
@@ -163,12 +165,25 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
     known_word(name.split('-').next().unwrap_or("")).unwrap_or(Protocol::Http1)
 }
 
+/// Whether a port names a protocol that Istio knows.
+pub fn names_protocol(app_protocol: Option<&str>, name: Option<&str>) -> bool {
+    let prefix = |text: &str| text.split('-').next().unwrap_or("").to_ascii_lowercase();
+    match app_protocol {
+        Some(word) => {
+            let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
+            matches!(word.as_str(), "h2c" | "grpc-web" | "ws") || known_word(&word).is_some()
+        }
+        None => known_word(&prefix(name.unwrap_or(""))).is_some(),
+    }
+}
+
 fn known_word(word: &str) -> Option<Protocol> {
     match word {
         "http" => Some(Protocol::Http1),
         "http2" => Some(Protocol::Http2),
         "grpc" => Some(Protocol::Grpc),
-        "tcp" | "tls" | "https" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
+        "tcp" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
+        "tls" | "https" => Some(Protocol::Tls),
         _ => None,
     }
 }
@@ -183,9 +198,19 @@ mod tests {
         assert_eq!(port_protocol(Some("grpc"), Some("http")), Protocol::Grpc);
         assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Http1);
         assert_eq!(port_protocol(None, Some("tcp")), Protocol::Tcp);
-        assert_eq!(port_protocol(None, Some("https")), Protocol::Tcp);
+        assert_eq!(port_protocol(None, Some("https")), Protocol::Tls);
+        assert_eq!(port_protocol(Some("tls"), Some("mongo")), Protocol::Tls);
+        assert_eq!(port_protocol(None, Some("mysql-main")), Protocol::Tcp);
         assert_eq!(port_protocol(None, Some("web")), Protocol::Http1);
         assert_eq!(port_protocol(None, None), Protocol::Http1);
         assert_eq!(port_protocol(Some("kubernetes.io/h2c"), Some("http")), Protocol::Http2);
+    }
+
+    #[test]
+    fn a_port_that_names_no_protocol_is_sniffed() {
+        assert!(!names_protocol(None, None) && !names_protocol(None, Some("web")));
+        assert!(!names_protocol(Some("postgresql"), Some("tcp")));
+        assert!(names_protocol(Some("redis"), None) && names_protocol(None, Some("http-web")));
+        assert!(names_protocol(Some("kubernetes.io/h2c"), None) && names_protocol(None, Some("grpc-web")));
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::clusters::is_http;
 use super::conditions::Listener;
 use super::defaults::PORT;
 use super::hosts::takes;
@@ -13,8 +12,9 @@ use super::routes::Translator;
 use super::services::{Caller, KnownService};
 use crate::config::istio::VirtualService;
 use crate::mesh::ServiceId;
-use crate::mesh::policy_spec::Protocol;
-use crate::mesh::routing::{Action, Destination, HeaderOps, Route, RouteTable, ServiceRef, VirtualHost};
+use crate::mesh::routing::{
+    Action, Destination, HeaderOps, Route, RouteTable, ServiceRef, TcpListener, TcpRoute, VirtualHost,
+};
 
 /// The table of the sidecars that `caller` describes.
 pub fn table(
@@ -48,7 +48,7 @@ pub fn table(
         for (id, service) in &visible {
             let Some(known_port) = service.port(port) else { continue };
             let mut routes = Vec::new();
-            if is_http(known_port.protocol) {
+            if known_port.protocol.is_http() {
                 // One that has nothing to say to this proxy is as good as absent.
                 let mut candidates = for_host(&ordered, &service.host).into_iter();
                 while let Some(object) = candidates.next().filter(|_| routes.is_empty()) {
@@ -61,6 +61,13 @@ pub fn table(
             hosts.add(&service.host, port, service.domains(&caller.namespace), routes);
         }
         table.listeners.insert(port, hosts.list);
+        for (id, service) in &visible {
+            let known_port = service.port(port);
+            if known_port.is_some_and(|port| !port.protocol.is_http() || port.is_sniffed) {
+                let routes = translator.tcp_routes(&ordered, *id, &listener);
+                table.tcp.insert(TcpListener { service: Some(*id), port }, routes);
+            }
+        }
     }
     table
 }
@@ -89,8 +96,7 @@ fn foreign_hosts<'a>(
         let ports: BTreeSet<u16> = if own.is_empty() {
             BTreeSet::from([PORT])
         } else {
-            let http =
-                own.iter().flat_map(|service| &service.ports).filter(|port| port.protocol != Protocol::Tcp);
+            let http = own.iter().flat_map(|service| &service.ports).filter(|port| port.protocol.is_http());
             http.map(|port| port.number).collect()
         };
         for domain in hosts.into_iter().filter(|host| taken(host).is_empty()) {
@@ -135,6 +141,14 @@ pub fn bare_table(translator: &mut Translator<'_, '_, '_>, namespace: &str) -> R
                 subset: String::new(),
                 request_headers: HeaderOps::default(),
             };
+            let connections = TcpRoute {
+                rule: None,
+                sni: Vec::new(),
+                destinations: vec![destination.clone()],
+                hashes_source: false,
+                longest: None,
+            };
+            table.tcp.insert(TcpListener { service: Some(id), port: port.number }, vec![connections]);
             let route = super::routes::plain(Action::Forward(vec![destination]));
             table.listeners.entry(port.number).or_default().push(VirtualHost {
                 name: format!("{}:{}", service.host, port.number),

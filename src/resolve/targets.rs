@@ -5,6 +5,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::names::Names;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::path::did_you_mean;
+use crate::config::peer::Peer;
 use crate::config::url::Url;
 use crate::mesh::workload::Target;
 
@@ -19,6 +20,23 @@ pub fn target(method: &str, url: &Url, from_namespace: &str, names: &dyn Names) 
     Target { method, host, service, port, path, query, name_hash }
 }
 
+/// The same for the other end of a connection. What is made for HTTP stays empty, and its method is `TCP`: luck does not
+/// hang on whether the client speaks TLS.
+pub fn peer(peer: &Peer, from_namespace: &str, names: &dyn Names) -> Target {
+    let service = names.service(&peer.host, from_namespace);
+    let resolved = service.map_or(peer.host.as_str(), |service| names.service_host(service));
+    let name_hash = name_hash("TCP", resolved, peer.port, "");
+    Target {
+        method: "TCP".to_owned(),
+        host: peer.host.clone(),
+        service,
+        port: peer.port,
+        path: String::new(),
+        query: String::new(),
+        name_hash,
+    }
+}
+
 /// The name that keys a call's luck: it holds no subset, pod or proxy, so a call has the same luck whoever serves it.
 /// Source: design D2.
 pub fn name_hash(method: &str, host: &str, port: u16, path: &str) -> u64 {
@@ -27,19 +45,19 @@ pub fn name_hash(method: &str, host: &str, port: u16, path: &str) -> u64 {
 
 /// An error if nobody answers to the host.
 pub fn check_reachable(
-    url: &Url,
+    host: &str,
     span: Span,
     from_namespace: &str,
     names: &dyn Names,
     findings: &mut Vec<Diagnostic>,
 ) {
-    if names.reaches(&url.host, from_namespace) {
+    if names.reaches(host, from_namespace) {
         return;
     }
-    let message = format!("no Service or ServiceEntry has the host `{}`", url.host);
+    let message = format!("no Service or ServiceEntry has the host `{host}`");
     let known = names.service_names();
     findings.push(Diagnostic::error("MS0013", message).at(span).help(suggest(
-        &url.host,
+        host,
         &known,
         "declare it in the manifests, or as `service:` of a workload here",
     )));

@@ -5,7 +5,8 @@ use crate::kernel::Id;
 use crate::mesh::PodId;
 use crate::policy::inbound::Pass;
 use crate::sim::gate;
-use crate::sim::world::{Attempt, Parent, Phase, Upstream, World};
+use crate::sim::plan::NIL;
+use crate::sim::world::{Attempt, Parent, Phase, Stage, Upstream, World};
 
 /// What a run holds at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Audit {
     pub requests: usize,
     pub calls: usize,
     pub attempts: usize,
+    /// Connections of opaque bytes.
+    pub sessions: usize,
     /// Attempts that nobody will ever answer, as their pod's node is gone.
     pub lost: usize,
     pub streams: u64,
@@ -34,6 +37,10 @@ struct Held {
     pending: u64,
     retries: u64,
     connections: u64,
+    /// Connections of opaque bytes, with the stream that each is on its upstream connection.
+    sessions: u64,
+    /// Those whose upstream connection is being made.
+    connecting: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -48,6 +55,7 @@ pub fn of(world: &World<'_>) -> Audit {
         requests: world.requests.len(),
         calls: world.calls.len(),
         attempts: world.attempts.len(),
+        sessions: world.sessions.len(),
         timers: world.queue.armed(),
         ..Audit::default()
     };
@@ -63,14 +71,15 @@ pub fn of(world: &World<'_>) -> Audit {
     audit
 }
 
-/// Each request has one call, each attempt as many as it waits for.
+/// Each request has one call, or one connection that is not told of, each attempt as many as it waits for.
 fn calls(world: &World<'_>, audit: &mut Audit) {
     let of_requests =
         world.calls.iter().filter(|(_, call)| matches!(call.parent, Parent::Request(_))).count();
+    let untold = world.sessions.iter().filter(|(_, session)| session.request != NIL).count();
     agree(
         &mut audit.faults,
         || "calls of requests".to_owned(),
-        of_requests as u64,
+        (of_requests + untold) as u64,
         world.requests.len() as u64,
     );
     let mut open = vec![0u64; world.attempts.capacity_used()];
@@ -119,6 +128,14 @@ fn holdings(world: &World<'_>, audit: &mut Audit) -> (Vec<Held>, Vec<Work>) {
             held[at.upstream as usize].connections += 1;
         }
     }
+    for (_, session) in world.sessions.iter().filter(|(_, session)| session.stage != Stage::Refused) {
+        let at = &world.pools[session.pool as usize];
+        let (upstream, pod) = (&mut held[at.upstream as usize], &mut work[at.pod.index()]);
+        let is_connecting = u64::from(session.stage == Stage::Connecting);
+        upstream.connecting += is_connecting;
+        upstream.sessions += 1 - is_connecting;
+        pod.busy += u64::from(session.has_slot);
+    }
     audit.streams = held.iter().map(|held| held.streams).sum();
     audit.pending = held.iter().map(|held| held.pending).sum();
     audit.retries = held.iter().map(|held| held.retries).sum();
@@ -137,6 +154,13 @@ fn check_gates(world: &World<'_>, faults: &mut Vec<String>) {
             Pass::Through(gate, _) => held[*gate as usize].0 += 1,
         }
     }
+    let mut sessions = vec![0u64; world.gates.len()];
+    for (_, session) in world.sessions.iter().filter(|(_, session)| session.has_gate) {
+        sessions[world.pools[session.pool as usize].gate as usize] += 1;
+    }
+    for (number, (gate, held)) in world.gates.iter().zip(sessions).enumerate() {
+        agree(faults, || format!("connections at gate {number}"), held, u64::from(gate.sessions));
+    }
     for (number, (gate, (through, waiting))) in world.gates.iter().zip(held).enumerate() {
         let (requests, pending) = (gate.gate.breakers.requests, gate.gate.breakers.pending);
         agree(faults, || format!("requests through gate {number}"), u64::from(through), u64::from(requests));
@@ -154,11 +178,13 @@ fn check_upstream(
     let cluster = &world.plan.mesh.clusters[upstream.cluster];
     let (breakers, limits) = (&upstream.breakers, &upstream.breakers.limits);
     let name = |what: &str| format!("{what} of {} at upstream {number}", cluster.name);
-    agree(faults, || name("requests"), held.streams, u64::from(breakers.requests));
-    agree(faults, || name("active"), held.streams, upstream.active.iter().map(|n| u64::from(*n)).sum());
-    agree(faults, || name("pending"), held.pending, u64::from(breakers.pending));
+    let streams = held.streams + held.sessions;
+    agree(faults, || name("requests"), streams, u64::from(breakers.requests));
+    agree(faults, || name("active"), streams, upstream.active.iter().map(|n| u64::from(*n)).sum());
+    agree(faults, || name("pending"), held.pending + held.connecting, u64::from(breakers.pending));
     agree(faults, || name("retries"), held.retries, u64::from(breakers.retries));
-    agree(faults, || name("connections"), held.connections, u64::from(breakers.connections));
+    let connections = held.connections + held.sessions + held.connecting;
+    agree(faults, || name("connections"), connections, u64::from(breakers.connections));
     let numbers = upstream.workers.iter().flatten().flat_map(|worker| &worker.pools);
     let pools = numbers.filter_map(|number| world.pools.get(*number as usize).map(|at| &at.pool));
     let pools: Vec<_> = pools.collect();
@@ -167,7 +193,9 @@ fn check_upstream(
     });
     agree(faults, || name("connections of pools"), open, held.connections);
     agree(faults, || name("waiting in pools"), waiting, held.pending);
-    within(faults, || name("requests"), breakers.requests, limits.max_requests);
+    // Opaque connections count there and are not limited by it.
+    let asked = breakers.requests.saturating_sub(held.sessions as u32);
+    within(faults, || name("requests"), asked, limits.max_requests);
     within(faults, || name("pending"), breakers.pending, limits.max_pending_requests);
     if limits.retry_budget.is_none() {
         within(faults, || name("retries"), breakers.retries, limits.max_retries);

@@ -120,7 +120,7 @@ fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<
 
 /// A cluster that does not exist has no state, but a row of its own.
 #[cold]
-fn row_of(world: &mut World<'_>, proxy: ProxyId, destination: &Destination) -> ClusterRow {
+pub fn row_of(world: &mut World<'_>, proxy: ProxyId, destination: &Destination) -> ClusterRow {
     let name = match &destination.service {
         ServiceRef::Known(service) => &world.plan.mesh.services[*service].name,
         ServiceRef::Unknown(name) => name,

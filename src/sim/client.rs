@@ -13,6 +13,7 @@ use crate::metrics::recorder::RequestRow;
 use crate::sim::call;
 use crate::sim::event::Event;
 use crate::sim::plan::{ClientPlan, NIL};
+use crate::sim::session::{self, News};
 use crate::sim::world::{Call, Parent, Request, World};
 
 /// One client.
@@ -171,7 +172,11 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         population_user,
         counted,
     });
-    let target = &spec.classes[class as usize].target;
+    let spec = &spec.classes[class as usize];
+    if spec.connect.is_some() {
+        return session::open(world, request.index, proxy);
+    }
+    let target = &spec.target;
     let call = Call {
         key: draw(fate ^ target.name_hash, Purpose::Call, 0),
         spec: class,
@@ -187,13 +192,36 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
 #[inline]
 pub fn finished(world: &mut World<'_>, index: u32, outcome: Outcome) {
     let request = &world.requests[index];
-    let (client, user, born, counted) = (request.client, request.user, request.born, request.counted);
-    let row = world.clients[client as usize].rows[request.class as usize];
-    world.recorder.request_done(row, world.now.since(born), outcome, counted);
+    let (client, user, born) = (request.client, request.user, request.born);
+    count_answered(world, index, outcome);
+    rest(world, client, user, born);
+}
+
+#[inline]
+fn count_answered(world: &mut World<'_>, index: u32, outcome: Outcome) {
+    let request = &world.requests[index];
+    let row = world.clients[request.client as usize].rows[request.class as usize];
+    world.recorder.request_done(row, world.now.since(request.born), outcome, request.counted);
     world.requests.remove(index);
+}
+
+/// A closed loop's user has done with what was born at `born`.
+#[inline]
+fn rest(world: &mut World<'_>, client: u32, user: u32, born: SimTime) {
     if user != NIL {
         let pause = if born == world.now { BREATH } else { SimDuration::ZERO };
         think(world, ClientId::from_index(client as usize), user, pause);
+    }
+}
+
+/// A connection counts as a request that is answered when it stands; its user waits until it ends.
+pub fn heard(world: &mut World<'_>, news: News) {
+    let News { client, user, born, told, is_over } = news;
+    if let Some((request, outcome)) = told {
+        count_answered(world, request, outcome);
+    }
+    if is_over {
+        rest(world, client, user, born);
     }
 }
 

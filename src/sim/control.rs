@@ -10,8 +10,8 @@ use crate::metrics::results::HostTotals;
 use crate::sim::endpoint::{self, Condition};
 use crate::sim::event::Event;
 use crate::sim::plan::{NIL, Plan};
-use crate::sim::upstream;
 use crate::sim::world::{Upstream, World};
+use crate::sim::{session, upstream};
 
 /// A node's pods are found missing only after this time. Source: design D9.14.
 const NODE_GRACE: SimDuration = SimDuration::from_secs(40);
@@ -139,6 +139,7 @@ fn hang(world: &mut World<'_>, pod: PodId, lasts: Option<SimDuration>) {
 /// The pod is gone at once; the proxies hear of it as the control plane tells them. Source: design D9.14.
 fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     endpoint::crash(world, pod, of);
+    session::crash(world, pod, of);
     let grace = if of == CrashOf::Node { NODE_GRACE } else { SimDuration::ZERO };
     tell_readiness(world, pod, false, grace);
 }
@@ -152,6 +153,7 @@ fn restart(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     state.condition = Condition::Up;
     let cold = world.plan.workload(state.workload).workload.cold_start.as_ref();
     state.cold_until = world.now + cold.map_or(SimDuration::ZERO, |cold| cold.lasts);
+    session::restart(world, pod);
     tell_readiness(world, pod, true, SimDuration::ZERO);
 }
 

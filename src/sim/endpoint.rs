@@ -534,7 +534,7 @@ fn give_slot(world: &mut World<'_>, index: u32) {
 
 /// A slot goes to the next in line if there is one.
 #[inline(always)]
-fn free_slot(world: &mut World<'_>, id: PodId) {
+pub fn free_slot(world: &mut World<'_>, id: PodId) {
     let pod = &mut world.pods[id.index()];
     pod.account(world.now);
     if pod.waiting.is_empty() {

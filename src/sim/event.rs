@@ -46,6 +46,14 @@ pub enum Event {
     Reset(Slot),
     /// The per-try timer of an attempt runs out.
     PerTryTimeout(Slot),
+    /// The upstream half of a client's connection has made its handshakes.
+    TcpConnected(Slot),
+    /// It is refused, or took too long.
+    TcpFailed(Slot),
+    /// The client learns that its proxy has closed the connection.
+    TcpRefused(Slot),
+    /// A connection that stood ends.
+    TcpEnded(Slot),
     /// A configuration push reaches a proxy.
     Pushed(ProxyId, StateId),
     /// News of a pod's readiness reach a proxy: pod number, shifted left, and whether it is ready.
@@ -80,15 +88,19 @@ impl queue::Event for Event {
         match self {
             Event::WarmupOver | Event::WindowOver => WATCH,
             Event::Connected(_)
+            | Event::TcpConnected(_)
+            | Event::TcpEnded(_)
             | Event::Admitted(_)
             | Event::SlotFree(_)
             | Event::WorkDone(_)
             | Event::SharedWorkDone(..)
             | Event::Answered(_) => GIVE,
-            Event::LocalReply(_) | Event::Reset(_) | Event::Cancelled(_) => GIVE,
+            Event::LocalReply(_) | Event::TcpRefused(_) | Event::Reset(_) | Event::Cancelled(_) => GIVE,
             Event::Pushed(..) | Event::Readiness(..) | Event::HostsMerged(_) | Event::OutlierSweep(_) => GIVE,
             Event::RouteTimeout(_) | Event::AppTimeout(_) | Event::PerTryTimeout(_) => EXPIRE,
-            Event::Overflowed(_) | Event::ConnectFailed(_) | Event::Incident(..) => EXPIRE,
+            Event::Overflowed(_) | Event::ConnectFailed(_) | Event::TcpFailed(_) | Event::Incident(..) => {
+                EXPIRE
+            }
             Event::Arrival(_) | Event::Thought(..) | Event::FaultDelayOver(_) | Event::BackoffOver(_) => ASK,
             Event::Delivered(_) => ASK,
         }
@@ -123,6 +135,10 @@ impl queue::Event for Event {
             Event::WindowOver => word(23, 0, 0),
             Event::SlotFree(pod) => word(24, pod, 0),
             Event::Admitted(slot) => slot_word(25, slot),
+            Event::TcpConnected(slot) => slot_word(26, slot),
+            Event::TcpFailed(slot) => slot_word(27, slot),
+            Event::TcpRefused(slot) => slot_word(28, slot),
+            Event::TcpEnded(slot) => slot_word(29, slot),
         }
     }
 
@@ -156,7 +172,11 @@ impl queue::Event for Event {
             22 => Event::WarmupOver,
             23 => Event::WindowOver,
             24 => Event::SlotFree(a),
-            _ => Event::Admitted(slot),
+            25 => Event::Admitted(slot),
+            26 => Event::TcpConnected(slot),
+            27 => Event::TcpFailed(slot),
+            28 => Event::TcpRefused(slot),
+            _ => Event::TcpEnded(slot),
         }
     }
 }
@@ -205,6 +225,10 @@ mod tests {
             Event::WindowOver,
             Event::SlotFree(9),
             Event::Admitted(slot),
+            Event::TcpConnected(slot),
+            Event::TcpFailed(slot),
+            Event::TcpRefused(slot),
+            Event::TcpEnded(slot),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

@@ -78,7 +78,7 @@ pub fn refuses(world: &World<'_>, index: u32) -> bool {
 }
 
 /// Counts at the inbound cluster, which has a row of its own once there is something to tell.
-fn count(world: &mut World<'_>, number: u32, counter: Counter, counted: bool) {
+pub fn count(world: &mut World<'_>, number: u32, counter: Counter, counted: bool) {
     let plan = world.plan;
     let at = &mut world.gates[number as usize];
     let recorder = &mut world.recorder;

@@ -1,7 +1,7 @@
 //! The engine: a world of flat tables, events that have come true, and one dispatch. `sim` sees no YAML: what is in a
 //! file but not in the mesh cannot change a run by accident.
 //!
-//! Calls go down (`run` over `client`, `endpoint`, `control` over `call` over `attempt` over `world`); news goes up as
+//! Calls go down (`run` over `client`, `endpoint`, `control` over `call`, `session` over `attempt` over `world`); news goes up as
 //! a return value or an event.
 
 mod attempt;
@@ -20,8 +20,10 @@ mod pick;
 pub mod plan;
 mod rows;
 mod run;
+mod session;
 mod shapes;
 mod sharing;
+mod tcp_plan;
 #[cfg(test)]
 mod testing;
 mod upstream;

@@ -115,6 +115,53 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
     }
 }
 
+/// Picks the host of a connection, which is tried once. The worker is there. `hash`: what keeps it on its host, where
+/// the cluster has a table. Source: semantics S5.1, S5.10.
+pub fn once(world: &mut World<'_>, number: u32, worker: u16, key: u64, hash: Option<u64>) -> Option<u32> {
+    let mut draws = Draw::at(key, Purpose::HostPick);
+    let mut keyed = None;
+    if world.upstreams[number as usize].plan.is_keyed {
+        let hash = hash.unwrap_or_else(|| draws.next());
+        let sources = world.upstreams[number as usize].sources.as_deref().expect("tables have lists");
+        let source = sources.choose_table(hash)?;
+        if world.upstreams[number as usize].tables.get(source as usize).is_none_or(Option::is_none) {
+            make_table(world, number, source);
+        }
+        keyed = Some((source, hash));
+    }
+    let World { upstreams, proxies, now, .. } = world;
+    let upstream = &mut upstreams[number as usize];
+    let worker = upstream.workers[usize::from(worker)].as_mut().expect("the worker is there");
+    let (sources, generation) = (upstream.sources.as_deref(), upstream.generation);
+    let source = match (keyed, sources) {
+        (Some((source, _)), _) => source,
+        (None, Some(sources)) if !upstream.is_sure => {
+            let root = proxies[upstream.proxy.index()].root ^ upstream.plan.name_hash;
+            sources.choose(sources.loads(), draws.clone().next(), |priority, localities| {
+                let n = u64::from(generation) << 32 | priority as u64;
+                let seed = || draw(root, Purpose::RebuildOffset, n);
+                worker.turns.next(generation, priority, localities, seed)
+            })?
+        }
+        _ => upstream.source,
+    };
+    let key = keyed.map(|(source, hash)| {
+        let table = upstream.tables[source as usize].as_deref().expect("it is made by now");
+        Key { table, hash, attempt: 0 }
+    });
+    let view = HostView {
+        active: &upstream.active,
+        weights: &upstream.plan.weights,
+        available: sources.filter(|_| !upstream.is_sure).map_or(&upstream.available, |s| s.list(source)),
+        generation,
+        source,
+        now: *now,
+        first_healthy: &upstream.first_healthy,
+        key,
+    };
+    worker.balancer.pick(&view, &mut draws)
+}
+
 /// The table of a list of hosts, for all workers until hosts change. Source: semantics S5.1.
 #[cold]
 fn make_table(world: &mut World<'_>, number: u32, source: u32) {
@@ -159,17 +206,23 @@ fn request_hash(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Opt
 
 /// At a gateway the client's or its user's address, at a sidecar that of its own pod. Source: semantics S5.7.
 fn source_ip(world: &World<'_>, call: &Call) -> u64 {
-    let plan = world.plan;
     let proxy = ProxyId::from_index(call.proxy as usize);
     match call.parent {
-        Parent::Request(request) if plan.mesh.proxies[proxy].kind == ProxyKind::Gateway => {
-            let request = &world.requests[request];
-            let client = &plan.mesh.clients.rows()[request.client as usize];
-            let user = (request.population_user != NIL).then_some(request.population_user);
-            ip_hash(onward::source_address(client, user))
-        }
-        _ => plan.proxy_ips[proxy.index()],
+        Parent::Request(request) => source_address(world, request, proxy),
+        _ => world.plan.proxy_ips[proxy.index()],
     }
+}
+
+/// The same for a client's request, a row of the world's, that came in at `proxy`.
+pub fn source_address(world: &World<'_>, request: u32, proxy: ProxyId) -> u64 {
+    let plan = world.plan;
+    if plan.mesh.proxies[proxy].kind != ProxyKind::Gateway {
+        return plan.proxy_ips[proxy.index()];
+    }
+    let request = &world.requests[request];
+    let client = &plan.mesh.clients.rows()[request.client as usize];
+    let user = (request.population_user != NIL).then_some(request.population_user);
+    ip_hash(onward::source_address(client, user))
 }
 
 /// The cookie that the proxy made up when it first saw this user, who has sent it ever since; who is no user, as no

@@ -21,6 +21,7 @@ use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
 pub use crate::sim::client_plan::ClientPlan;
 pub use crate::sim::cluster_plan::ClusterPlan;
+use crate::sim::tcp_plan::TcpPlan;
 
 /// No row.
 pub const NIL: u32 = u32::MAX;
@@ -56,6 +57,7 @@ pub struct Plan<'m> {
     pub calls: Vec<CallPlan>,
     pub clients: Vec<ClientPlan>,
     pub network: NetworkPlan,
+    pub tcp: TcpPlan<'m>,
     pub propagation: SamplerId,
     pub proxy_age: SamplerId,
 }
@@ -224,6 +226,7 @@ impl<'m> Plan<'m> {
             calls,
             clients,
             network,
+            tcp: TcpPlan::new(mesh),
             propagation,
             proxy_age,
         }
@@ -457,8 +460,12 @@ impl<'m> Parts<'m> {
 
 fn splits(table: &RouteTable) -> Vec<(ClusterId, f64)> {
     let mut splits = Vec::new();
-    for route in table.listeners.values().flatten().flat_map(|host| &host.routes) {
-        let Action::Forward(destinations) = &route.action else { continue };
+    let http = table.listeners.values().flatten().flat_map(|host| &host.routes);
+    let http = http.filter_map(|route| match &route.action {
+        Action::Forward(destinations) => Some(destinations),
+        Action::Respond(_) => None,
+    });
+    for destinations in http.chain(table.tcp.values().flatten().map(|route| &route.destinations)) {
         let total: u64 = destinations.iter().map(|destination| u64::from(destination.weight)).sum();
         if destinations.len() > 1 && total > 0 {
             let share = |weight: u32| 100.0 * f64::from(weight) / total as f64;

@@ -4,7 +4,7 @@
 use crate::kernel::fifo::{Handful, Place};
 use crate::kernel::lanes::Timer;
 use crate::kernel::slab::Slot;
-use crate::kernel::{Id, SimTime};
+use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::{Flags, Outcome, PodId};
 use crate::metrics::recorder::ClusterRow;
 use crate::sim::plan::NIL;
@@ -119,6 +119,69 @@ pub struct Attempt {
 
 // A cache line, with its life in the slab.
 const _: () = assert!(size_of::<Attempt>() <= 60);
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its proxy has closed it, and the client is about to learn of that.
+    Refused,
+    /// Its upstream half is being made.
+    Connecting,
+    Open,
+    /// The other side has closed it as soon as it stood, and the client is about to learn of that.
+    Cut,
+    /// The other side is gone without a word.
+    Lost,
+}
+
+/// A client's connection of opaque bytes, with the connection that its proxy makes for it.
+pub struct Session {
+    /// Of its one attempt.
+    pub key: u64,
+    pub born: SimTime,
+    pub client: u32,
+    pub class: u32,
+    /// Of a closed loop, else [`NIL`].
+    pub user: u32,
+    /// Row of its request, until the client knows what came of it.
+    pub request: u32,
+    /// Rows of the world's, or [`NIL`].
+    pub upstream: u32,
+    pub pool: u32,
+    /// Row of the cluster that it is meant for, or [`NIL`].
+    pub row: u32,
+    /// The proxy closes it after this time.
+    pub longest: Option<SimDuration>,
+    pub outcome: Outcome,
+    pub stage: Stage,
+    pub counted: bool,
+    /// It holds one of the pod's slots.
+    pub has_slot: bool,
+    /// It counts at the pod's own limits.
+    pub has_gate: bool,
+}
+
+impl Default for Session {
+    fn default() -> Session {
+        Session {
+            key: 0,
+            born: SimTime::ZERO,
+            client: 0,
+            class: 0,
+            user: NIL,
+            request: NIL,
+            upstream: NIL,
+            pool: NIL,
+            row: NIL,
+            longest: None,
+            outcome: Outcome::OPENED,
+            stage: Stage::Refused,
+            counted: false,
+            has_slot: false,
+            has_gate: false,
+        }
+    }
+}
 
 impl Default for Call {
     fn default() -> Call {

@@ -11,6 +11,7 @@ use crate::sim::client::{self, ClientState};
 use crate::sim::endpoint::{self, PodState};
 use crate::sim::event::{Event, TIMER_RANK};
 use crate::sim::plan::Plan;
+use crate::sim::session::{self, News};
 use crate::sim::shapes::Shapes;
 use crate::sim::world::{self, Parent, World};
 use crate::sim::{attempt, control, upstream};
@@ -62,6 +63,7 @@ impl<'p> Run<'p> {
             calls: Slab::default(),
             attempts: Slab::default(),
             connections: Slab::default(),
+            sessions: Slab::default(),
             lines: Default::default(),
             proxies: world::proxies(plan, seed, replication),
             upstreams: Vec::new(),
@@ -156,6 +158,10 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::Answered(attempt) => go_on(call::answered(world, attempt), world),
         Event::Reset(attempt) => call::reset(world, attempt),
         Event::PerTryTimeout(attempt) => call::per_try_timeout(world, attempt),
+        Event::TcpConnected(session) => tell(session::connected(world, session), world),
+        Event::TcpFailed(session) => tell(session::failed(world, session), world),
+        Event::TcpRefused(session) => tell(session::refused(world, session), world),
+        Event::TcpEnded(session) => tell(session::ended(world, session), world),
         Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
         Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),
         Event::HostsMerged(index) => upstream::merged(world, index),
@@ -174,5 +180,12 @@ fn go_on(ended: Option<Ended>, world: &mut World<'_>) {
         Parent::Request(request) => client::finished(world, request, outcome),
         Parent::Attempt(attempt) => endpoint::call_ended(world, attempt, spec, outcome.is_success()),
         Parent::Nobody => {}
+    }
+}
+
+/// News of a connection go up to the client that opened it.
+fn tell(news: Option<News>, world: &mut World<'_>) {
+    if let Some(news) = news {
+        client::heard(world, news);
     }
 }

@@ -164,7 +164,11 @@ impl Chain {
             }
             hosts.push(self.virtual_host(&mut mesh, hop, &pods));
         }
-        let table = mesh.tables.push(RouteTable { view: "all".into(), listeners: [(80, hosts)].into() });
+        let table = mesh.tables.push(RouteTable {
+            view: "all".into(),
+            listeners: [(80, hosts)].into(),
+            ..RouteTable::default()
+        });
         let tables = mesh.proxies.ids().map(|_| table).collect();
         mesh.states.push(ConfigState { at: SimTime::ZERO, label: "start".into(), tables });
         mesh.clients.push(Client {
@@ -173,6 +177,7 @@ impl Chain {
             proxies: vec![client],
             load: self.load.clone(),
             classes: vec![Class {
+                connect: None,
                 name: "GET /".into(),
                 share: 1.0,
                 target: target(0),
@@ -225,6 +230,7 @@ impl Chain {
             incidents: self.incidents.clone(),
             cold_start: None,
             cancellation: false,
+            keep_alive: None,
             forward_headers: None,
             inbound: self.inbound.iter().map(|limits| inbound(service, limits)).collect(),
             guessed: Vec::new(),

@@ -25,7 +25,7 @@ use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
 use crate::sim::network::Way;
 use crate::sim::plan::{ClusterPlan, NIL, Plan};
-pub use crate::sim::rows::{Attempt, Call, Parent, Phase, Request};
+pub use crate::sim::rows::{Attempt, Call, Parent, Phase, Request, Session, Stage};
 use crate::sim::shapes::Shapes;
 
 /// One run of one replication.
@@ -40,6 +40,7 @@ pub struct World<'p> {
     pub calls: Slab<Call>,
     pub attempts: Slab<Attempt>,
     pub connections: Connections,
+    pub sessions: Slab<Session>,
     /// Waiting lines: at pools, at pods, and the hosts that calls have tried.
     pub lines: Arena,
     pub proxies: Vec<ProxyState>,
@@ -153,6 +154,8 @@ pub struct HostPool {
 /// What a pod's own sidecar limits on one port.
 pub struct PodGate {
     pub gate: Gate,
+    /// Connections of opaque bytes that it has let through.
+    pub sessions: u32,
     pub pod: PodId,
     /// Its number among the workload's inbound limits.
     pub number: u32,
@@ -322,7 +325,7 @@ pub fn open_gates(world: &mut World<'_>) {
             pod.gates.push(world.gates.len() as u32);
             let (id, workers) = (PodId::from_index(number), plan.mesh.proxy.workers.get());
             let gate = Gate::new(inbound.breakers, inbound.rules, workers);
-            world.gates.push(PodGate { gate, pod: id, number: nth as u32, row: None });
+            world.gates.push(PodGate { gate, sessions: 0, pod: id, number: nth as u32, row: None });
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::sample::{self, Sample};
 use crate::mesh::Mesh;
 use crate::mesh::model::{Comparison, Figure, Objective, ObjectiveScope};
+use crate::metrics::results::ClusterKey;
 use crate::metrics::statistics::{self, Estimate};
 use crate::metrics::{Counter, Results};
 
@@ -78,9 +79,7 @@ impl Comparison {
 fn observe(whom: Whom<'_>, figure: Figure, results: &[Results]) -> Estimate {
     let Some(first) = results.first() else { return Estimate::NONE };
     let samples = if counts_calls(figure) { calls(whom, results) } else { requests_or_calls(whom, results) };
-    let counter = |which: &[Counter]| {
-        sample::count(&samples, |sample| which.iter().map(|c| sample.counters[*c as usize]).sum())
-    };
+    let counter = |which: &[Counter]| statistics::mean(&counts(&samples, which));
     let all = || samples.iter().map(|sample| sample.finished.all()).collect::<Vec<_>>();
     let quantile = |q| {
         let each = all();
@@ -94,8 +93,30 @@ fn observe(whom: Whom<'_>, figure: Figure, results: &[Results]) -> Estimate {
         Figure::Rps => sample::rps(&samples, &first.clock),
         Figure::Retries => counter(&[Counter::Retries]),
         Figure::Ejections => counter(&[Counter::Ejections]),
-        Figure::Overflow => counter(&[Counter::PendingOverflow, Counter::ActiveOverflow]),
+        Figure::Overflow => {
+            let of = |which: &[Counter]| counts(&samples, which);
+            let requests = of(&[Counter::PendingOverflow, Counter::ActiveOverflow]);
+            let connections = counts(&overflowed_connections(whom, results), &[Counter::CxOverflow]);
+            let both: Vec<f64> = requests.iter().zip(connections).map(|(one, other)| one + other).collect();
+            statistics::mean(&both)
+        }
     }
+}
+
+/// Each replication's sum of some counters.
+fn counts(samples: &[Sample], which: &[Counter]) -> Vec<f64> {
+    let sum = |sample: &Sample| which.iter().map(|counter| sample.counters[*counter as usize]).sum::<u64>();
+    samples.iter().map(|sample| sum(sample) as f64).collect()
+}
+
+/// Connections of opaque bytes are closed where the limit of connections is full; requests wait, which is no overflow.
+/// Source: semantics S7.4, S7.11.
+fn overflowed_connections(whom: Whom<'_>, results: &[Results]) -> Vec<Sample> {
+    let connects = |key: &ClusterKey| {
+        let rows = results.iter().filter_map(|results| results.clusters.get(key));
+        rows.flat_map(|totals| totals.calls.responses.keys()).any(|outcome| outcome.code().is_none())
+    };
+    sample::gather_calls(results, |key| is_of(whom, key) && connects(key))
 }
 
 /// These only clusters count: for a client they are those of its own calls, for all clients of the whole mesh.
@@ -114,12 +135,16 @@ fn requests_or_calls(whom: Whom<'_>, results: &[Results]) -> Vec<Sample> {
 }
 
 fn calls(whom: Whom<'_>, results: &[Results]) -> Vec<Sample> {
+    sample::gather_calls(results, |key| is_of(whom, key))
+}
+
+fn is_of(whom: Whom<'_>, key: &ClusterKey) -> bool {
     match whom {
-        Whom::All => sample::gather_calls(results, |_| true),
-        Whom::Client { name, .. } => sample::gather_calls(results, |key| key.source == name),
-        Whom::Service { name, subset } => sample::gather_calls(results, |key| {
+        Whom::All => true,
+        Whom::Client { name, .. } => key.source == name,
+        Whom::Service { name, subset } => {
             key.service == name && subset.is_none_or(|subset| key.subset == subset)
-        }),
+        }
     }
 }
 

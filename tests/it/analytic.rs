@@ -221,6 +221,51 @@ fn the_limit_of_requests_loses_what_erlang_says() {
     hold("... of which UO", theory::erlang_b(10, 8.0), &uo, 0.02);
 }
 
+/// A client whose connections arrive at random, before a pool of this size.
+fn connections(duration: &str, rate: &str, lasts: &str, limit: u32) -> Mesh {
+    let text = format!(
+        "apiVersion: meshcast/v1\nkind: Scenario\nduration: {duration}\nmanifests: [objects.yaml]\n\
+         network: {{latency: 0s}}\nproxy: {{workers: 2, latency: 0s}}\n\
+         workloads:\n  old: {{service: store, labels: {{v: old}}, concurrency: unlimited}}\n  \
+         new: {{service: store, labels: {{v: new}}, concurrency: unlimited}}\nclients:\n  app:\n    load: poisson({rate})\n    \
+         requests: [{{connect: \"tcp://store:6379\", lasts: \"{lasts}\"}}]\n"
+    );
+    let objects = format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: store}}\n\
+         spec: {{host: store, trafficPolicy: {{connectionPool: {{tcp: {{maxConnections: {limit}}}}}}}, \
+         subsets: [{{name: old, labels: {{v: old}}}}, {{name: new, labels: {{v: new}}}}]}}\n---\n\
+         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: store}}\n\
+         spec: {{hosts: [store], tcp: [{{route: [{{destination: {{host: store, subset: old}}, weight: 80}}, \
+         {{destination: {{host: store, subset: new}}, weight: 20}}]}}]}}\n"
+    );
+    let mut texts = Texts::scenario(&text);
+    texts.0.insert("objects.yaml".to_owned(), objects);
+    texts.mesh()
+}
+
+/// The share of the calls of one subset that were refused, and of all calls that went to it.
+fn of_subset(results: &Results, subset: &str) -> [f64; 2] {
+    let calls = |totals: &ClusterTotals| totals.calls.ok.count() + totals.calls.failed.count();
+    // What the pods' own sidecars refuse is in rows of their own.
+    let own = results.clusters.iter().filter(|(key, _)| key.source == "app");
+    let all: u64 = own.clone().map(|(_, totals)| calls(totals)).sum();
+    let (_, totals) = own.clone().find(|(key, _)| key.subset == subset).expect("it is called");
+    [totals.calls.failed.count() as f64 / calls(totals) as f64, calls(totals) as f64 / all as f64]
+}
+
+#[test]
+fn connections_beyond_the_limit_are_lost_as_erlang_says() {
+    // 80 % of 100/s: a load of 8 on ten places; a proxy's workers share the limit.
+    let mesh = connections("20m", "100rps", "exponential(mean=100ms)", 10);
+    let [loss, share] = figures(&mesh, 32, |results| of_subset(results, "old"));
+    hold("Erlang B, maxConnections 10, load 8", theory::erlang_b(10, 8.0), &loss, 0.02);
+    hold("share of the connections by weight 80", 0.8, &share, 0.02);
+    // Erlang's formula does not mind how lives are spread.
+    let mesh = connections("20m", "100rps", "gamma(mean=100ms, cv=2)", 10);
+    let [loss] = figures(&mesh, 32, |results| [of_subset(results, "old")[0]]);
+    hold("Erlang B, lives of cv 2", theory::erlang_b(10, 8.0), &loss, 0.02);
+}
+
 #[test]
 fn a_pool_of_one_with_nine_pending_is_a_queue_of_ten_places() {
     for (rate, load) in [("800rps", 0.8), ("1200rps", 1.2)] {

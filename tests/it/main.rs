@@ -16,6 +16,7 @@ mod mirrors;
 mod mutual_tls;
 mod property;
 mod scenarios;
+mod tcp;
 mod texts;
 mod theory;
 mod tidy;

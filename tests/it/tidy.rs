@@ -48,6 +48,7 @@ const TABLES: &[(&str, &str, &[&str])] = &[
             "destination_rule_rules",
             "finding",
             "http_rule_parts",
+            "l4_rules",
             "load_balancer_rules",
             "string_match",
             "values",

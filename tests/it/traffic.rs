@@ -70,6 +70,32 @@ fn near(left: f64, right: f64) {
 }
 
 #[test]
+fn connections_are_told_as_connections() {
+    let tcp = split(90, 10).replace("  http:", "  tcp:");
+    let clients = "  app: {pods: 3, load: \"closed(users=40, think=1s)\", requests: [{connect: \"tcp://back:8080\"}]}\n";
+    let later = tcp.replace("90", "50").replace("10", "50");
+    let timeline = "timeline: [{at: 10s, apply: later.yaml}]\n";
+    let files = [("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", tcp), ("later.yaml", later)];
+    let (traffic, text) = told(clients, timeline, &files);
+    let hop = hop(&traffic, "app", "back");
+    assert!(
+        hop.connects && hop.calls == 1.0 && traffic.clients[0].hops.len() == 1,
+        "nobody calls on: {hop:?}"
+    );
+    for line in [
+        "Where connections go (of 100 of the client, if nothing fails)",
+        "app: 40 connections, opened again when they end, inside the mesh, 3 proxies",
+        "90% → back v1 (3 hosts)",
+        "app → back:8080: 90% back v1, 10% back v2 ⇒ 50% back v1, 50% back v2",
+        "new ones alone: connections that stand stay where they are",
+    ] {
+        let plain = line.replace('→', "->").replace('⇒', "=>");
+        assert!(text.contains(line) || text.contains(&plain), "no `{line}` in\n{text}");
+    }
+    assert_eq!(traffic.guessed, [], "no work is guessed for connections");
+}
+
+#[test]
 fn calls_add_up_along_shares_repeats_and_splits() {
     let (traffic, _) = told(WEB, "", &[("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", split(90, 10))]);
     near(hop(&traffic, "web", "front").calls, 1.0);

@@ -115,7 +115,11 @@ fn every_real_document_decodes() {
             let fragment =
                 name.ends_with("tasks/concepts__traffic-management-10.yaml") || text.contains("$(");
             let template = fragment || text.contains("$MY_");
-            let forgiven = name.starts_with("invalid/") || marked.contains(&name);
+            // Names in `sniHosts` that the hosts do not hold: the webhook refuses one file, and never sees the other,
+            // which istiod makes for itself of a Gateway API route.
+            let foreign_names = name.ends_with("istio/multipleVirtualsvc.yaml")
+                || text.contains("internal.istio.io/route-semantics: gateway");
+            let forgiven = name.starts_with("invalid/") || marked.contains(&name) || foreign_names;
             match outcome {
                 Err(error) if !forgiven => wrong.push(format!("{name}: {error}")),
                 Ok(findings) if !forgiven && !template => {

@@ -82,6 +82,16 @@ impl Server {
         }
     }
 
+    /// Rules for connections apply: bytes are passed on as they are, behind TLS or not.
+    pub fn serves_connections(&self) -> bool {
+        !self.serves_http() && !self.redirects() && self.protocol() != "UDP"
+    }
+
+    /// Connections begin with TLS and name a host in it.
+    pub fn reads_names(&self) -> bool {
+        matches!(self.protocol().as_str(), "TLS" | "HTTPS")
+    }
+
     /// TLS is not terminated (mode absent means PASSTHROUGH).
     pub fn passes_through(&self) -> bool {
         match self.tls.as_ref().and_then(|tls| tls.mode.as_deref()) {
@@ -194,18 +204,13 @@ pub fn not_modelled(spec: &Gateway) -> Vec<Unmodelled> {
             continue;
         }
         let protocol = server.protocol();
-        if protocol == "HTTPS" && !server.passes_through() {
+        if server.reads_names() && !server.passes_through() {
             list.push(Unmodelled {
                 path: format!("{path}.tls"),
-                what: "the handshake between browser and gateway: clients stand at the gateway's door".into(),
+                what: "the handshake between client and gateway: clients stand at the gateway's door".into(),
             });
-        } else if !server.serves_http() {
-            list.push(Unmodelled {
-                path: format!("{path}.port"),
-                what: format!(
-                    "{protocol} connections that are passed on as they are: HTTP alone is simulated"
-                ),
-            });
+        } else if protocol == "UDP" {
+            list.push(Unmodelled { path: format!("{path}.port"), what: "UDP: nothing comes in here".into() });
         }
     }
     list

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod gateway;
 pub mod http_rule_parts;
 pub mod kubernetes;
+pub mod l4_rules;
 pub mod load_balancer_rules;
 pub mod peer_authentication;
 pub mod service_entry;

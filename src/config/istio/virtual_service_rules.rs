@@ -6,8 +6,9 @@ use super::http_rule_parts::{
     check_destination, check_fault, check_mirrors, check_redirect, check_response, check_retries,
     check_rewrite,
 };
+use super::l4_rules;
 use super::string_match::StringMatch;
-use super::virtual_service::{HttpMatch, HttpRoute, L4Destination, VirtualService};
+use super::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 
 /// Everything wrong or without effect in one VirtualService. Paths begin with `spec`.
 pub fn validate(spec: &VirtualService) -> Vec<Finding> {
@@ -23,37 +24,14 @@ pub fn validate(spec: &VirtualService) -> Vec<Finding> {
         check_rule(spec, rule, &format!("spec.http[{index}]"), out);
     }
     check_reachable(spec, out);
-    for (index, rule) in spec.tls.iter().enumerate() {
-        let path = format!("spec.tls[{index}]");
-        if rule.matches.is_empty() {
-            out.refused(&path, "a tls rule needs a match with sniHosts");
-        }
-        for (number, condition) in rule.matches.iter().enumerate() {
-            if condition.sni_hosts.is_empty() {
-                out.refused(format!("{path}.match[{number}]"), "a tls match needs sniHosts");
-            }
-        }
-        check_l4_route(&path, &rule.route, out);
-    }
-    for (index, rule) in spec.tcp.iter().enumerate() {
-        check_l4_route(&format!("spec.tcp[{index}]"), &rule.route, out);
-    }
+    l4_rules::check(spec, out);
     findings.0
 }
 
 /// What one VirtualService asks for and the engine does not do.
 pub fn not_modelled(spec: &VirtualService) -> Vec<Unmodelled> {
-    let mut list = Vec::new();
+    let mut list = l4_rules::not_modelled(spec);
     let mut add = |path: String, what: &str| list.push(Unmodelled { path, what: what.to_owned() });
-    for index in 0..spec.tls.len() {
-        add(
-            format!("spec.tls[{index}]"),
-            "TLS routing by SNI: such connections take the service's default route",
-        );
-    }
-    for index in 0..spec.tcp.len() {
-        add(format!("spec.tcp[{index}]"), "TCP routing: connections that are not HTTP are not simulated");
-    }
     for (index, rule) in spec.http.iter().enumerate() {
         let path = format!("spec.http[{index}]");
         for (number, condition) in rule.matches.iter().enumerate() {
@@ -249,22 +227,6 @@ fn check_reachable(spec: &VirtualService, out: &mut Findings) {
     }
 }
 
-fn check_l4_route(path: &str, route: &[L4Destination], out: &mut Findings) {
-    if route.is_empty() {
-        out.refused(path, "the rule has no route");
-    }
-    for (index, destination) in route.iter().enumerate() {
-        let here = format!("{path}.route[{index}]");
-        check_destination(&here, destination.destination.as_ref(), out);
-        out.count(&format!("{here}.weight"), destination.weight);
-    }
-    if route.len() > 1
-        && route.iter().all(|destination| destination.weight.is_none_or(|weight| weight.0 == 0))
-    {
-        out.refused(format!("{path}.route"), "the weights of its destinations add up to 0");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,11 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn rules_for_plain_tcp_are_told_not_simulated() {
-        let spec: VirtualService =
-            serde_yaml::from_str("{hosts: [a], http: [{delegate: {name: d}}], tcp: [{route: []}]}").unwrap();
+    fn rules_for_connections_are_checked_and_told_too() {
+        let spec: VirtualService = serde_yaml::from_str(
+            "{hosts: [a], tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], route: []}]}",
+        )
+        .unwrap();
         let paths: Vec<String> = not_modelled(&spec).into_iter().map(|entry| entry.path).collect();
-        assert_eq!(paths, ["spec.tcp[0]"]);
+        assert_eq!(paths, ["spec.tcp[0].match[0].destinationSubnets"]);
         assert!(validate(&spec).iter().any(|finding| finding.severity == Severity::Error));
     }
 }

@@ -9,7 +9,7 @@ use super::workload::{Call, Errors, Incident, Operation, Pods, Step, Workload};
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::document::{DocId, Docs, ObjectRef};
 use crate::config::path::push_key;
-use crate::config::read::{Limit, Located};
+use crate::config::read::{Entries, Limit, Located};
 use crate::kernel::SimDuration;
 use crate::kernel::words::counted;
 
@@ -249,6 +249,12 @@ impl Checker<'_> {
         }
         if let Some(users) = &client.users {
             self.users(users, self.docs.key_span(self.doc, &format!("{path}.users")));
+            let mut requests = client.requests.iter().flat_map(|requests| &requests.0);
+            let carrier = users.header.as_ref().or(users.cookie.as_ref());
+            if let Some(carrier) = carrier.filter(|_| requests.any(|request| request.connect.is_some())) {
+                let help = "write `sourceIp: true`, which a gateway may hash";
+                self.missing(carrier.span, "a connection has no header or cookie to name its user", help);
+            }
         }
     }
 
@@ -292,12 +298,12 @@ impl Checker<'_> {
                 Some(share) => sum += share.value.0,
                 None => open += 1,
             }
-            match request.targets().count() {
+            match request.targets().count() + usize::from(request.connect.is_some()) {
                 0 if request.is_broken => {}
                 0 => self.missing(
                     request.span,
                     "this request has no address",
-                    "write `get: \"http://host/path\"`",
+                    "write `get: \"http://host/path\"`, or `connect: \"tcp://host:port\"`",
                 ),
                 1 => {}
                 _ => self.missing(
@@ -307,6 +313,18 @@ impl Checker<'_> {
                 ),
             }
             self.timeout(request.timeout.as_ref());
+            self.connection(request);
+        }
+        let connects = requests.iter().find_map(|request| request.connect.as_ref());
+        if let Some(connect) = connects
+            && requests.iter().any(|request| request.targets().next().is_some())
+        {
+            let message = format!("client `{}` opens connections and makes requests", client.value);
+            self.missing(
+                connect.span,
+                message,
+                "their figures mean different things: make two clients of it",
+            );
         }
         let last = requests.iter().rev().find_map(|request| request.share.as_ref());
         let Some(last) = last else { return };
@@ -323,6 +341,31 @@ impl Checker<'_> {
             let message =
                 format!("the shares of client `{}` add up to {percent} % and are scaled up", client.value);
             self.findings.push(Diagnostic::warning("MS0011", message).at(last.span));
+        }
+    }
+
+    /// Opaque bytes carry nothing that a proxy could read.
+    fn connection(&mut self, request: &Request) {
+        if request.connect.is_none() {
+            if let Some(lasts) = &request.lasts {
+                let help = "leave it out, or open a connection by `connect:`";
+                self.missing(lasts.span, "only connections are held for a time", help);
+            }
+            return;
+        }
+        let first = |entries: &Option<Entries<Located<String>>>| {
+            entries.as_ref().and_then(|list| list.iter().next().map(|(name, _)| name.span))
+        };
+        for place in [first(&request.headers), first(&request.cookies)].into_iter().flatten() {
+            let help = "leave them out: nobody on the way reads what is in it";
+            self.missing(place, "a connection carries no headers or cookies", help);
+        }
+        let (timeout, attempts) = (&request.timeout, &request.attempts);
+        let places = [timeout.as_ref().map(|value| value.span), attempts.as_ref().map(|value| value.span)];
+        for place in places.into_iter().flatten() {
+            let help = "leave it out: the DestinationRule's `connectTimeout` holds, and who is refused under \
+                        `closed(...)` tries again after his think time";
+            self.missing(place, "a connection is tried once, without a limit of the client's own", help);
         }
     }
 

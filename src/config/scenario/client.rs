@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use super::workload::MAX_PODS;
 use crate::config::arrivals::{self, LoadText, MAX_USERS};
 use crate::config::grammar::{Fault, Part};
+use crate::config::peer::Peer;
 use crate::config::quantity::{Rate, Share};
 use crate::config::read::written_as_text;
 use crate::config::read::{
@@ -13,6 +14,7 @@ use crate::config::read::{
 use crate::config::schema::schema;
 use crate::config::url::Url;
 use crate::kernel::SimDuration;
+use crate::kernel::distribution::Distribution;
 
 record! {
     /// A source of load.
@@ -40,7 +42,7 @@ record! {
         "users" => users: Users,
     }
 
-    /// One kind of request. Its address stands behind its method: `get: "http://..."`.
+    /// One kind of request, or of connection. Its address stands behind its method: `get: "http://..."`.
     Request {
         /// What to call it in reports; method and path by default.
         "name" => name: Located<String>,
@@ -60,6 +62,10 @@ record! {
         "delete" => delete: Located<Url>,
         /// OPTIONS of this address.
         "options" => options: Located<Url>,
+        /// Opens a connection of opaque bytes: `tcp://redis:6379`, or `tls://host:443` for TLS of the client's own.
+        "connect" => connect: Located<Peer>,
+        /// How long a connection is held; without it until the other side breaks it off.
+        "lasts" => lasts: Located<Distribution>,
         /// Headers that it carries.
         "headers" => headers: Entries<Located<String>>,
         /// Cookies that it carries.

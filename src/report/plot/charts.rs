@@ -196,7 +196,11 @@ pub fn pools(report: &Report<'_>) -> Chart {
         &|target| {
             let pending = data.sum(target, Metric::Counter(Counter::PendingOverflow));
             let active = data.sum(target, Metric::Counter(Counter::ActiveOverflow));
-            let both = data::add(&pending, &active);
+            let mut both = data::add(&pending, &active);
+            if data.connects(target) {
+                // Who has no connection is closed, not made to wait. Source: semantics S7.11.
+                both = data::add(&both, &data.sum(target, Metric::Counter(Counter::CxOverflow)));
+            }
             both.into_iter().map(|value| value.map(|count| count * per_second)).collect()
         },
         Thin::Mean,

@@ -96,6 +96,16 @@ impl<'a> Data<'a> {
         sources.len() < self.run.clusters.len()
     }
 
+    /// Whether connections of opaque bytes go there, which have no code.
+    pub fn connects(&self, target: &Target) -> bool {
+        self.run.responses.iter().any(|row| {
+            let to = &row.subject;
+            to.scope == Scope::Cluster
+                && (&to.target, &to.subset) == (&target.service, &target.subset)
+                && row.outcome.code().is_none()
+        })
+    }
+
     pub fn colour(&self, target: &Target) -> Colour {
         self.colours.get(target).copied().unwrap_or(COLOURS[0])
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::limits::limits;
-use super::words::{Told, between, named, percent, target, written};
+use super::words::{Told, between, named, percent, refused, target, written};
 use crate::kernel::SimTime;
 use crate::mesh::routing::Rule;
 use crate::report::number;
@@ -25,7 +25,8 @@ pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Ve
             } else {
                 "all".to_owned()
             };
-            format!("{} {arrow} {} of {whose} requests", calls(&question.before), calls(&question.after))
+            let them = if hop.connects { "connections" } else { "requests" };
+            format!("{} {arrow} {} of {whose} {them}", calls(&question.before), calls(&question.after))
         } else {
             format!("{before} {arrow} {after}")
         };
@@ -50,6 +51,10 @@ pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Ve
             |rule: &&Rule| !after.iter().any(|new| (&new.object, &new.name) == (&rule.object, &rule.name));
         let gone = before.iter().filter(is_gone).map(|rule| format!("    no longer by {}", named(rule)));
         lines.extend(wrapped(gone, room));
+        if hop.connects {
+            let kept = "    new ones alone: connections that stand stay where they are".to_owned();
+            lines.extend(wrapped(std::iter::once(kept), room));
+        }
     }
     lines.extend(limits(&change.limits, &[], look, room.saturating_sub(2)).into_iter().map(|line| {
         match line.starts_with(' ') {
@@ -64,7 +69,7 @@ pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Ve
 fn sums(hops: &[Hop]) -> String {
     let total: f64 = hops.iter().map(|hop| hop.calls).sum();
     if total <= 0.0 {
-        return "no calls".to_owned();
+        return if hops.iter().any(|hop| hop.connects) { "no connections" } else { "no calls" }.to_owned();
     }
     let mut shares: Vec<(String, f64)> = Vec::new();
     let mut add = |name: String, share: f64| match shares.iter_mut().find(|(known, _)| *known == name) {
@@ -74,14 +79,14 @@ fn sums(hops: &[Hop]) -> String {
     for hop in hops {
         let part = hop.calls / total;
         match &hop.answer {
-            Answer::NoRoute => add("404 NR".to_owned(), part),
+            Answer::NoRoute => add(refused(hop, 404, "NR"), part),
             Answer::Respond(code) => add(format!("answer {code}"), part),
             Answer::Forward(splits) => {
                 for split in splits {
                     let trouble = match split.hosts {
-                        None => " (no such cluster: 503 NC)",
-                        Some(0) => " (no host: 503 UH)",
-                        Some(_) => "",
+                        None => format!(" (no such cluster: {})", refused(hop, 503, "NC")),
+                        Some(0) => format!(" (no host: {})", refused(hop, 503, "UH")),
+                        Some(_) => String::new(),
                     };
                     let name = format!("{}{trouble}", target(&split.service, &split.subset));
                     add(name, part * (1.0 - hop.aborted) * split.share);

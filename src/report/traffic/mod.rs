@@ -36,7 +36,7 @@ pub fn sections(told: &Told<'_>, look: &Look) -> Vec<Section> {
         .chain(traffic.unreached.iter().map(|name| format!("workload {name}: no request reaches it")));
     let guesses = guesses(traffic).into_iter().chain(told.guesses.iter().map(|guess| guess.line(told.base)));
     let mut all = vec![
-        section("Where requests go (calls per 100 requests of the client, if nothing fails)", routes),
+        section(title(traffic), routes),
         section("Limits (each proxy keeps its own)", limits),
         section("What the timeline changes", changes),
         section("Without effect", wrapped(without_effect, room)),
@@ -44,6 +44,17 @@ pub fn sections(told: &Told<'_>, look: &Look) -> Vec<Section> {
     ];
     all.retain(|section| !section.lines.is_empty());
     all
+}
+
+fn title(traffic: &Traffic) -> &'static str {
+    let connects = traffic.clients.iter().filter(|client| client.connects).count();
+    match connects {
+        0 => "Where requests go (calls per 100 requests of the client, if nothing fails)",
+        all if all == traffic.clients.len() => {
+            "Where connections go (of 100 of the client, if nothing fails)"
+        }
+        _ => "Where requests and connections go (per 100 of the client, if nothing fails)",
+    }
 }
 
 /// Workloads that leave the same open share a line.

@@ -57,6 +57,7 @@ fn client(client: &ClientTraffic, told: &Told<'_>) -> Value {
         "gateway": gateway,
         "workload": workload,
         "proxies": client.proxies,
+        "connects": client.connects,
         "approximate": client.is_approximate,
         "calls": list(&client.hops, |one| hop(one, told)),
     })

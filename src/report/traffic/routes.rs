@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{Told, between, destination, hosts, percent, target, written};
+use super::words::{Told, between, destination, hosts, percent, refused, target, written};
 use crate::kernel::arrivals::Load;
 use crate::kernel::words::counted;
 use crate::report::number::chosen;
@@ -66,11 +66,13 @@ fn headline(client: &ClientTraffic) -> String {
         Door::Workload(name) => format!("in the pods of {name}"),
         Door::Sidecar => "inside the mesh".to_owned(),
     };
-    format!("{}: {} {door}, {proxies}", client.name, load(&client.load))
+    format!("{}: {} {door}, {proxies}", client.name, load(&client.load, client.connects))
 }
 
-fn load(load: &Load) -> String {
-    let rps = |rate: f64| format!("{} rps", chosen(rate, 3));
+/// `connects`: what the client does is open connections.
+fn load(load: &Load, connects: bool) -> String {
+    let unit = if connects { "connections/s" } else { "rps" };
+    let rps = |rate: f64| format!("{} {unit}", chosen(rate, 3));
     match load {
         Load::Constant { rate } => format!("{} evenly", rps(*rate)),
         Load::Poisson { rate } => format!("{} (Poisson)", rps(*rate)),
@@ -81,8 +83,16 @@ fn load(load: &Load) -> String {
             let high = rates.fold(0.0, f64::max);
             format!("{} to {} over time", chosen(low, 3), rps(high))
         }
+        Load::Closed { users, .. } if connects => counted(
+            users,
+            "connection, opened again when it ends,",
+            "connections, opened again when they end,",
+        ),
         Load::Closed { users, .. } => {
             counted(users, "user who waits for answers", "users who wait for answers")
+        }
+        Load::Trace { births } if connects => {
+            counted(births.len(), "recorded connection", "recorded connections")
         }
         Load::Trace { births } => counted(births.len(), "recorded request", "recorded requests"),
     }
@@ -91,10 +101,12 @@ fn load(load: &Load) -> String {
 /// What becomes of calls that no rule takes. The service that they name needs no second mention.
 fn default_route(hop: &Hop, look: &Look) -> String {
     match &hop.answer {
-        Answer::NoRoute => "no route: 404 NR".to_owned(),
+        Answer::NoRoute => format!("no route: {}", refused(hop, 404, "NR")),
         Answer::Forward(splits) => match &splits[..] {
-            [only] if target(&only.service, &only.subset) == hop.host => format!("no rule ({})", hosts(only)),
-            [only] => format!("no rule {} {}", look.pick("→", "->"), destination(only)),
+            [only] if target(&only.service, &only.subset) == hop.host => {
+                format!("no rule ({})", hosts(hop, only))
+            }
+            [only] => format!("no rule {} {}", look.pick("→", "->"), destination(hop, only)),
             _ => "no rule".to_owned(),
         },
         Answer::Respond(_) => "no rule".to_owned(),
@@ -120,16 +132,17 @@ fn details(hop: &Hop, told: &Told<'_>, look: &Look, room: usize) -> Vec<String> 
         Answer::Forward(splits) if hop.rule.is_some() || splits.len() != 1 => match (&lines[..], &splits[..])
         {
             ([line], [only]) => {
-                let both = format!("{line} {arrow} {}", destination(only));
+                let both = format!("{line} {arrow} {}", destination(hop, only));
                 if both.chars().count() + 10 <= room {
                     lines = vec![both];
                 } else {
-                    below.push(format!("{arrow} {}", destination(only)));
+                    below.push(format!("{arrow} {}", destination(hop, only)));
                 }
             }
             _ => {
-                let line =
-                    |split: &Split| format!("{:>5} {arrow} {}", percent(split.share), destination(split));
+                let line = |split: &Split| {
+                    format!("{:>5} {arrow} {}", percent(split.share), destination(hop, split))
+                };
                 below.extend(splits.iter().map(line));
             }
         },
@@ -139,7 +152,8 @@ fn details(hop: &Hop, told: &Told<'_>, look: &Look, room: usize) -> Vec<String> 
         lines.push(format!("{:>5} answered by an injected fault, the rest:", percent(hop.aborted)));
     }
     lines.extend(below);
-    let copy = |mirror: &Split| format!("{:>5} copied to {}", percent(mirror.share), destination(mirror));
+    let copy =
+        |mirror: &Split| format!("{:>5} copied to {}", percent(mirror.share), destination(hop, mirror));
     lines.extend(hop.mirrors.iter().map(copy));
     lines
 }

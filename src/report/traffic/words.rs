@@ -39,17 +39,22 @@ pub fn named(rule: &Rule) -> String {
 }
 
 /// `reviews v2 (3 hosts)`.
-pub fn destination(split: &Split) -> String {
-    format!("{} ({})", target(&split.service, &split.subset), hosts(split))
+pub fn destination(hop: &Hop, split: &Split) -> String {
+    format!("{} ({})", target(&split.service, &split.subset), hosts(hop, split))
 }
 
 /// `3 hosts`, or why there is none.
-pub fn hosts(split: &Split) -> String {
+pub fn hosts(hop: &Hop, split: &Split) -> String {
     match split.hosts {
-        None => "no such cluster: 503 NC".to_owned(),
-        Some(0) => "no host: 503 UH".to_owned(),
+        None => format!("no such cluster: {}", refused(hop, 503, "NC")),
+        Some(0) => format!("no host: {}", refused(hop, 503, "UH")),
         Some(hosts) => counted(hosts, "host", "hosts"),
     }
+}
+
+/// What becomes of calls that the proxy itself answers, and of connections: `503 NC`, `closed (NC)`.
+pub fn refused(hop: &Hop, code: u16, flag: &str) -> String {
+    if hop.connects { format!("closed ({flag})") } else { format!("{code} {flag}") }
 }
 
 pub fn target(service: &str, subset: &str) -> String {

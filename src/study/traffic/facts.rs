@@ -35,6 +35,8 @@ pub struct ClientTraffic {
     pub is_approximate: bool,
     /// From the client inwards.
     pub hops: Vec<Hop>,
+    /// It opens connections instead of making requests.
+    pub connects: bool,
 }
 
 /// Where a client's requests enter.
@@ -64,6 +66,8 @@ pub struct Hop {
     /// Share of the calls that an injected fault answers.
     pub aborted: f64,
     pub mirrors: Vec<Split>,
+    /// Connections of opaque bytes instead of calls.
+    pub connects: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 //! many proxies carry each limit, what the timeline changes, and who is never asked. Nothing is simulated, so it holds
 //! as long as nothing fails: no retries, no ejections, no errors of pods.
 
+mod connections;
 mod facts;
 mod limits;
 mod walk;

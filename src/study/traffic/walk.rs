@@ -43,7 +43,7 @@ type HopKey = (Option<WorkloadId>, String, u16, Option<(String, String)>, Option
 
 /// Answers questions about a mesh, and remembers who was ever reached.
 pub(super) struct Walker<'m> {
-    mesh: &'m Mesh,
+    pub(super) mesh: &'m Mesh,
     routers: Table<RouteTableId, Router>,
     operations: Table<WorkloadId, Vec<Option<Condition>>>,
     /// A proxy through which the workload calls.
@@ -86,6 +86,7 @@ impl<'m> Walker<'m> {
 
     fn client(&mut self, client: &Client, state: &ConfigState, carriers: &mut Carriers) -> ClientTraffic {
         let (born, is_approximate) = self.born(client);
+        let connections = self.connections(client, state, carriers);
         let mut hops: BTreeMap<HopKey, (usize, Hop)> = BTreeMap::new();
         let mut calls = Calls::new();
         for (shape, class, share) in born {
@@ -129,7 +130,8 @@ impl<'m> Walker<'m> {
             },
             proxies: client.proxies.len(),
             is_approximate,
-            hops: ordered.into_iter().map(|(_, hop)| hop).collect(),
+            hops: connections.into_iter().chain(ordered.into_iter().map(|(_, hop)| hop)).collect(),
+            connects: client.classes.iter().any(|class| class.connect.is_some()),
         }
     }
 
@@ -141,7 +143,7 @@ impl<'m> Walker<'m> {
             .as_ref()
             .filter(|users| onward::user_header(&users.carrier).is_some_and(|name| self.reads_header(name)));
         let mut born = Vec::new();
-        for class in &client.classes {
+        for class in client.classes.iter().filter(|class| class.connect.is_none()) {
             let share = if total > 0.0 { class.share / total } else { 0.0 };
             let Some(users) = users else {
                 born.push((onward::born(class, None), class.name.clone(), share));
@@ -202,6 +204,7 @@ impl<'m> Walker<'m> {
             answer: Answer::NoRoute,
             aborted: 0.0,
             mirrors: Vec::new(),
+            connects: false,
         };
         let Some(path) = path else { return (None, hop) };
         let route = path.of(&self.mesh.tables[table]);
@@ -230,7 +233,7 @@ impl<'m> Walker<'m> {
         (Some(path), hop)
     }
 
-    fn split(
+    pub(super) fn split(
         &self,
         service: &ServiceRef,
         port: u16,
@@ -307,7 +310,7 @@ impl<'m> Walker<'m> {
 }
 
 /// Each destination's share of the calls. A single one's weight is ignored. Source: semantics S3.1, S3.2.
-fn shares(destinations: &[Destination]) -> impl Iterator<Item = f64> + '_ {
+pub(super) fn shares(destinations: &[Destination]) -> impl Iterator<Item = f64> + '_ {
     let total: u64 = destinations.iter().map(|to| u64::from(to.weight)).sum();
     destinations.iter().enumerate().map(move |(place, to)| match total {
         _ if destinations.len() == 1 => 1.0,
@@ -317,7 +320,7 @@ fn shares(destinations: &[Destination]) -> impl Iterator<Item = f64> + '_ {
 }
 
 /// The workloads behind a cluster, with their share of its calls if all hosts are well.
-fn workloads(mesh: &Mesh, cluster: &Cluster) -> BTreeMap<WorkloadId, f64> {
+pub(super) fn workloads(mesh: &Mesh, cluster: &Cluster) -> BTreeMap<WorkloadId, f64> {
     let total: f64 = cluster.hosts.iter().map(|host| f64::from(host.weight)).sum();
     let mut shares = BTreeMap::new();
     for host in &cluster.hosts {

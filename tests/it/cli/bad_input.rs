@@ -53,6 +53,22 @@ fn negative_rates_are_refused() {
 }
 
 #[test]
+fn a_request_is_no_connection() {
+    refused_with("{get:", "{connect:", "--> scenario.yaml:15:27", "write `tcp://");
+    refused_with("{get:", "{lasts: 3s, get:", "--> scenario.yaml:15:24", "open a connection by `connect:`");
+}
+
+#[test]
+fn rules_for_names_that_the_hosts_do_not_hold_are_refused() {
+    let rule = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: names}\nspec:\n  hosts: [a.com]\n  \
+                tls:\n  - match: [{sniHosts: [b.com]}]\n    route: [{destination: {host: web}}]\n";
+    let desk = Desk::new();
+    desk.write("names.yaml", rule);
+    desk.write("scenario.yaml", SCENARIO.replacen("[mesh.yaml]", "[mesh.yaml, names.yaml]", 1));
+    refused(&desk, "scenario.yaml", "--> names.yaml:7:25", "add it to `hosts`, which are a.com");
+}
+
+#[test]
 fn shares_over_the_whole_are_refused() {
     refused_with("{get:", "{share: 120%, get:", "--> scenario.yaml:15:24", "write a share such as `5%`");
 }

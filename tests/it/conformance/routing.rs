@@ -162,7 +162,11 @@ fn route(condition: RouteMatch, rewrite: Rewrite) -> Route {
 
 fn table(routes: Vec<Route>) -> RouteTable {
     let host = VirtualHost { name: "all".to_owned(), domains: vec!["*".to_owned()], routes };
-    RouteTable { view: "golden".to_owned(), listeners: BTreeMap::from([(80, vec![host])]) }
+    RouteTable {
+        view: "golden".to_owned(),
+        listeners: BTreeMap::from([(80, vec![host])]),
+        ..RouteTable::default()
+    }
 }
 
 #[derive(Deserialize)]
