@@ -207,10 +207,12 @@ fn draw_ground(shapes: &mut Vec<Shape>, chart: &Chart, frame: &Frame, is_first: 
         shapes.push(line(vec![(frame.x(moment), frame.top), (frame.x(moment), frame.bottom)], GRID, 0.6));
     }
     if is_first && edge - left >= 20.0 && !chart.panels[0].lines.is_empty() {
-        // Where lines are rare: under the top, or for shares between the middle and the top.
+        // Where lines are rare: under the top, or for shares, and what is full, between the middle and the top.
+        let points = chart.panels[0].lines.iter().flat_map(|line| &line.points);
+        let mut early = points.filter(|point| point.from_s < chart.warmup_s).filter_map(|point| point.value);
         let down = match chart.panels[0].range {
-            Range::FromZero => 9.0,
-            Range::ToHundred | Range::Whole => PANEL * 0.38,
+            Range::FromZero if !early.any(|value| frame.y(value) < frame.top + 18.0) => 9.0,
+            _ => PANEL * 0.38,
         };
         shapes.push(text((left + 3.0, frame.top + down), "warm-up", 11.0, MARK, Anchor::Left));
     }
