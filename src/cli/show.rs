@@ -9,17 +9,18 @@ use crate::config::load::Loaded;
 use crate::config::path::{push_index, push_key};
 use crate::config::set::{self, Order};
 use crate::config::yaml;
-use crate::mesh::workload::{Client, ClientKind, Discipline, Threading, Workload};
+use crate::mesh::workload::{Client, ClientKind, DataPlane, Discipline, Threading, Workload};
 use crate::mesh::{Mesh, WorkloadId};
 
 /// Stands behind what was filled in.
 const MARK: &str = "# default";
 /// What `resolve::defaults` holds, in the scenario's words; a test keeps them equal.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 8] = [
     ("network.latency", "0.25ms"),
     ("network.betweenZones", "1ms"),
     ("network.betweenRegions", "30ms"),
     ("proxy.latency", "lognormal(p50=0.25ms, p99=0.45ms)"),
+    ("proxy.ztunnelLatency", "lognormal(p50=0.075ms, p99=0.135ms)"),
     ("proxy.age", "uniform(0s, 1h)"),
     ("controlPlane.propagation", "uniform(100ms, 1s)"),
     ("serviceTime", SERVICE_TIME),
@@ -47,6 +48,7 @@ pub fn scenario(loaded: &Loaded, mesh: &Mesh, sets: &[String]) -> String {
     for (path, text) in DEFAULTS.iter().filter(|(path, _)| path.contains('.')) {
         filler.text(path, text);
     }
+    filler.text("dataPlane", plane(DataPlane::default()));
     for (id, workload) in mesh.workloads.iter() {
         fill_workload(&mut filler, mesh, id, workload, &namespace);
     }
@@ -114,13 +116,25 @@ fn fill_workload(filler: &mut Filler, mesh: &Mesh, id: WorkloadId, workload: &Wo
             Threading::Async => "async",
         },
     );
-    filler.fill(&path("sidecar"), workload.sidecar.into());
+    if filler.lacks(&path("sidecar")) {
+        filler.text(&path("dataPlane"), plane(workload.data_plane));
+    }
     if let Some(after) = workload.keep_alive {
         filler.fill(&path("keepAlive"), after.to_string().into());
     }
     filler.fill(&path("cancellation"), workload.cancellation.into());
     if filler.lacks(&path("operations")) {
         filler.text(&path("serviceTime"), SERVICE_TIME);
+    }
+}
+
+/// In the scenario's words.
+fn plane(plane: DataPlane) -> &'static str {
+    match plane {
+        DataPlane::Sidecar => "sidecar",
+        DataPlane::Ambient => "ambient",
+        DataPlane::Proxyless => "proxyless",
+        DataPlane::Bare => "gateway-only",
     }
 }
 
@@ -263,6 +277,7 @@ mod tests {
             defaults::between_zones(),
             defaults::between_regions(),
             defaults::proxy_latency(),
+            defaults::ztunnel_latency(),
             defaults::proxy_age(),
             defaults::propagation(),
             defaults::service_time(),

@@ -29,6 +29,7 @@ pub enum Purpose {
     Share = 36,
     LocalReply = 37,
     Cookie = 38,
+    Waypoint = 39,
     // at the attempt
     Backoff = 48,
     HostPick = 49,

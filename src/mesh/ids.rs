@@ -18,6 +18,10 @@ crate::ids! {
     /// What a request looks like.
     ShapeId,
     ZoneId,
+    /// Envoys that apply rules for the services behind them.
+    WaypointId,
+    /// One service behind one waypoint.
+    DoorId,
     /// One call as a step of an operation writes it.
     CallSpecId,
     /// One state of the configuration, by the timeline.

@@ -10,6 +10,6 @@ pub mod routing;
 pub mod workload;
 
 pub use ids::*;
-pub use model::{ConfigState, Mesh, Pod, Proxy, ProxyKind, Service, Zone};
+pub use model::{ConfigState, Door, Mesh, Pod, Proxy, ProxyKind, Service, Waypoint, Zone};
 pub use outcome::{Flag, Flags, Outcome};
 pub use routing::Place;

@@ -23,6 +23,8 @@ pub struct Mesh {
     pub workloads: Table<WorkloadId, Workload>,
     pub pods: Table<PodId, Pod>,
     pub proxies: Table<ProxyId, Proxy>,
+    pub waypoints: Table<WaypointId, Waypoint>,
+    pub doors: Table<DoorId, Door>,
     pub clients: Table<ClientId, Client>,
     pub calls: Table<CallSpecId, CallSpec>,
     pub clusters: Table<ClusterId, Cluster>,
@@ -59,6 +61,8 @@ pub struct ProxySpec {
     pub workers: NonZeroU32,
     /// Per proxy and attempt, both ways together. Source: design D9.1.
     pub latency: Distribution,
+    /// Of a ztunnel, per attempt, both ways together. Source: design D9.1.
+    pub ztunnel_latency: Distribution,
     /// How long each proxy has run at t = 0. Source: design D9.4.
     pub age: Distribution,
 }
@@ -113,6 +117,35 @@ pub enum ProxyKind {
     Gateway,
     /// No Envoy: no latency of its own, no policy.
     Bare,
+    /// No Envoy but the node's ztunnel: latency, no policy. Source: semantics S22.1, S22.2.
+    Ztunnel,
+    /// One replica of a waypoint; callers reach it over the network.
+    Waypoint,
+}
+
+impl ProxyKind {
+    /// Whether an Envoy speaks HTTP there.
+    pub fn is_envoy(self) -> bool {
+        matches!(self, ProxyKind::Sidecar | ProxyKind::Gateway | ProxyKind::Waypoint)
+    }
+}
+
+/// Envoys that apply rules for all callers of the services behind them; they share nothing. Source: semantics S22.
+#[derive(Clone, Debug)]
+pub struct Waypoint {
+    /// As people write it: short in the scenario's namespace, else `name.namespace`.
+    pub name: String,
+    pub replicas: Vec<ProxyId>,
+}
+
+/// One service behind one waypoint, which has routes for each: the host that a request names plays no part there.
+/// Source: semantics S22.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    pub waypoint: WaypointId,
+    pub service: ServiceId,
+    /// Ports that speak HTTP/2: a caller keeps one connection there. Source: semantics S22.2.
+    pub http2_ports: Vec<u16>,
 }
 
 /// One (service, port, subset) as proxies see it, with one policy. A changed policy is another cluster, as in Envoy.
@@ -164,6 +197,8 @@ pub struct ConfigState {
     pub label: String,
     /// The table of every proxy.
     pub tables: Table<ProxyId, RouteTableId>,
+    /// What every waypoint's replicas do for the service behind each door.
+    pub doors: Table<DoorId, RouteTableId>,
 }
 
 /// One objective, in k6's grammar. Source: design D4.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ids::{ClusterId, ServiceId};
+use super::ids::{ClusterId, DoorId, ServiceId};
 use super::policy_spec::{FaultSpec, Fraction, HashPolicy, RetrySpec};
 use crate::kernel::SimDuration;
 
@@ -98,12 +98,29 @@ pub struct Destination {
     pub weight: u32,
     /// `None`: the cluster does not exist in this state (503 NC). Source: semantics S3.4.
     pub cluster: Option<ClusterId>,
+    /// The waypoint that decides where calls go on to; there is no cluster then. Source: semantics S22.1, S22.5.
+    pub door: Option<DoorId>,
     /// What was asked for, whether or not it exists.
     pub service: ServiceRef,
     pub port: u16,
     /// Empty for the base cluster.
     pub subset: String,
     pub request_headers: HeaderOps,
+}
+
+impl Destination {
+    /// The only destination: a whole service at one of its ports.
+    pub fn whole(service: ServiceId, port: u16, cluster: Option<ClusterId>) -> Destination {
+        Destination {
+            weight: 1,
+            cluster,
+            door: None,
+            service: ServiceRef::Known(service),
+            port,
+            subset: String::new(),
+            request_headers: HeaderOps::default(),
+        }
+    }
 }
 
 /// A destination's service: known to the mesh, or just a name.

@@ -19,8 +19,7 @@ pub struct Workload {
     pub labels: Vec<(String, String)>,
     /// Services that select its pods.
     pub services: Vec<ServiceId>,
-    /// Has an Envoy at its side (inbound and outbound).
-    pub sidecar: bool,
+    pub data_plane: DataPlane,
     /// Requests in service at once per pod; `None`: unlimited, a pure delay. With processor sharing: the cores.
     pub concurrency: Option<NonZeroU32>,
     /// Waiting requests per pod before it answers 503; `None`: unlimited.
@@ -42,6 +41,27 @@ pub struct Workload {
     pub inbound: Vec<Inbound>,
     /// Keys of the scenario that were left to guesses (`serviceTime`, `concurrency`). Source: design D9.12.
     pub guessed: Vec<&'static str>,
+}
+
+/// What stands between a pod's application and the network, on the way in and out. Source: design D9.2; semantics S22.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataPlane {
+    /// An Envoy at its side.
+    #[default]
+    Sidecar,
+    /// Its node's ztunnel.
+    Ambient,
+    /// A gRPC library inside the application that asks the control plane itself; nothing on the way in.
+    Proxyless,
+    /// Nothing.
+    Bare,
+}
+
+impl Workload {
+    /// It has an Envoy at its side (inbound and outbound).
+    pub fn has_sidecar(&self) -> bool {
+        self.data_plane == DataPlane::Sidecar
+    }
 }
 
 /// The pool of a service's DestinationRule as it acts again at each of its pods. Source: semantics S1.2.

@@ -14,8 +14,8 @@ use crate::kernel::{SimTime, Table};
 use crate::mesh::policy_spec::{Breakage, Ending, ErrorSpec};
 use crate::mesh::routing::{RouteMatch, StringMatch};
 use crate::mesh::workload::{
-    CallSpec, ColdStart, CrashOf, Discipline, Incident, IncidentKind, OnError, Operation, Step, Threading,
-    Workload,
+    CallSpec, ColdStart, CrashOf, DataPlane, Discipline, Incident, IncidentKind, OnError, Operation, Step,
+    Threading, Workload,
 };
 use crate::mesh::{CallSpecId, ServiceId, WorkloadId};
 
@@ -30,7 +30,7 @@ pub struct Identity {
     pub namespace: String,
     pub labels: Vec<(String, String)>,
     pub services: Vec<ServiceId>,
-    pub sidecar: bool,
+    pub data_plane: DataPlane,
     pub pods: u32,
 }
 
@@ -55,19 +55,19 @@ pub fn workload(
     if said.concurrency.is_none() {
         guessed.push("concurrency");
     }
-    if let Some(keep_alive) = said.keep_alive.as_ref().filter(|_| identity.sidecar) {
+    if let Some(keep_alive) = said.keep_alive.as_ref().filter(|_| identity.data_plane == DataPlane::Sidecar) {
         let message = "`keepAlive` loses no request here: the pods' own sidecars hear of a close in no time";
         let help =
             "a pod loses them to callers across the network: without a sidecar of its own, `sidecar: false`";
         findings.push(Diagnostic::info("MS0011", message).at(keep_alive.span).help(help));
     }
-    let Identity { name, namespace, labels, services, sidecar, .. } = identity;
+    let Identity { name, namespace, labels, services, data_plane, .. } = identity;
     Workload {
         name,
         namespace,
         labels,
         services,
-        sidecar,
+        data_plane,
         concurrency: said.concurrency.as_ref().and_then(|limit| count(limit.value)).and_then(NonZeroU32::new),
         queue: said.queue.as_ref().and_then(|limit| count(limit.value)),
         discipline: match said.discipline.as_ref().map(|word| word.value) {
@@ -217,7 +217,7 @@ impl Builder<'_> {
         kinds.extend(said.errors.as_ref().map(|said| IncidentKind::Errors(errors(said))));
         kinds.extend(said.slowdown.as_ref().map(|factor| IncidentKind::Slowdown(factor.value)));
         kinds.extend(said.hang.as_ref().filter(|hang| hang.value).map(|_| IncidentKind::Hang));
-        kinds.extend(said.crash.as_ref().and_then(crash));
+        kinds.extend(said.crash.as_ref().and_then(|said| crash(said, self.owner.data_plane)));
         let lasts = said.lasts.as_ref().map(|lasts| lasts.value);
         let at = SimTime::ZERO + at.value;
         kinds.into_iter().map(|kind| Incident { at, lasts, pods: pods.clone(), kind }).collect()
@@ -266,11 +266,14 @@ impl Builder<'_> {
     }
 }
 
-fn crash(said: &written::Crash) -> Option<IncidentKind> {
+/// An application that crashes alone leaves its sidecar, which answers for it; without one its port is closed, as if
+/// the pod were gone. Source: semantics S15.3, S22.2; design D9.14.
+fn crash(said: &written::Crash, plane: DataPlane) -> Option<IncidentKind> {
     let of = match said.of.as_ref().map(|word| word.value) {
         Some(written::CrashScope::Pod) => CrashOf::Pod,
         Some(written::CrashScope::Node) => CrashOf::Node,
-        Some(written::CrashScope::App) | None => CrashOf::App,
+        Some(written::CrashScope::App) | None if plane == DataPlane::Sidecar => CrashOf::App,
+        Some(written::CrashScope::App) | None => CrashOf::Pod,
     };
     Some(IncidentKind::Crash { restart: said.restart.as_ref()?.value, of })
 }

@@ -17,7 +17,7 @@ fn build(yaml: &str) -> (Workload, Table<CallSpecId, CallSpec>, Vec<String>) {
         namespace: "default".to_owned(),
         labels: Vec::new(),
         services: vec![ServiceId::from_index(0)],
-        sidecar: true,
+        data_plane: DataPlane::Sidecar,
         pods: 3,
     };
     let said = scenario.workloads.as_ref().and_then(|workloads| workloads.get("reviews-v1"));

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::called::Called;
 use super::clients::ClientPlan;
 use super::clusters::Clusters;
 use super::cycles;
-use super::effects::{Called, Effects, clusters_of, routes_of};
+use super::effects::{Effects, clusters_of, routes_of, through_doors};
 use super::hosts::meant_service;
 use super::names::Names;
 use super::note::Notes;
@@ -19,7 +20,7 @@ use crate::config::scenario::Scenario;
 use crate::kernel::{Id, Table};
 use crate::mesh::routing::{Action, RouteTable, TcpListener};
 use crate::mesh::workload::{CallSpec, Workload};
-use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
+use crate::mesh::{CallSpecId, DoorId, RouteTableId, WorkloadId};
 use crate::policy::tcp;
 
 /// Workloads with their behaviour, and clients without their proxies.
@@ -34,6 +35,8 @@ pub struct Routed {
     pub tables: Table<RouteTableId, RouteTable>,
     /// By state, by view.
     pub of_view: Vec<Vec<RouteTableId>>,
+    /// By state.
+    pub of_door: Vec<Table<DoorId, RouteTableId>>,
     pub effects: Effects,
     pub seen: Vec<(View, BTreeSet<Called>)>,
 }
@@ -216,12 +219,13 @@ pub fn check_cycles(
             return Vec::new();
         };
         let mut found = BTreeSet::new();
-        for state in &routed.of_view {
+        for (state, doors) in routed.of_view.iter().zip(&routed.of_door) {
             let table = &routed.tables[state[proxies.view_of[proxy.index()]]];
             let Some(routes) = routes_of(table, &call.target.host, call.target.port) else {
                 return Vec::new();
             };
-            for route in routes {
+            let through = |route| through_doors(route, |door| &routed.tables[doors[door]]);
+            for route in routes.iter().flat_map(through) {
                 // A request that a proxy may answer itself is a way out.
                 let answered = matches!(route.action, Action::Respond(_))
                     || route.fault.as_ref().is_some_and(|fault| fault.abort.is_some());

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use super::behaviour::headers;
 use super::names::Names;
-use super::{defaults, targets};
+use super::{defaults, planes, targets};
 use crate::config::arrivals::{Birth, LoadText};
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::read::Located;
@@ -15,7 +15,7 @@ use crate::kernel::SimTime;
 use crate::kernel::arrivals::{Load, Spacing};
 use crate::kernel::random::Chance;
 use crate::mesh::ProxyId;
-use crate::mesh::workload::{Class, Client, ClientKind, Connect, UserCarrier, Users};
+use crate::mesh::workload::{Class, Client, ClientKind, Connect, DataPlane, UserCarrier, Users};
 
 /// A client that still lacks its proxies.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ pub struct ClientPlan {
     pub zones: Vec<String>,
     /// As written; `None` for `workload:` clients and where another client of the gateway may tell.
     pub pods: Option<NonZeroU32>,
-    pub sidecar: bool,
+    /// `None`: as its namespace.
+    pub data_plane: Option<DataPlane>,
     pub load: Load,
     pub classes: Vec<Class>,
     pub users: Option<Users>,
@@ -83,7 +84,7 @@ fn client(
             .collect(),
         zones: said.zones.iter().flat_map(|zones| &zones.0).map(|zone| zone.value.clone()).collect(),
         pods: said.pods.as_ref().map(|pods| pods.value.0),
-        sidecar: said.sidecar.as_ref().is_none_or(|flag| flag.value),
+        data_plane: planes::said(said.data_plane.as_ref(), said.sidecar.as_ref()),
         load: load?,
         classes: if classes.is_empty() { return None } else { classes },
         users,

@@ -8,8 +8,8 @@ use super::cluster_specs::{
 };
 use super::defaults::Version;
 use super::localities::{self, Members};
-use super::mutual_tls::{Opening, PeerModes, Server, meet, opening, refusal};
-use super::note::Notes;
+use super::mutual_tls::{PeerModes, Server, Speech, arrive, refusal};
+use super::note::{NoEffect, Notes};
 use super::object::Object;
 use super::policies::{self, Effective, Policies};
 use super::services::{Caller, Inventory, KnownPort, KnownService};
@@ -20,8 +20,9 @@ use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
-use crate::mesh::policy_spec::{BalancerSpec, HashPolicy};
-use crate::mesh::{ClusterId, PodId, ServiceId, WorkloadId};
+use crate::mesh::policy_spec::{BalancerSpec, HashPolicy, TableKind};
+use crate::mesh::workload::DataPlane;
+use crate::mesh::{ClusterId, PodId, ServiceId, WaypointId, WorkloadId};
 
 /// Makes clusters and remembers which rules shaped them.
 #[derive(Debug)]
@@ -30,12 +31,27 @@ pub struct Clusters<'a> {
     pub version: Version,
     /// What servers ask of connections in the state that is being resolved.
     pub modes: PeerModes<'a>,
+    /// Who looks, in the view that is being resolved.
+    pub viewer: Viewer,
     pub table: Table<ClusterId, Cluster>,
     by_name: BTreeMap<String, Vec<ClusterId>>,
     /// Titles of the DestinationRules that had a say in a cluster, and the subset of theirs that it is.
     pub shaped_by: BTreeMap<ClusterId, Vec<(String, String)>>,
     /// What to say if somebody calls a cluster whose hosts do not let him in.
     pub refusals: BTreeMap<ClusterId, Diagnostic>,
+    /// What to say of rules if a gRPC library meets them.
+    pub unfollowed: Vec<NoEffect>,
+}
+
+/// Who sees clusters, and what of their rules it can follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A sidecar or gateway.
+    Envoy,
+    /// A replica of this waypoint. Source: semantics S22.4.
+    Waypoint(WaypointId),
+    /// A gRPC library, which knows subsets, two balancers and ISTIO_MUTUAL. Source: istio `grpcgen/cds.go`.
+    Library,
 }
 
 /// Why a cluster does not exist.
@@ -53,10 +69,12 @@ impl<'a> Clusters<'a> {
             inventory,
             version,
             modes: PeerModes::default(),
+            viewer: Viewer::Envoy,
             table: Table::new(),
             by_name: BTreeMap::new(),
             shaped_by: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            unfollowed: Vec::new(),
         }
     }
 
@@ -80,12 +98,12 @@ impl<'a> Clusters<'a> {
             };
             subset = Some(found);
         }
-        let effective = policies.effective(subset.map(|(_, _, subset)| subset), port);
+        let effective = self.followed(policies.effective(subset.map(|(_, _, subset)| subset), port));
         let no_labels = Labels::new();
         let dialled = passes_through(&effective);
         let labels = subset.filter(|_| !dialled).map_or(&no_labels, |(_, _, subset)| &subset.labels);
         let tls_mode = effective.blocks.tls.and_then(|tls| tls.mode.as_deref());
-        let hosts = self.hosts(service_id, known_port, labels, tls_mode);
+        let hosts = self.hosts(service_id, known_port, labels, self.speech(service_id, tls_mode));
         let (version, prefers_near) = (self.version, service.prefers_near);
         let members =
             Members { inventory: self.inventory, hosts: &hosts, prefers_near, labels: &caller.labels };
@@ -97,13 +115,16 @@ impl<'a> Clusters<'a> {
             subset: subset_name.to_owned(),
             connection: connection(&effective, known_port.protocol),
             breakers: breakers(&effective),
-            balancer: balancer(&effective, version, prefers_near),
+            balancer: self.balanced(balancer(&effective, version, prefers_near)),
             localities,
             lists_unready: lists_unready(&effective, version, prefers_near),
             outlier: effective.blocks.outlier_detection.filter(|_| !dialled).map(outlier),
             hosts,
         };
         self.tell(&cluster, &policies, subset, &effective, notes);
+        if self.viewer == Viewer::Library {
+            self.note_unfollowed(&policies, subset, port, notes);
+        }
         let has = |blocks: Blocks<'_>| blocks.tls.is_some_and(|tls| tls.mode.is_some());
         let tls = origin(&policies, subset, port, has, "tls").map(|(rule, path)| rule.span(notes, &path));
         let id = self.intern_with(cluster, tls, notes);
@@ -116,6 +137,36 @@ impl<'a> Clusters<'a> {
             }
         }
         Ok(id)
+    }
+
+    /// The blocks that the viewer goes by.
+    fn followed<'p>(&self, effective: Effective<'p>) -> Effective<'p> {
+        if self.viewer != Viewer::Library {
+            return effective;
+        }
+        let Blocks { load_balancer, tls, .. } = effective.blocks;
+        Effective { blocks: Blocks { load_balancer, tls, ..Blocks::default() }, retry_budget: None }
+    }
+
+    fn balanced(&self, spec: BalancerSpec) -> BalancerSpec {
+        match (self.viewer, spec.table) {
+            (Viewer::Library, Some(TableKind::Ring(_))) => spec,
+            (Viewer::Library, _) => BalancerSpec::plain("ROUND_ROBIN"),
+            _ => spec,
+        }
+    }
+
+    /// `tls_mode`: of the DestinationRule in force. A waypoint reaches those behind it by tunnel, others as a sidecar
+    /// does. Source: semantics S13.1, S22.3, S22.4.
+    fn speech<'p>(&self, service: ServiceId, tls_mode: Option<&'p str>) -> Speech<'p> {
+        let waypoint_of = |door| self.inventory.waypoints.doors[door].waypoint;
+        match self.viewer {
+            Viewer::Waypoint(waypoint) if self.inventory.door(service).map(waypoint_of) == Some(waypoint) => {
+                Speech::Tunnel { tls_inside: matches!(tls_mode, Some("SIMPLE" | "MUTUAL")) }
+            }
+            Viewer::Library if tls_mode != Some("ISTIO_MUTUAL") => Speech::Rule(Some("DISABLE")),
+            _ => Speech::Rule(tls_mode),
+        }
     }
 
     /// What a destination adds to the hash of requests, whether or not its cluster has a table. `names_port`: the
@@ -167,12 +218,30 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// The pods of a service as a caller without sidecar reaches them: one random ready pod per call, no policy.
-    /// Source: design D9.2.
-    pub fn bare(
+    /// The pods of a service as a caller without any proxy reaches them: one random ready pod per call, no policy.
+    /// Whoever has no Envoy speaks what its application speaks. Source: design D9.2.
+    pub fn bare(&mut self, target: (ServiceId, u16), notes: &Notes<'_>) -> Result<ClusterId, Missing> {
+        self.without_rules(target, "RANDOM", Speech::Rule(Some("DISABLE")), notes)
+    }
+
+    /// As a ztunnel reaches them for its pods: one random ready pod per connection, no policy. HTTP/2 callers keep one
+    /// connection, and with it its pod; those of HTTP/1.1 hold so many that each call is as good as a new one.
+    /// Source: semantics S22.2; design D9.5.
+    pub fn captured(
         &mut self,
-        service_id: ServiceId,
-        port: u16,
+        (service, port): (ServiceId, u16),
+        notes: &Notes<'_>,
+    ) -> Result<ClusterId, Missing> {
+        let known = self.inventory.services[service].port(port).ok_or(Missing::Port)?;
+        let balancer = if known.protocol.is_http2() { "CONNECTION" } else { "RANDOM" };
+        self.without_rules((service, port), balancer, Speech::Tunnel { tls_inside: false }, notes)
+    }
+
+    fn without_rules(
+        &mut self,
+        (service_id, port): (ServiceId, u16),
+        balancer: &'static str,
+        speech: Speech<'_>,
         notes: &Notes<'_>,
     ) -> Result<ClusterId, Missing> {
         let service = &self.inventory.services[service_id];
@@ -185,33 +254,25 @@ impl<'a> Clusters<'a> {
             subset: String::new(),
             connection: connection(&none, known_port.protocol),
             breakers: breakers(&none),
-            balancer: BalancerSpec::plain("RANDOM"),
+            balancer: BalancerSpec::plain(balancer),
             localities: None,
             lists_unready: false,
             outlier: None,
-            // Whoever has no Envoy speaks what its application speaks.
-            hosts: self.hosts(service_id, known_port, &Labels::new(), Some("DISABLE")),
+            hosts: self.hosts(service_id, known_port, &Labels::new(), speech),
         };
         Ok(self.intern_with(cluster, None, notes))
     }
 
-    /// `tls_mode`: of the DestinationRule in force. Source: semantics S13.1.
-    fn hosts(
-        &self,
-        service: ServiceId,
-        port: &KnownPort,
-        labels: &Labels,
-        tls_mode: Option<&str>,
-    ) -> Vec<Host> {
+    fn hosts(&self, service: ServiceId, port: &KnownPort, labels: &Labels, speech: Speech<'_>) -> Vec<Host> {
         let known = &self.inventory.services[service];
         let namespace = self.modes.of_namespace(&known.namespace);
         let mut servers: BTreeMap<WorkloadId, Server> = BTreeMap::new();
         let host = |pod: PodId| {
             let workload = self.inventory.pods[pod].workload;
             let server = *servers.entry(workload).or_insert_with(|| self.server(port, workload));
-            let opening = opening(tls_mode, known.is_external(), namespace, server);
+            let (tls, refusal) = arrive(speech, known.is_external(), namespace, server);
             let weight = self.inventory.weights.get(&pod).copied().unwrap_or(1);
-            Host { pod, weight, tls: opening != Opening::Plaintext, refusal: meet(opening, server).err() }
+            Host { pod, weight, tls, refusal }
         };
         self.inventory.endpoints(service, labels).into_iter().map(host).collect()
     }
@@ -220,11 +281,15 @@ impl<'a> Clusters<'a> {
     /// behind a sidecar speaks plain HTTP.
     fn server(&self, port: &KnownPort, id: WorkloadId) -> Server {
         let workload = &self.inventory.workloads[id];
-        if !workload.sidecar {
-            return Server::App { speaks_tls: true };
+        let mode = || {
+            let target = self.inventory.target_port(port, id);
+            self.modes.of_workload(&workload.namespace, &workload.labels, target)
+        };
+        match workload.data_plane {
+            DataPlane::Sidecar => Server::Sidecar(mode()),
+            DataPlane::Ambient => Server::Ztunnel(mode()),
+            DataPlane::Proxyless | DataPlane::Bare => Server::App { speaks_tls: true },
         }
-        let target = self.inventory.target_port(port, id);
-        Server::Sidecar(self.modes.of_workload(&workload.namespace, &workload.labels, target))
     }
 
     /// Remembers whom the hosts refuse. `tls`: the place of the mode that callers go by.
@@ -245,6 +310,28 @@ impl<'a> Clusters<'a> {
         let id = self.table.push(cluster);
         same_name.push(id);
         id
+    }
+
+    /// What of a rule a gRPC library does not follow.
+    fn note_unfollowed(
+        &mut self,
+        policies: &Policies<'_>,
+        subset: Option<(&Object<DestinationRule>, usize, &Subset)>,
+        port: u16,
+        notes: &Notes<'_>,
+    ) {
+        type Has = fn(Blocks<'_>) -> bool;
+        let blocks: [(&str, Has); 2] = [
+            ("connectionPool", |blocks| blocks.connection_pool.is_some()),
+            ("outlierDetection", |blocks| blocks.outlier_detection.is_some()),
+        ];
+        for (block, has) in blocks {
+            if let Some((rule, path)) = origin(policies, subset, port, has, block) {
+                let place = notes.place(notes.docs.key_span(rule.doc, &path));
+                let why = format!("callers with gRPC's own library do not follow `{block}`");
+                self.unfollowed.push(NoEffect { object: rule.title(), place, why });
+            }
+        }
     }
 
     /// What a careful reader would want to hear about this cluster.

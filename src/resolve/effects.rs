@@ -2,46 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ambient;
+use super::called::{Called, Connects, has_rules, names};
 use super::clusters::Clusters;
 use super::conditions::names_gateway;
 use super::delegates;
 use super::gateways::{self, served_together};
 use super::hosts::{choose, full_name, takes};
-use super::note::Notes;
+use super::note::{NoEffect, Notes};
 use super::object::Object;
 use super::precedence::full_hosts;
 use super::proxies::View;
+use super::services::{Inventory, Waypoints};
 use super::states::Snapshot;
 use crate::config::istio::{DestinationRule, VirtualService};
-use crate::mesh::routing::{Action, Route, RouteTable, Rule, TcpRoute, VirtualHost};
-use crate::mesh::{ClusterId, ServiceId, WorkloadId};
+use crate::kernel::Id;
+use crate::mesh::routing::{Action, Destination, Route, RouteTable, Rule, TcpRoute, VirtualHost};
+use crate::mesh::{ClusterId, DoorId, WorkloadId};
 use crate::policy::tcp;
-
-/// A host and port that the callers of a view address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Called {
-    /// As sent.
-    pub host: String,
-    /// In full, where a service has it.
-    pub service_host: Option<String>,
-    pub port: u16,
-    /// Connections of opaque bytes instead of requests.
-    pub connects: Option<Connects>,
-}
-
-/// What a connection is told by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Connects {
-    pub service: Option<ServiceId>,
-    /// It names its host (SNI).
-    pub tls: bool,
-}
 
 /// What the callers of one view address, and the table that they have in one state.
 pub struct Seen<'a> {
     pub view: &'a View,
     pub called: &'a BTreeSet<Called>,
     pub table: &'a RouteTable,
+    /// Of all doors, by number.
+    pub doors: &'a [RouteTable],
 }
 
 /// What traffic meets, over all states.
@@ -57,6 +43,9 @@ pub struct Effects {
     pub reached: BTreeSet<WorkloadId>,
     /// And not connections alone, which ask for no work.
     pub asked: BTreeSet<WorkloadId>,
+    /// Doors of waypoints that calls take, and those that connections pass by.
+    doors: BTreeSet<DoorId>,
+    passed: BTreeSet<DoorId>,
     /// Which VirtualServices rule each service host or host.
     rulers: BTreeMap<String, BTreeSet<String>>,
 }
@@ -70,27 +59,37 @@ impl Effects {
             self.objects.extend(served_together(&snapshot.gateways, object).into_iter().map(Object::title));
         }
         for called in seen.called {
-            for (rule, own) in ways(seen.table, called) {
+            if called.connects.is_some() && matches!(seen.view, View::Ztunnel(_)) {
+                let service = called.service_host.as_ref().and_then(|host| clusters.inventory.service(host));
+                self.passed.extend(service.and_then(|service| clusters.inventory.door(service)));
+            }
+            let (doors, ways) = ways(seen, called);
+            self.doors.extend(doors);
+            for (rule, own) in ways {
                 if let Some(rule) = rule {
                     self.objects.insert(rule.object.clone());
                     let host = called.service_host.clone().unwrap_or_else(|| called.host.clone());
                     self.rulers.entry(host).or_default().insert(rule.object.clone());
                 }
                 for cluster in own {
-                    self.clusters.insert(cluster);
-                    for host in &clusters.table[cluster].hosts {
-                        let workload = clusters.inventory.pods[host.pod].workload;
-                        self.reached.insert(workload);
-                        if called.connects.is_none() {
-                            self.asked.insert(workload);
-                        }
-                    }
-                    for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
-                        self.objects.insert(title.clone());
-                        self.subsets.insert((title.clone(), subset.clone()));
-                    }
+                    self.meet_cluster(cluster, called, clusters);
                 }
             }
+        }
+    }
+
+    fn meet_cluster(&mut self, cluster: ClusterId, called: &Called, clusters: &Clusters<'_>) {
+        self.clusters.insert(cluster);
+        for host in &clusters.table[cluster].hosts {
+            let workload = clusters.inventory.pods[host.pod].workload;
+            self.reached.insert(workload);
+            if called.connects.is_none() {
+                self.asked.insert(workload);
+            }
+        }
+        for (title, subset) in clusters.shaped_by.get(&cluster).into_iter().flatten() {
+            self.objects.insert(title.clone());
+            self.subsets.insert((title.clone(), subset.clone()));
         }
     }
 
@@ -104,18 +103,54 @@ impl Effects {
     ) {
         for snapshot in snapshots {
             for object in &snapshot.virtual_services {
-                if self.objects.contains(&object.title()) || self.serves_as_delegate(object, snapshot) {
+                let is_met =
+                    self.objects.contains(&object.title()) || self.serves_as_delegate(object, snapshot);
+                let dead = ambient::dead_rule(object, seen, clusters.inventory);
+                if is_met && dead.is_none() {
                     continue;
                 }
-                let why = self.why_no_rule(object, snapshot, seen);
+                let why = dead.unwrap_or_else(|| self.why_no_rule(object, snapshot, seen));
                 notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
             }
             for object in &snapshot.destination_rules {
-                self.tell_rule(object, clusters, notes);
+                match ambient::dead_policy(object, seen, clusters.inventory) {
+                    Some(why) => {
+                        notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
+                    }
+                    None => self.tell_rule(object, clusters, notes),
+                }
             }
             for object in snapshot.gateways.iter().filter(|object| !self.objects.contains(&object.title())) {
                 let why = "no client of the scenario stands at this gateway";
                 notes.without_effect(&object.title(), object.span(notes, "metadata.name"), why);
+            }
+        }
+    }
+
+    /// What rules say to callers that follow only some of it, where such callers meet them.
+    pub fn tell_unfollowed(&self, unfollowed: &[NoEffect], notes: &mut Notes<'_>) {
+        for entry in unfollowed.iter().filter(|entry| self.objects.contains(&entry.object)) {
+            notes.add_without_effect(entry.clone());
+        }
+    }
+
+    /// Waypoints that all callers pass by. Source: semantics S22.5.
+    pub fn tell_waypoints(&self, inventory: &Inventory, notes: &mut Notes<'_>) {
+        let Waypoints { table, doors, .. } = &inventory.waypoints;
+        for (id, waypoint) in table.iter() {
+            let mut own =
+                doors.iter().filter(|(_, door)| door.waypoint == id).map(|(door, _)| door).peekable();
+            let Some((title, span)) = waypoint.object.as_ref().filter(|_| own.peek().is_some()) else {
+                continue;
+            };
+            if doors.iter().any(|(number, door)| door.waypoint == id && self.passed.contains(&number)) {
+                let what = "connections of opaque bytes to the services behind it: they go straight to a pod";
+                notes.not_modelled(title, *span, what);
+            }
+            if !own.any(|door| self.doors.contains(&door)) {
+                let why =
+                    "nobody in ambient mode calls a service behind it: sidecars and gateways pass it by";
+                notes.without_effect(title, *span, why);
             }
         }
     }
@@ -215,29 +250,24 @@ impl Effects {
     }
 }
 
-/// The rules that a call or connection may meet, with the clusters that it may go to by each.
-fn ways<'a>(table: &'a RouteTable, called: &Called) -> Vec<(Option<&'a Rule>, Vec<ClusterId>)> {
+/// The rules that a call or connection may meet, with the clusters that it may go to by each, and the doors on the way.
+fn ways<'a>(seen: &Seen<'a>, called: &Called) -> (Vec<DoorId>, Vec<(Option<&'a Rule>, Vec<ClusterId>)>) {
     if let Some(connects) = &called.connects {
-        let route = tcp_route(table, called, connects).into_iter();
+        let route = tcp_route(seen.table, called, connects).into_iter();
         let own = |route: &'a TcpRoute| route.destinations.iter().filter_map(|to| to.cluster).collect();
-        return route.map(|route| (route.rule.as_ref(), own(route))).collect();
+        return (Vec::new(), route.map(|route| (route.rule.as_ref(), own(route))).collect());
     }
-    let routes = find(table, called).into_iter().flat_map(|host| &host.routes);
-    routes.map(|route| (route.rule.as_ref(), clusters_of(route))).collect()
+    let routes = || find(seen.table, called).into_iter().flat_map(|host| &host.routes);
+    let doors = routes().flat_map(doors_of).map(|(door, _)| door).collect();
+    let through = |route| through_doors(route, |door: DoorId| &seen.doors[door.index()]);
+    let ways = routes().flat_map(through).map(|route| (route.rule.as_ref(), clusters_of(route)));
+    (doors, ways.collect())
 }
 
 /// The route that a connection takes.
 pub fn tcp_route<'a>(table: &'a RouteTable, called: &Called, connects: &Connects) -> Option<&'a TcpRoute> {
     let sni = connects.tls.then_some(called.host.as_str());
     tcp::find(table, connects.service, called.port, sni)
-}
-
-/// Whether a VirtualService has rules for this kind of traffic at all.
-fn has_rules(object: &Object<VirtualService>, called: &Called) -> bool {
-    match called.connects {
-        None => !object.spec.http.is_empty(),
-        Some(_) => !object.spec.tcp.is_empty() || !object.spec.tls.is_empty(),
-    }
 }
 
 /// The virtual host that takes a call.
@@ -250,6 +280,23 @@ fn find<'a>(table: &'a RouteTable, called: &Called) -> Option<&'a VirtualHost> {
 pub fn routes_of<'a>(table: &'a RouteTable, host: &str, port: u16) -> Option<&'a [Route]> {
     let called = Called { host: host.to_owned(), service_host: None, port, connects: None };
     find(table, &called).map(|host| host.routes.as_slice())
+}
+
+/// The doors that a route can send to, with the ports that are called there.
+pub fn doors_of(route: &Route) -> impl Iterator<Item = (DoorId, u16)> + '_ {
+    let destinations: &[Destination] = match &route.action {
+        Action::Forward(destinations) => destinations,
+        Action::Respond(_) => &[],
+    };
+    destinations.iter().filter_map(|to| Some((to.door?, to.port)))
+}
+
+/// A route and those of the waypoints that it may lead to. `table`: of a door.
+pub fn through_doors<'t>(route: &'t Route, table: impl Fn(DoorId) -> &'t RouteTable) -> Vec<&'t Route> {
+    let behind =
+        |(door, port)| table(door).listeners.get(&port).into_iter().flatten().flat_map(|host| &host.routes);
+    let all: Vec<&Route> = doors_of(route).flat_map(behind).collect();
+    if all.is_empty() { vec![route] } else { all }
 }
 
 /// All clusters that a route can send to, copies included.
@@ -266,8 +313,8 @@ pub fn clusters_of(route: &Route) -> Vec<ClusterId> {
 /// Whether a VirtualService is bound where the callers of a view are.
 fn binds(object: &Object<VirtualService>, view: &View, snapshot: &Snapshot) -> bool {
     match view {
-        View::Sidecar(_) => object.spec.binds_mesh(),
-        View::Bare(_) => false,
+        View::Sidecar(_) | View::Ztunnel(_) | View::Library(_) => object.spec.binds_mesh(),
+        View::Bare(_) | View::Waypoint(_) => false,
         View::Gateway(name, caller) => {
             let Some(gateway) = gateways::find(&snapshot.gateways, name, &caller.namespace)
                 .or_else(|| snapshot.gateways.iter().find(|gateway| gateway.name == *name))
@@ -281,12 +328,4 @@ fn binds(object: &Object<VirtualService>, view: &View, snapshot: &Snapshot) -> b
             })
         }
     }
-}
-
-/// Whether its hosts take a call.
-fn names(object: &Object<VirtualService>, called: &Called) -> bool {
-    let host = called.service_host.as_deref().unwrap_or(&called.host);
-    full_hosts(object).iter().any(|own| {
-        *own == called.host || own == host || takes(own, host) || (own == "*") || takes(own, &called.host)
-    })
 }

@@ -11,7 +11,7 @@ use super::states::Snapshot;
 use crate::config::istio::DestinationRule;
 use crate::config::istio::destination_rule::Blocks;
 use crate::kernel::Id;
-use crate::mesh::workload::Inbound;
+use crate::mesh::workload::{DataPlane, Inbound};
 
 /// The limits of a workload's ports, as the first state has them; tells of rules that change them later.
 pub fn limits(
@@ -41,7 +41,7 @@ fn in_state<'a>(
     snapshot: &'a Snapshot,
     workload: &KnownWorkload,
 ) -> Vec<(Inbound, &'a Object<DestinationRule>)> {
-    if !workload.sidecar {
+    if workload.data_plane != DataPlane::Sidecar {
         return Vec::new();
     }
     // It looks up its own service's rule as a caller in its place would.

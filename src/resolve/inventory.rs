@@ -8,10 +8,12 @@ use super::defaults::PORT;
 use super::hosts::{client_domain, domains, full_name, meant_service};
 use super::note::Notes;
 use super::object::Object;
+use super::planes::{self, Planes};
 use super::pods::{self, Draft, Drafts, strings};
 use super::scenario_calls::ScenarioCall;
 use super::services::{Inventory, KnownPort, KnownService, Origin, names_protocol, port_protocol};
 use super::states::Backends;
+use super::waypoints;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::istio::kubernetes::{IntOrName, Service};
 use crate::config::istio::values::Labels;
@@ -19,6 +21,7 @@ use crate::config::istio::{ServiceEntry, values};
 use crate::config::scenario::{self as written, Scenario};
 use crate::mesh::WorkloadId;
 use crate::mesh::policy_spec::Protocol;
+use crate::mesh::workload::DataPlane;
 
 pub fn build(
     backends: &Backends,
@@ -41,11 +44,13 @@ pub fn build(
     overlay(&mut drafts, scenario, &home);
     named_services(&mut drafts, &mut services, calls, notes);
     entry_endpoints(&mut drafts, &services, backends);
-    let mut inventory = Inventory { namespace: home, ..Inventory::default() };
+    let planes = Planes::new(scenario, &backends.namespaces);
+    let mut inventory = Inventory { namespace: home, planes, ..Inventory::default() };
     for (host, service) in services {
         let id = inventory.services.push(service);
         inventory.by_host.insert(host, id);
     }
+    inventory.waypoints = waypoints::build(backends, scenario, &inventory.services, notes);
     pods::make(&mut inventory, drafts, backends, scenario, notes);
     inventory
 }
@@ -123,7 +128,6 @@ fn controllers(backends: &Backends) -> Drafts<'_> {
         drafts.entry((object.namespace.clone(), object.name.clone())).or_insert_with(|| Draft {
             labels: object.spec.pod_labels(),
             replicas: object.spec.replicas.and_then(|count| u32::try_from(count.0).ok()).unwrap_or(1),
-            sidecar: object.spec.wants_sidecar(),
             controller: Some(object),
             ..Draft::default()
         });
@@ -143,9 +147,7 @@ fn overlay<'a>(drafts: &mut Drafts<'a>, scenario: &'a Scenario, home: &str) {
         if let Some(replicas) = &workload.replicas {
             draft.replicas = replicas.value.get();
         }
-        if let Some(sidecar) = &workload.sidecar {
-            draft.sidecar = Some(sidecar.value);
-        }
+        draft.data_plane = planes::said(workload.data_plane.as_ref(), workload.sidecar.as_ref());
         draft.zones = strings(workload.zones.as_ref().map(|zones| zones.0.as_slice()));
     }
 }
@@ -294,7 +296,7 @@ fn entry_endpoints(drafts: &mut Drafts<'_>, services: &BTreeMap<String, KnownSer
                 drafts.entry((entry.namespace.clone(), name)).or_insert_with(|| Draft {
                     labels,
                     replicas: u32::try_from(endpoints.len()).unwrap_or(1).max(1),
-                    sidecar: Some(false),
+                    data_plane: Some(DataPlane::Bare),
                     endpoints,
                     backs: BTreeSet::from([host.clone()]),
                     ..Draft::default()

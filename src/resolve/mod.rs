@@ -9,7 +9,9 @@
 //! All states of the timeline are resolved here, before the run: the engine sees no YAML. Tables and clusters are kept by
 //! value, so what a change does not touch keeps its id. Source: design D9.16, D9.17; semantics S2 to S4.
 
+mod ambient;
 pub mod behaviour;
+mod called;
 mod checks;
 pub mod clients;
 pub mod cluster_specs;
@@ -31,6 +33,7 @@ pub mod note;
 pub mod object;
 pub mod objectives;
 mod pipeline;
+mod planes;
 mod pods;
 pub mod policies;
 pub mod precedence;
@@ -38,6 +41,7 @@ mod proxies;
 pub mod read;
 pub mod retries;
 pub mod routes;
+mod ruleless;
 mod scenario_calls;
 pub mod services;
 pub mod settings;
@@ -46,6 +50,8 @@ mod states;
 pub mod targets;
 mod tcp_routes;
 mod town;
+mod waypoint_routes;
+mod waypoints;
 
 #[cfg(test)]
 mod corpus;

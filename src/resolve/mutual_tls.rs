@@ -28,9 +28,21 @@ pub enum Opening {
     MutualTls,
 }
 
+/// How a caller decides what to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech<'a> {
+    /// By this `tls.mode` of the rule in force, if it gives one.
+    Rule(Option<&'a str>),
+    /// Through a tunnel of the mesh's own TLS to all who are in the mesh, with TLS of the application's inside or not:
+    /// ztunnels and waypoints. Source: semantics S22.2, S22.4, S22.5.
+    Tunnel { tls_inside: bool },
+}
+
 /// Who takes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
+    /// A ztunnel in this mode, in front of an application. Source: semantics S22.6.
+    Ztunnel(Mode),
     /// A sidecar in this mode, in front of an application that speaks plain HTTP.
     Sidecar(Mode),
     /// The application itself.
@@ -89,10 +101,11 @@ pub fn opening(
         Some("DISABLE") => Opening::Plaintext,
         Some("ISTIO_MUTUAL") => Opening::MutualTls,
         Some(mode) if !mode.is_empty() => Opening::Tls,
+        _ if matches!(server, Server::Ztunnel(_)) && !is_external => Opening::MutualTls,
         _ if is_external || namespace == Some(Mode::Disable) => Opening::Plaintext,
         _ => match server {
             Server::Sidecar(Mode::Strict | Mode::Permissive) => Opening::MutualTls,
-            Server::Sidecar(Mode::Disable) | Server::App { .. } => Opening::Plaintext,
+            Server::Sidecar(Mode::Disable) | Server::App { .. } | Server::Ztunnel(_) => Opening::Plaintext,
         },
     }
 }
@@ -104,13 +117,37 @@ pub fn opening(
 /// gets through its handshake with who speaks plain text.
 pub fn meet(opening: Opening, server: Server) -> Meeting {
     match (opening, server) {
-        (Opening::Plaintext | Opening::Tls, Server::Sidecar(Mode::Strict)) => Err(Refusal::Cut),
+        (
+            Opening::Plaintext | Opening::Tls,
+            Server::Sidecar(Mode::Strict) | Server::Ztunnel(Mode::Strict),
+        ) => Err(Refusal::Cut),
+        // The others take what comes: a ztunnel has its tunnel beside plain connections, DISABLE or not.
+        (_, Server::Ztunnel(_)) => Ok(opening),
         (Opening::Plaintext, _) | (Opening::MutualTls, Server::Sidecar(Mode::Strict | Mode::Permissive)) => {
             Ok(opening)
         }
         // A sidecar hands foreign TLS on to its application.
         (Opening::Tls, Server::App { speaks_tls: true }) => Ok(opening),
         _ => Err(Refusal::NoHandshake),
+    }
+}
+
+/// What a caller's connections to one server come to: whether they cost a TLS handshake of their own, and why they fail.
+/// Simplified: the tunnel below is there already; ztunnels and sidecars keep theirs for minutes without use, and the
+/// first connection of all takes a round trip or two longer than here. Source: semantics S13.4, S22.2, S22.4.
+pub fn arrive(
+    speech: Speech<'_>,
+    is_external: bool,
+    namespace: Option<Mode>,
+    server: Server,
+) -> (bool, Option<Refusal>) {
+    match speech {
+        Speech::Tunnel { tls_inside } => (tls_inside, None),
+        Speech::Rule(mode) => {
+            let opening = opening(mode, is_external, namespace, server);
+            let is_tunnel = opening == Opening::MutualTls && matches!(server, Server::Ztunnel(_));
+            (opening != Opening::Plaintext && !is_tunnel, meet(opening, server).err())
+        }
     }
 }
 

@@ -71,7 +71,11 @@ impl<'a> Notes<'a> {
     }
 
     pub fn without_effect(&mut self, object: &str, span: Span, why: impl Into<String>) {
-        let entry = NoEffect { object: object.to_owned(), place: self.place(span), why: why.into() };
+        let place = self.place(span);
+        self.add_without_effect(NoEffect { object: object.to_owned(), place, why: why.into() });
+    }
+
+    pub fn add_without_effect(&mut self, entry: NoEffect) {
         if !self.without_effect.contains(&entry) {
             self.without_effect.push(entry);
         }

@@ -20,6 +20,7 @@ pub struct Object<T> {
     pub kind: &'static str,
     pub name: String,
     pub namespace: String,
+    pub labels: Labels,
     pub annotations: Labels,
     /// Which state of the timeline first had it, and its `creationTimestamp`: files mostly have none, and what the
     /// timeline brings is younger than all that was there.
@@ -93,6 +94,11 @@ impl<T: Default + DeserializeOwned> Reading<T> {
             kind: self.kind,
             name: raw.name.clone(),
             namespace: raw.namespace.clone().unwrap_or_else(|| default_namespace.to_owned()),
+            labels: envelope
+                .metadata
+                .labels
+                .and_then(|labels| serde_yaml::from_value(labels).ok())
+                .unwrap_or_default(),
             annotations: envelope.metadata.annotations,
             created: (state, envelope.metadata.creation_timestamp.unwrap_or_default()),
             doc: raw.doc,

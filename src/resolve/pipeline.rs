@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::behaviour::{self, Identity};
+use super::called::{Called, Connects};
 use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gateway_calls, check_ports};
 use super::clients;
-use super::clusters::Clusters;
+use super::clusters::{Clusters, Viewer};
 use super::defaults::{self, Version};
-use super::effects::{Called, Connects, Effects, Seen};
+use super::effects::{Effects, Seen};
 use super::gateways::{self, served_together};
 use super::inbound;
 use super::inventory;
@@ -17,14 +18,15 @@ use super::note::{Guess, NoEffect, NotModelled, Notes};
 use super::objectives::{Scopes, objectives};
 use super::proxies::{self, Proxies, View};
 use super::routes::Translator;
+use super::ruleless;
 use super::scenario_calls::{self, ScenarioCall};
 use super::services::Inventory;
 use super::settings;
 use super::sidecars;
 use super::states::{self, Snapshot};
 use super::town::Town;
+use super::waypoint_routes;
 use crate::config::diagnostic::{Diagnostic, Severity};
-use crate::config::istio::{self, Treatment};
 use crate::config::load::Loaded;
 use crate::config::render;
 use crate::config::scenario::{self as written, Scenario};
@@ -32,7 +34,7 @@ use crate::kernel::{Id, Table};
 use crate::mesh::model::ConfigState;
 use crate::mesh::routing::RouteTable;
 use crate::mesh::workload::{Class, Client, Target};
-use crate::mesh::{ClientId, Mesh, RouteTableId, Service, StateId, WorkloadId};
+use crate::mesh::{ClientId, Door, Mesh, RouteTableId, Service, StateId, Waypoint, WorkloadId};
 
 /// What the input means, and what there is to say about it.
 #[derive(Debug)]
@@ -81,6 +83,8 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         route(&snapshots, &proxies, &called(&parts, &proxies, &inventory), &mut clusters, &mut notes);
     if loaded.scenario.is_some() {
         routed.effects.tell(&snapshots, &routed.seen, &clusters, &mut notes);
+        routed.effects.tell_unfollowed(&clusters.unfollowed, &mut notes);
+        routed.effects.tell_waypoints(clusters.inventory, &mut notes);
         for snapshot in &snapshots {
             mutual_tls::tell(&snapshot.peer_authentications, &inventory, &mut notes);
         }
@@ -135,7 +139,7 @@ fn people(
             namespace: known.namespace.clone(),
             labels: known.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             services: known.services.clone(),
-            sidecar: known.sidecar,
+            data_plane: known.data_plane,
             pods: u32::try_from(known.pods.len()).unwrap_or(u32::MAX),
         };
         workloads.push(behaviour::workload(
@@ -194,10 +198,15 @@ fn route<'a>(
     notes: &mut Notes<'_>,
 ) -> Routed {
     let mut tables: Table<RouteTableId, RouteTable> = Table::new();
-    let (mut of_view, mut effects) = (Vec::new(), Effects::default());
+    let (mut of_view, mut of_door, mut effects) = (Vec::new(), Vec::new(), Effects::default());
     let nothing = BTreeSet::new();
     for snapshot in snapshots {
         clusters.modes = PeerModes(&snapshot.peer_authentications);
+        let mut intern = |table: RouteTable| {
+            let known = tables.iter().find(|(_, known)| **known == table).map(|(id, _)| id);
+            known.unwrap_or_else(|| tables.push(table))
+        };
+        let doors = door_tables(snapshot, clusters, notes);
         let mut ids = Vec::new();
         for (place, view) in proxies.views.iter().enumerate() {
             let mut translator = Translator {
@@ -208,20 +217,41 @@ fn route<'a>(
             };
             let table = table(&mut translator, snapshot, view);
             let called = called.get(place).unwrap_or(&nothing);
-            effects.meet(&Seen { view, called, table: &table }, snapshot, clusters);
-            let known = tables.iter().find(|(_, known)| **known == table).map(|(id, _)| id);
-            ids.push(known.unwrap_or_else(|| tables.push(table)));
+            effects.meet(&Seen { view, called, table: &table, doors: &doors }, snapshot, clusters);
+            ids.push(intern(table));
         }
         of_view.push(ids);
+        of_door.push(doors.into_iter().map(&mut intern).collect());
     }
     let seen = proxies.views.iter().cloned().zip(called.iter().cloned()).collect();
-    Routed { tables, of_view, effects, seen }
+    Routed { tables, of_view, of_door, effects, seen }
+}
+
+/// The tables of all doors in one state.
+fn door_tables<'a>(
+    snapshot: &'a Snapshot,
+    clusters: &mut Clusters<'a>,
+    notes: &mut Notes<'_>,
+) -> Vec<RouteTable> {
+    let rules = waypoint_routes::rules(snapshot);
+    let inventory = clusters.inventory;
+    let mut translator = Translator { clusters, rules: &rules, all: &snapshot.virtual_services, notes };
+    let doors = inventory.waypoints.doors.rows().iter();
+    doors.map(|door| waypoint_routes::table(&mut translator, *door)).collect()
 }
 
 fn table(translator: &mut Translator<'_, '_, '_>, snapshot: &Snapshot, view: &View) -> RouteTable {
     match view {
         View::Sidecar(caller) => sidecars::table(translator, &snapshot.virtual_services, caller),
-        View::Bare(namespace) => sidecars::bare_table(translator, namespace),
+        View::Bare(namespace) => ruleless::bare(translator, namespace, view.name()),
+        View::Ztunnel(namespace) => ruleless::ztunnel(translator, namespace, view.name()),
+        View::Library(caller) => {
+            translator.clusters.viewer = Viewer::Library;
+            let table = ruleless::library(translator, &snapshot.virtual_services, caller, view.name());
+            translator.clusters.viewer = Viewer::Envoy;
+            table
+        }
+        View::Waypoint(_) => RouteTable { view: view.name(), ..RouteTable::default() },
         View::Gateway(name, caller) => {
             let home = &translator.clusters.inventory.namespace;
             let served = gateways::find(&snapshot.gateways, name, home)
@@ -272,13 +302,21 @@ fn assemble(
     };
     let states: Table<StateId, ConfigState> = snapshots
         .iter()
-        .zip(&routed.of_view)
-        .map(|(snapshot, of_view)| ConfigState {
+        .zip(routed.of_view.iter().zip(&routed.of_door))
+        .map(|(snapshot, (of_view, of_door))| ConfigState {
             at: snapshot.at,
             label: snapshot.label.clone(),
             tables: proxies::spread(&proxies, of_view),
+            doors: of_door.clone(),
         })
         .collect();
+    let waypoints = inventory
+        .waypoints
+        .table
+        .ids()
+        .zip(&proxies.of_waypoint)
+        .map(|(id, replicas)| Waypoint { name: inventory.waypoint_name(id), replicas: replicas.clone() });
+    let waypoints = waypoints.collect();
     let name = scenario.metadata.as_ref().and_then(|metadata| metadata.name.as_ref());
     Some(Mesh {
         name: name.map_or_else(|| "scenario".to_owned(), |name| name.value.clone()),
@@ -291,6 +329,8 @@ fn assemble(
         workloads: parts.workloads,
         pods: inventory.pods.clone(),
         proxies: proxies.table,
+        waypoints,
+        doors: inventory.waypoints.doors.rows().iter().map(|known| door(inventory, known)).collect(),
         clients,
         calls: parts.calls,
         clusters,
@@ -300,6 +340,15 @@ fn assemble(
     })
 }
 
+fn door(inventory: &Inventory, known: &super::services::KnownDoor) -> Door {
+    let ports = inventory.services[known.service].ports.iter();
+    Door {
+        waypoint: known.waypoint,
+        service: known.service,
+        http2_ports: ports.filter(|port| port.protocol.is_http2()).map(|port| port.number).collect(),
+    }
+}
+
 fn finish(loaded: &Loaded, mesh: Option<Mesh>, notes: Notes<'_>) -> Resolved {
     let Notes { mut diagnostics, mut not_modelled, mut without_effect, guesses, .. } = notes;
     render::sort(&mut diagnostics);
@@ -307,9 +356,7 @@ fn finish(loaded: &Loaded, mesh: Option<Mesh>, notes: Notes<'_>) -> Resolved {
     not_modelled.sort_by(|a, b| by_place(&a.place, &b.place).then_with(|| a.cmp(b)));
     without_effect.sort_by(|a, b| by_place(&a.place, &b.place).then_with(|| a.cmp(b)));
     let failed = loaded.has_errors() || diagnostics.iter().any(|d| d.severity == Severity::Error);
-    let used = |object: &&crate::config::document::RawObject| {
-        istio::kind(&object.api_version, &object.kind).is_some_and(|row| row.treatment == Treatment::Used)
-    };
+    let used = |object: &&crate::config::document::RawObject| states::used(object);
     let objects = || loaded.objects.iter().chain(loaded.timeline.iter().flat_map(|step| &step.apply));
     let (read, used) = (objects().count(), objects().filter(used).count());
     Resolved {

@@ -17,6 +17,7 @@ use crate::config::read::Located;
 use crate::config::scenario::{self as written, MAX_PODS, Scenario};
 use crate::kernel::Table;
 use crate::kernel::words::counted;
+use crate::mesh::workload::DataPlane;
 use crate::mesh::{Pod, ServiceId, Zone, ZoneId};
 
 /// The zone of pods where nobody names zones.
@@ -27,7 +28,8 @@ const ZONE: &str = "default";
 pub struct Draft<'a> {
     pub labels: Labels,
     pub replicas: u32,
-    pub sidecar: Option<bool>,
+    /// As the scenario says.
+    pub data_plane: Option<DataPlane>,
     pub controller: Option<&'a Object<PodController>>,
     pub scenario: Option<&'a written::Workload>,
     /// Endpoints of a ServiceEntry: their addresses and weights.
@@ -53,7 +55,11 @@ pub fn make(
     for ((namespace, name), draft) in drafts {
         let services = backed(inventory, &draft, &namespace);
         let external = services.iter().any(|id| inventory.services[*id].is_external());
-        let sidecar = draft.sidecar.unwrap_or_else(|| !external && injects(backends, &namespace));
+        let around = || match external {
+            true => DataPlane::Bare,
+            false => inventory.planes.of_pods(draft.controller.map(|object| &object.spec), &namespace),
+        };
+        let data_plane = draft.data_plane.unwrap_or_else(around);
         let zones = if draft.zones.is_empty() { &named } else { &draft.zones };
         let port = target_port(inventory, backends, &draft, &services);
         let display = inventory.display_name(&name, &namespace);
@@ -65,7 +71,7 @@ pub fn make(
             name: name.clone(),
             namespace: namespace.clone(),
             labels: draft.labels.clone(),
-            sidecar,
+            data_plane,
             services,
             pods: Vec::new(),
             named_ports: draft.controller.map(|c| c.spec.named_ports()).unwrap_or_default(),
@@ -121,12 +127,6 @@ fn backed(inventory: &Inventory, draft: &Draft<'_>, namespace: &str) -> Vec<Serv
                 && selects(&service.selector, &draft.labels))
     };
     inventory.services.iter().filter(|(_, service)| backs(service)).map(|(id, _)| id).collect()
-}
-
-/// Namespaces that say nothing are in the mesh, but for who stands for a host outside of it (design D9.2): whoever asks for a forecast of a mesh means so.
-fn injects(backends: &Backends, namespace: &str) -> bool {
-    let label = backends.namespaces.get(namespace).and_then(|labels| labels.get("istio-injection"));
-    label.is_none_or(|label| label != "disabled")
 }
 
 /// The port on which the pods listen: the target of their first service's first port.

@@ -9,14 +9,14 @@ use super::gateways;
 
 use super::object::selects;
 use super::pods::{zone, zones_or_all};
-use super::services::{Caller, Inventory};
+use super::services::{Caller, Inventory, KnownWaypoint};
 use super::states::Snapshot;
 use crate::config::istio::destination_rule_rules::each_blocks;
 use crate::config::istio::values::Labels;
 use crate::config::scenario::Scenario;
 use crate::kernel::{Id, Table};
-use crate::mesh::workload::ClientKind;
-use crate::mesh::{Proxy, ProxyId, ProxyKind, WorkloadId};
+use crate::mesh::workload::{ClientKind, DataPlane};
+use crate::mesh::{Proxy, ProxyId, ProxyKind, WaypointId, WorkloadId};
 use crate::policy::hash::{ip, xxh64};
 
 /// What decides the routes of a proxy. Proxies of one view have one table.
@@ -25,8 +25,14 @@ pub enum View {
     Sidecar(Caller),
     /// By its name as clients write it.
     Gateway(String, Caller),
-    /// In this namespace.
+    /// In this namespace, without any proxy.
     Bare(String),
+    /// In this namespace, in ambient mode.
+    Ztunnel(String),
+    /// A gRPC library.
+    Library(Caller),
+    /// A replica, by its waypoint's name: it has a table for each door instead of one of its own.
+    Waypoint(String),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,6 +46,8 @@ pub struct Proxies {
     pub of_client: Vec<Vec<ProxyId>>,
     /// Of each workload that has proxies.
     pub of_workload: BTreeMap<WorkloadId, Vec<ProxyId>>,
+    /// Of each waypoint; none where no service stands behind it.
+    pub of_waypoint: Vec<Vec<ProxyId>>,
 }
 
 /// Makes all proxies, and tells the pods that call which one is theirs.
@@ -70,6 +78,11 @@ pub fn build(
     }
     for workload in calling {
         of_pods(&mut proxies, inventory, *workload, &matter);
+    }
+    let waypoints: Vec<WaypointId> = inventory.waypoints.table.ids().collect();
+    for id in waypoints {
+        let replicas = of_waypoint(&mut proxies, inventory, id, scenario);
+        proxies.of_waypoint.push(replicas);
     }
     proxies
 }
@@ -117,6 +130,22 @@ fn caller(namespace: &str, labels: &Labels, matter: &BTreeSet<String>) -> Caller
     }
 }
 
+/// What a pod's calls leave by.
+fn beside(
+    plane: DataPlane,
+    namespace: &str,
+    labels: &Labels,
+    matter: &BTreeSet<String>,
+) -> (ProxyKind, View) {
+    let caller = || caller(namespace, labels, matter);
+    match plane {
+        DataPlane::Sidecar => (ProxyKind::Sidecar, View::Sidecar(caller())),
+        DataPlane::Ambient => (ProxyKind::Ztunnel, View::Ztunnel(namespace.to_owned())),
+        DataPlane::Proxyless => (ProxyKind::Bare, View::Library(caller())),
+        DataPlane::Bare => (ProxyKind::Bare, View::Bare(namespace.to_owned())),
+    }
+}
+
 /// A client's own pods.
 fn client(
     proxies: &mut Proxies,
@@ -127,11 +156,8 @@ fn client(
 ) -> Vec<ProxyId> {
     let labels: Labels = plan.labels.iter().cloned().collect();
     let zones = zones_or_all(&plan.zones, scenario);
-    let (kind, view) = if plan.sidecar {
-        (ProxyKind::Sidecar, View::Sidecar(caller(&plan.namespace, &labels, matter)))
-    } else {
-        (ProxyKind::Bare, View::Bare(plan.namespace.clone()))
-    };
+    let plane = plan.data_plane.unwrap_or_else(|| inventory.planes.of_namespace(&plan.namespace));
+    let (kind, view) = beside(plane, &plan.namespace, &labels, matter);
     let pods = plan.pods.map_or(defaults::CLIENT_PODS, std::num::NonZeroU32::get);
     let proxy = |ordinal: u32| {
         let zone = zone(&mut inventory.zones, &zones[ordinal as usize % zones.len()]);
@@ -159,11 +185,7 @@ fn of_pods(
         return known.clone();
     }
     let workload = inventory.workloads[id].clone();
-    let (kind, view) = if workload.sidecar {
-        (ProxyKind::Sidecar, View::Sidecar(caller(&workload.namespace, &workload.labels, matter)))
-    } else {
-        (ProxyKind::Bare, View::Bare(workload.namespace.clone()))
-    };
+    let (kind, view) = beside(workload.data_plane, &workload.namespace, &workload.labels, matter);
     let source = inventory.display_name(&workload.name, &workload.namespace);
     let mut made = Vec::new();
     for pod in workload.pods {
@@ -207,6 +229,29 @@ fn gateway(
     (0..gateway_pods(plans, name)).map(proxy).collect()
 }
 
+/// The replicas of a waypoint behind which services stand.
+fn of_waypoint(
+    proxies: &mut Proxies,
+    inventory: &mut Inventory,
+    id: WaypointId,
+    scenario: &Scenario,
+) -> Vec<ProxyId> {
+    if inventory.waypoints.doors.rows().iter().all(|door| door.waypoint != id) {
+        return Vec::new();
+    }
+    let source = inventory.waypoint_name(id);
+    let KnownWaypoint { replicas, zones, .. } = inventory.waypoints.table[id].clone();
+    let zones = zones_or_all(&zones, scenario);
+    let proxy = |ordinal: u32| {
+        let zone = zone(&mut inventory.zones, &zones[ordinal as usize % zones.len()]);
+        let name = format!("{source}-{ordinal}");
+        let (address, kind) = (address(&name), ProxyKind::Waypoint);
+        proxies
+            .add(Proxy { name, source: source.clone(), kind, zone, address }, View::Waypoint(source.clone()))
+    };
+    (0..replicas).map(proxy).collect()
+}
+
 /// Where the gateway's pods run: with the workload that its selector takes; else where Istio's own gateways are
 /// installed; else beside the Gateway object.
 fn gateway_namespace(inventory: &Inventory, selector: &Labels, beside: Option<&str>) -> String {
@@ -242,6 +287,9 @@ impl View {
             View::Sidecar(caller) => format!("sidecars in {}", caller.namespace),
             View::Gateway(name, _) => format!("gateway {name}"),
             View::Bare(namespace) => format!("no sidecar, in {namespace}"),
+            View::Ztunnel(namespace) => format!("ambient mode, in {namespace}"),
+            View::Library(caller) => format!("gRPC without proxy, in {}", caller.namespace),
+            View::Waypoint(name) => format!("waypoint {name}"),
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::object::Reading;
 use crate::config::istio::kubernetes::{self, PodController, Service};
 use crate::config::istio::{
-    DestinationRule, Gateway, PeerAuthentication, ServiceEntry, VirtualService, destination_rule_rules,
-    gateway, peer_authentication, service_entry, virtual_service_rules,
+    DestinationRule, Gateway, PeerAuthentication, ServiceEntry, VirtualService, WaypointGateway,
+    destination_rule_rules, gateway, peer_authentication, service_entry, virtual_service_rules, waypoint,
 };
 
 pub const VIRTUAL_SERVICES: Reading<VirtualService> = Reading {
@@ -47,6 +47,14 @@ pub const SERVICES: Reading<Service> = Reading {
     validate: kubernetes::validate_service,
     not_modelled: kubernetes::service_not_modelled,
     open: false,
+};
+
+/// Gateways of the Gateway API that are waypoints.
+pub const WAYPOINTS: Reading<WaypointGateway> = Reading {
+    kind: "Gateway",
+    validate: waypoint::validate,
+    not_modelled: waypoint::not_modelled,
+    open: true,
 };
 
 /// Deployments, StatefulSets and ReplicaSets alike; the object keeps the name of its own kind.

@@ -1,7 +1,7 @@
 //! From the rules of a VirtualService to routes, as one caller at one listener gets them.
 //! Source: semantics S2.3, S2.4, S2.6, S3, S11, S12.1.
 
-use super::clusters::{Clusters, Missing};
+use super::clusters::{Clusters, Missing, Viewer};
 use super::conditions::{Listener, condition, is_catch_all, is_for};
 use super::hosts::{full_name, meant_service};
 use super::note::Notes;
@@ -13,11 +13,11 @@ use crate::config::grpc;
 use crate::config::istio::virtual_service::{Abort, Delay, HeaderOperations, HttpMatch, HttpRoute};
 use crate::config::istio::{DestinationRule, VirtualService, values};
 use crate::kernel::SimDuration;
-use crate::mesh::ServiceId;
 use crate::mesh::policy_spec::{FaultSpec, Fraction, HashPolicy};
 use crate::mesh::routing::{
     Action, Destination, HeaderOps, Mirror, Rewrite, Route, RouteMatch, Rule, ServiceRef,
 };
+use crate::mesh::{DoorId, ServiceId};
 
 /// What translating needs beside the rule.
 pub struct Translator<'a, 'n, 'd> {
@@ -67,14 +67,7 @@ impl Translator<'_, '_, '_> {
             .port(listener.port)
             .is_none_or(|port| port.protocol.is_http());
         let cluster = self.cluster((service, listener.port, ""), listener);
-        let destination = Destination {
-            weight: 1,
-            cluster: cluster.ok(),
-            service: ServiceRef::Known(service),
-            port: listener.port,
-            subset: String::new(),
-            request_headers: HeaderOps::default(),
-        };
+        let destination = Destination::whole(service, listener.port, cluster.ok());
         let mut route = plain(Action::Forward(vec![destination]));
         route.retry = if http { retries::translate(None, self.clusters.version) } else { None };
         let target = (service, listener.port, "");
@@ -109,6 +102,7 @@ impl Translator<'_, '_, '_> {
             let keeps_hash = retries::keeps_hash(rule.route.len(), || !route.hash.is_empty());
             route.retry = retries::of_rule(rule.retries.as_ref(), self.clusters.version, keeps_hash);
             route.mirrors = self.mirrors(object, rule, path, listener);
+            self.tell_before_waypoint(object, rule, path, &route.action);
         }
         route.fault = rule.fault.as_ref().map(|fault| FaultSpec {
             delay: fault.delay.as_ref().and_then(delay),
@@ -135,7 +129,7 @@ impl Translator<'_, '_, '_> {
         target: (ServiceId, u16, &str),
         listener: &Listener<'_>,
     ) -> Result<crate::mesh::ClusterId, Missing> {
-        if listener.gateway.is_none() {
+        if listener.gateway.is_none() && self.clusters.viewer == Viewer::Envoy {
             self.clusters.tell_source_ip(self.rules, listener.caller, target, self.notes);
         }
         self.clusters.managed(self.rules, listener.caller, target, self.notes)
@@ -155,6 +149,31 @@ impl Translator<'_, '_, '_> {
             _ => None,
         };
         destinations.iter().zip(written).filter_map(policy).collect()
+    }
+
+    /// A gateway that hands a call on to a waypoint has done with it. Source: semantics S22.5.
+    fn tell_before_waypoint(
+        &mut self,
+        object: &Object<VirtualService>,
+        rule: &HttpRoute,
+        path: &str,
+        action: &Action,
+    ) {
+        let Action::Forward(destinations) = action else { return };
+        let is_written = [
+            ("timeout", rule.timeout.is_some()),
+            ("retries", rule.retries.is_some()),
+            ("mirror", rule.mirror.is_some()),
+            ("mirrors", !rule.mirrors.is_empty()),
+        ];
+        for (field, _) in is_written.into_iter().filter(|(_, is_written)| *is_written) {
+            if destinations.iter().any(|to| to.door.is_some()) {
+                let span = self.notes.docs.key_span(object.doc, &format!("{path}.{field}"));
+                let what =
+                    format!("`{field}` at a gateway before a waypoint: what the waypoint does counts alone");
+                self.notes.not_modelled(&object.title(), span, what);
+            }
+        }
     }
 
     fn tell_missing_delegates(&mut self, object: &Object<VirtualService>) {
@@ -191,7 +210,8 @@ impl Translator<'_, '_, '_> {
             let request = entry.headers.as_ref().and_then(|headers| headers.request.as_ref());
             destinations.push(Destination {
                 weight: entry.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(0),
-                cluster: target.cluster,
+                cluster: target.cluster.filter(|_| target.door.is_none()),
+                door: target.door,
                 service: target.service,
                 port: target.port,
                 subset: target.subset,
@@ -258,7 +278,7 @@ impl Translator<'_, '_, '_> {
             let warning = self.unknown_host(object, name, path).label(lost);
             self.notes.report(warning);
             let port = written.port_number().unwrap_or(listener.port);
-            return Target { cluster: None, service: ServiceRef::Unknown(host), port, subset };
+            return Target { cluster: None, door: None, service: ServiceRef::Unknown(host), port, subset };
         };
         let known = &self.clusters.inventory.services[service];
         let only = (known.ports.len() == 1).then(|| known.ports[0].number);
@@ -269,7 +289,11 @@ impl Translator<'_, '_, '_> {
             let warning = self.missing(object, written, path, (several, port), missing, lost);
             self.notes.report(warning);
         }
-        Target { cluster: found.ok(), service: ServiceRef::Known(service), port, subset }
+        let door = self.clusters.inventory.door(service).filter(|door| {
+            let doors = &self.clusters.inventory.waypoints.doors;
+            found.is_ok() && listener.gateway.is_some() && doors[*door].takes_ingress
+        });
+        Target { cluster: found.ok(), door, service: ServiceRef::Known(service), port, subset }
     }
 
     fn unknown_host(&self, object: &Object<VirtualService>, name: &str, path: &str) -> Diagnostic {
@@ -327,6 +351,7 @@ impl Translator<'_, '_, '_> {
 /// What a destination comes to.
 pub(super) struct Target {
     pub cluster: Option<crate::mesh::ClusterId>,
+    pub door: Option<DoorId>,
     pub service: ServiceRef,
     pub port: u16,
     pub subset: String,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::hosts::{client_domain, domains};
 use super::object::is_exported;
+use super::planes::Planes;
 use crate::config::diagnostic::Span;
 use crate::config::istio::kubernetes::IntOrName;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
 use crate::mesh::policy_spec::Protocol;
-use crate::mesh::{Pod, PodId, ServiceId, WorkloadId, Zone, ZoneId};
+use crate::mesh::workload::DataPlane;
+use crate::mesh::{DoorId, Pod, PodId, ServiceId, WaypointId, WorkloadId, Zone, ZoneId};
 
 /// A service and what callers can know of it.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ pub struct KnownWorkload {
     pub name: String,
     pub namespace: String,
     pub labels: Labels,
-    pub sidecar: bool,
+    pub data_plane: DataPlane,
     /// Ascending.
     pub services: Vec<ServiceId>,
     pub pods: Vec<PodId>,
@@ -75,6 +77,36 @@ pub struct Inventory {
     pub by_host: BTreeMap<String, ServiceId>,
     /// Load-balancing weights that are not 1.
     pub weights: BTreeMap<PodId, u32>,
+    pub planes: Planes,
+    pub waypoints: Waypoints,
+}
+
+/// Who applies rules for callers in ambient mode, and to which services. Source: semantics S22.1.
+#[derive(Clone, Debug, Default)]
+pub struct Waypoints {
+    pub table: Table<WaypointId, KnownWaypoint>,
+    pub doors: Table<DoorId, KnownDoor>,
+    pub by_service: BTreeMap<ServiceId, DoorId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct KnownWaypoint {
+    pub name: String,
+    pub namespace: String,
+    pub replicas: u32,
+    /// Empty: all that there are.
+    pub zones: Vec<String>,
+    /// `Gateway default/waypoint` and its place; `None` for one that only the scenario names.
+    pub object: Option<(String, Span)>,
+}
+
+/// One service behind one waypoint.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownDoor {
+    pub waypoint: WaypointId,
+    pub service: ServiceId,
+    /// Gateways send through it too. Source: semantics S22.5.
+    pub takes_ingress: bool,
 }
 
 /// Whoever looks at the configuration: what decides which objects it sees.
@@ -122,8 +154,15 @@ impl Inventory {
         }
     }
 
-    pub fn has_sidecar(&self, pod: PodId) -> bool {
-        self.workloads[self.pods[pod].workload].sidecar
+    /// The door by which callers in ambient mode reach a service.
+    pub fn door(&self, service: ServiceId) -> Option<DoorId> {
+        self.waypoints.by_service.get(&service).copied()
+    }
+
+    /// `waypoint`, or `waypoint.infra` outside of the scenario's namespace.
+    pub fn waypoint_name(&self, waypoint: WaypointId) -> String {
+        let KnownWaypoint { name, namespace, .. } = &self.waypoints.table[waypoint];
+        self.display_name(name, namespace)
     }
 }
 

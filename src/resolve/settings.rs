@@ -70,6 +70,7 @@ pub fn proxy(scenario: &Scenario) -> ProxySpec {
     ProxySpec {
         workers: proxy.workers.map_or(defaults::WORKERS, |written| written.value.0),
         latency: or_else(&proxy.latency, defaults::proxy_latency),
+        ztunnel_latency: or_else(&proxy.ztunnel_latency, defaults::ztunnel_latency),
         age: or_else(&proxy.age, defaults::proxy_age),
     }
 }

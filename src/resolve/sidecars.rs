@@ -1,5 +1,5 @@
 //! The route table of a sidecar: a virtual host for each service of each port, and for hosts that only a
-//! VirtualService names. Source: semantics S2.2. Callers without sidecar get a table of their own kind (design D9.2).
+//! VirtualService names. Source: semantics S2.2.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,7 @@ use super::routes::Translator;
 use super::services::{Caller, KnownService};
 use crate::config::istio::VirtualService;
 use crate::mesh::ServiceId;
-use crate::mesh::routing::{
-    Action, Destination, HeaderOps, Route, RouteTable, ServiceRef, TcpListener, TcpRoute, VirtualHost,
-};
+use crate::mesh::routing::{Route, RouteTable, TcpListener, VirtualHost};
 
 /// The table of the sidecars that `caller` describes.
 pub fn table(
@@ -47,17 +45,10 @@ pub fn table(
         }
         for (id, service) in &visible {
             let Some(known_port) = service.port(port) else { continue };
-            let mut routes = Vec::new();
-            if known_port.protocol.is_http() {
-                // One that has nothing to say to this proxy is as good as absent.
-                let mut candidates = for_host(&ordered, &service.host).into_iter();
-                while let Some(object) = candidates.next().filter(|_| routes.is_empty()) {
-                    routes = translator.routes(object, &listener);
-                }
-            }
-            if routes.is_empty() {
-                routes = vec![translator.default_route(*id, &listener)];
-            }
+            let routes = match known_port.protocol.is_http() {
+                true => routes(translator, &ordered, *id, &listener),
+                false => vec![translator.default_route(*id, &listener)],
+            };
             hosts.add(&service.host, port, service.domains(&caller.namespace), routes);
         }
         table.listeners.insert(port, hosts.list);
@@ -70,6 +61,20 @@ pub fn table(
         }
     }
     table
+}
+
+/// The routes of one service: of the first VirtualService that has anything to say to this proxy, else its own.
+pub fn routes(
+    translator: &mut Translator<'_, '_, '_>,
+    ordered: &[&Object<VirtualService>],
+    id: ServiceId,
+    listener: &Listener<'_>,
+) -> Vec<Route> {
+    let host = &translator.clusters.inventory.services[id].host;
+    let candidates = for_host(ordered, host).into_iter();
+    let mut found =
+        candidates.map(|object| translator.routes(object, listener)).filter(|list| !list.is_empty());
+    found.next().unwrap_or_else(|| vec![translator.default_route(id, listener)])
 }
 
 /// A host that is no registry service, and the ports on which its virtual host exists.
@@ -125,37 +130,4 @@ impl Domains {
             self.list.push(VirtualHost { name: format!("{host}:{port}"), domains: free, routes });
         }
     }
-}
-
-/// The table of callers without sidecar: each service as it is, without any rule. Source: design D9.2.
-pub fn bare_table(translator: &mut Translator<'_, '_, '_>, namespace: &str) -> RouteTable {
-    let inventory = translator.clusters.inventory;
-    let mut table = RouteTable { view: format!("no sidecar, in {namespace}"), ..RouteTable::default() };
-    for (id, service) in inventory.services.iter() {
-        for port in &service.ports {
-            let destination = Destination {
-                weight: 1,
-                cluster: translator.clusters.bare(id, port.number, translator.notes).ok(),
-                service: ServiceRef::Known(id),
-                port: port.number,
-                subset: String::new(),
-                request_headers: HeaderOps::default(),
-            };
-            let connections = TcpRoute {
-                rule: None,
-                sni: Vec::new(),
-                destinations: vec![destination.clone()],
-                hashes_source: false,
-                longest: None,
-            };
-            table.tcp.insert(TcpListener { service: Some(id), port: port.number }, vec![connections]);
-            let route = super::routes::plain(Action::Forward(vec![destination]));
-            table.listeners.entry(port.number).or_default().push(VirtualHost {
-                name: format!("{}:{}", service.host, port.number),
-                domains: service.domains(namespace),
-                routes: vec![route],
-            });
-        }
-    }
-    table
 }

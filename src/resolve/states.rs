@@ -9,7 +9,7 @@ use super::note::Notes;
 use super::object::{Object, Reading};
 use super::read::{
     DESTINATION_RULES, GATEWAYS, PEER_AUTHENTICATIONS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES,
-    pod_controllers,
+    WAYPOINTS, pod_controllers,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
@@ -17,6 +17,7 @@ use crate::config::istio::kubernetes::{PodController, Service};
 use crate::config::istio::values::Labels;
 use crate::config::istio::{
     self, DestinationRule, Gateway, Kind, PeerAuthentication, ServiceEntry, Treatment, VirtualService,
+    WaypointGateway, waypoint,
 };
 use crate::config::load::Loaded;
 use crate::kernel::SimTime;
@@ -39,8 +40,16 @@ pub struct Backends {
     pub services: Vec<Object<Service>>,
     pub controllers: Vec<Object<PodController>>,
     pub entries: Vec<Object<ServiceEntry>>,
-    /// Labels of namespaces that are objects.
-    pub namespaces: BTreeMap<String, Labels>,
+    pub waypoints: Vec<Object<WaypointGateway>>,
+    /// Namespaces that are objects, by name.
+    pub namespaces: BTreeMap<String, NamespaceObject>,
+}
+
+/// What matters of a Namespace.
+#[derive(Clone, Debug)]
+pub struct NamespaceObject {
+    pub labels: Labels,
+    pub doc: DocId,
 }
 
 /// Group, kind, namespace, name.
@@ -112,6 +121,9 @@ fn key(object: &RawObject, home: &str) -> Key {
 }
 
 fn treatment(object: &RawObject) -> Option<Treatment> {
+    if is_waypoint(object) {
+        return Some(Treatment::Used);
+    }
     istio::kind(&object.api_version, &object.kind).map(|row| row.treatment)
 }
 
@@ -145,7 +157,7 @@ fn tell_meant(object: &RawObject, row: &Kind, notes: &mut Notes<'_>) {
 /// Changes of who serves: pods are all there from the start to the end.
 fn tell_static(object: &RawObject, at: SimTime, notes: &mut Notes<'_>) {
     let serves = ["Service", "ServiceEntry", "Deployment", "StatefulSet", "ReplicaSet", "Namespace"];
-    if at > SimTime::ZERO && serves.contains(&object.kind.as_str()) {
+    if at > SimTime::ZERO && (serves.contains(&object.kind.as_str()) || is_waypoint(object)) {
         notes.not_modelled(
             &format!("{} {}", object.kind, object.name),
             notes.docs.span(object.doc, "kind"),
@@ -200,14 +212,23 @@ impl Reader {
         for (object, _) in ever.values().filter(|(object, _)| object.kind == "Namespace" && used(object)) {
             let labels = object.value.get("metadata").and_then(|metadata| metadata.get("labels")).cloned();
             let labels = labels.and_then(|labels| serde_yaml::from_value(labels).ok()).unwrap_or_default();
-            backends.namespaces.insert(object.name.clone(), labels);
+            backends.namespaces.insert(object.name.clone(), NamespaceObject { labels, doc: object.doc });
+        }
+        for (object, since) in ever.values().filter(|(object, _)| is_waypoint(object)) {
+            backends.waypoints.extend(WAYPOINTS.read(object, home, *since, notes));
         }
         backends
     }
 }
 
-fn used(object: &RawObject) -> bool {
+/// Whether it shapes the simulated traffic.
+pub fn used(object: &RawObject) -> bool {
     treatment(object) == Some(Treatment::Used)
+}
+
+/// Of all Gateways of the Gateway API only waypoints are simulated.
+fn is_waypoint(object: &RawObject) -> bool {
+    waypoint::is_waypoint(object.group(), &object.kind, &object.value)
 }
 
 fn all<T: Default + Clone + DeserializeOwned>(
@@ -218,7 +239,8 @@ fn all<T: Default + Clone + DeserializeOwned>(
     notes: &mut Notes<'_>,
 ) -> Vec<Object<T>> {
     let mut list = Vec::new();
-    for (object, since) in held.values().filter(|(object, _)| object.kind == reading.kind && used(object)) {
+    let is_meant = |object: &RawObject| object.kind == reading.kind && used(object) && !is_waypoint(object);
+    for (object, since) in held.values().filter(|(object, _)| is_meant(object)) {
         let read = cache.entry(object.doc).or_insert_with(|| reading.read(object, home, *since, notes));
         if let Some(read) = read {
             let mut read = read.clone();

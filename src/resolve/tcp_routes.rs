@@ -92,6 +92,7 @@ impl Translator<'_, '_, '_> {
             destinations.push(Destination {
                 weight: entry.weight.and_then(|weight| u32::try_from(weight.0).ok()).unwrap_or(0),
                 cluster: target.cluster,
+                door: None,
                 service: target.service,
                 port: target.port,
                 subset: target.subset,
@@ -106,15 +107,7 @@ impl Translator<'_, '_, '_> {
     /// A service's own route, where no rule applies.
     fn plain_tcp(&mut self, service: ServiceId, listener: &Listener<'_>) -> TcpRoute {
         let cluster = self.cluster((service, listener.port, ""), listener).ok();
-        let destinations = vec![Destination {
-            weight: 1,
-            cluster,
-            service: ServiceRef::Known(service),
-            port: listener.port,
-            subset: String::new(),
-            request_headers: HeaderOps::default(),
-        }];
-        self.with_policy(destinations, listener)
+        self.with_policy(vec![Destination::whole(service, listener.port, cluster)], listener)
     }
 
     /// What the proxy itself does with the connections of a route hangs on the DestinationRule of its first destination:

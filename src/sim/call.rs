@@ -25,7 +25,7 @@ use crate::sim::attempt::{self, End};
 use crate::sim::event::Event;
 use crate::sim::plan::{NIL, RoutePlan, breakage};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
-use crate::sim::{network, upstream};
+use crate::sim::{network, upstream, waypoint};
 
 /// Calls deeper than this are reset. Source: design D9.10.
 const MOST_HOPS: u8 = 64;
@@ -44,13 +44,13 @@ pub struct Ended {
 #[inline(never)]
 pub fn start(world: &mut World<'_>, mut call: Call, timeout: u32) {
     let plan = world.plan;
-    let workers = plan.mesh.proxy.workers.get();
-    if workers > 1 {
-        call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(workers)) as u16;
+    let proxy = &world.proxies[call.proxy as usize];
+    if proxy.workers > 1 {
+        call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(proxy.workers)) as u16;
     }
     let is_lost = call.hops > MOST_HOPS;
     if !is_lost {
-        let table = world.proxies[call.proxy as usize].table;
+        let table = proxy.table;
         call.route = world.shapes.route(plan, table, call.shape);
     }
     let route = plan.routes.get(call.route as usize);
@@ -65,11 +65,41 @@ pub fn start(world: &mut World<'_>, mut call: Call, timeout: u32) {
     match route {
         None if is_lost => reply_locally(world, slot.index, Outcome { code: 0, ..Outcome::OK }),
         None => reply_locally(world, slot.index, Outcome::new(404, Flag::NR)),
-        Some(route) => match route.fault {
-            None => forward(world, slot, route),
-            Some(spec) => delay(world, slot, spec),
-        },
+        Some(route) => filter(world, slot, route),
     }
+}
+
+/// The filters before the router.
+#[inline(always)]
+fn filter(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
+    match route.fault {
+        None => forward(world, slot, route),
+        Some(spec) => delay(world, slot, spec),
+    }
+}
+
+/// A call that its caller's proxy has handed on reaches the waypoint, whose routes count from here on. Its application
+/// may have lost patience meanwhile. Source: semantics S22.3.
+pub fn at_waypoint(world: &mut World<'_>, slot: Slot) {
+    let plan = world.plan;
+    let Some(mut call) = world.calls.get_mut(slot).map(std::mem::take) else { return };
+    let door = waypoint::door(plan, &call).expect("only a door leads here");
+    let table = plan.mesh.states[world.proxies[call.proxy as usize].state].doors[door];
+    call.route = world.shapes.route(plan, table, call.shape);
+    let route = plan.routes.get(call.route as usize);
+    if let Some(route) = route {
+        choose(world, &mut call, route);
+    }
+    world.calls[slot.index] = call;
+    match route {
+        None => reply_locally(world, slot.index, Outcome::new(404, Flag::NR)),
+        Some(route) => filter(world, slot, route),
+    }
+}
+
+/// A waypoint's answer reaches the caller.
+pub fn back_from_waypoint(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
+    if world.calls.is_alive(slot) { end(world, slot.index) } else { None }
 }
 
 /// What the route makes of a call: its look, and where it goes. Source: semantics S2.6, S3.
@@ -99,20 +129,17 @@ fn delay(world: &mut World<'_>, slot: Slot, spec: &FaultSpec) {
 /// The weighted choice, made once and kept for all tries; it is there before the filters run. Source: semantics S3.
 #[inline(always)]
 fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<'_>) {
-    let chosen = if route.total_weight > 0 {
-        let stream_id = draw(call.key, Purpose::StreamId, 0);
-        let weights = route.destinations.iter().map(|destination| destination.weight);
-        split::pick_of(weights, route.total_weight, stream_id).expect("the weights add up")
-    } else {
-        0
-    };
+    let chosen = route.chosen(call.key);
     let destination = &route.destinations[chosen];
     if !destination.request_headers.is_empty() {
         call.shape = world.shapes.sent_to(world.plan, call.route, chosen as u32, call.shape);
     }
     let proxy = ProxyId::from_index(call.proxy as usize);
     let Some(cluster) = destination.cluster else {
-        return call.is_meant_for(row_of(world, proxy, destination));
+        if destination.door.is_none() {
+            call.is_meant_for(row_of(world, proxy, destination));
+        }
+        return;
     };
     call.upstream = world.upstream(proxy, cluster);
     call.is_meant_for(world.upstreams[call.upstream as usize].row);
@@ -163,7 +190,7 @@ fn forward(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
         return reply_locally(world, slot.index, Outcome { code: route.respond, ..Outcome::OK });
     }
     if call.upstream == NIL {
-        return reply_locally(world, slot.index, Outcome::new(503, Flag::NC));
+        return without_cluster(world, slot);
     }
     if route.timeout != NIL {
         call.route_timer = world.queue.arm(world.lanes[route.timeout as usize], Event::RouteTimeout(slot));
@@ -172,6 +199,19 @@ fn forward(world: &mut World<'_>, slot: Slot, route: &RoutePlan<'_>) {
         give_failure(world, slot.index, failure);
     } else if !route.mirrors.is_empty() {
         mirror(world, slot.index, route);
+    }
+}
+
+/// A waypoint goes on from here, or nobody does.
+#[cold]
+fn without_cluster(world: &mut World<'_>, slot: Slot) {
+    let door = waypoint::door(world.plan, &world.calls[slot.index]);
+    match door {
+        Some(door) => {
+            let leg = waypoint::hand_on(world, slot.index, door);
+            world.queue.push(world.now + leg, Event::AtWaypoint(slot));
+        }
+        None => reply_locally(world, slot.index, Outcome::new(503, Flag::NC)),
     }
 }
 
@@ -497,6 +537,8 @@ pub fn app_timeout(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     let call = &mut world.calls[slot.index];
     call.outcome.code = 0;
     call.outcome.flags.set(Flag::DC);
+    // Simplified: a waypoint lets go at once, and not when the news reach it. Attempts end one leg too early there.
+    call.is_away = false;
     end(world, slot.index)
 }
 
@@ -510,6 +552,9 @@ fn disarm_route_timer(world: &mut World<'_>, index: u32) {
 /// The call's one answer reaches the application, which may try again. Source: design D9.9.
 #[inline(always)]
 fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
+    if world.calls[index].is_away {
+        return leave_waypoint(world, index);
+    }
     let call = &mut world.calls[index];
     for timer in [&mut call.route_timer, &mut call.app_timer] {
         if !timer.is_none() {
@@ -531,6 +576,17 @@ fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
     }
     world.calls.remove(index);
     Some(ended)
+}
+
+/// A waypoint has done with a call, and its answer is on its way to the caller, whose patience goes on.
+#[cold]
+fn leave_waypoint(world: &mut World<'_>, index: u32) -> Option<Ended> {
+    disarm_route_timer(world, index);
+    let leg = waypoint::way_back(world, index);
+    let call = &mut world.calls[index];
+    call.is_away = false;
+    world.queue.push(world.now + leg, Event::BackFromWaypoint(world.calls.slot(index)));
+    None
 }
 
 /// The application's own retry: another call, with luck of its own. Source: design D2, D9.9.
@@ -564,7 +620,7 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         key: draw(key ^ target.name_hash, Purpose::Call, number),
         spec: call.spec,
         shape,
-        proxy: call.proxy,
+        proxy: world.own_proxy(call).index() as u32,
         hops: call.hops,
         counted: call.counted,
         tries,

@@ -155,13 +155,7 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         }
         _ => NIL,
     };
-    let proxy = match spec.proxies.len() {
-        1 => spec.proxies[0],
-        count => {
-            let drawn = u128::from(draw(fate, Purpose::ClientPod, 0));
-            spec.proxies[((drawn * count as u128) >> 64) as usize]
-        }
-    };
+    let proxy = plan.client_proxy(client, fate);
     let counted = world.clock.counts(world.now);
     let request = world.requests.insert(Request {
         fate,

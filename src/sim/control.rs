@@ -49,7 +49,8 @@ fn push(world: &mut World<'_>, proxy: ProxyId, state: StateId, at: SimTime) {
 
 pub fn pushed(world: &mut World<'_>, proxy: ProxyId, state: StateId) {
     let config = &world.plan.mesh.states[state];
-    world.proxies[proxy.index()].table = config.tables[proxy];
+    let target = &mut world.proxies[proxy.index()];
+    (target.table, target.state) = (config.tables[proxy], state);
     let name = &world.plan.mesh.proxies[proxy].name;
     world.recorder.event(world.now, "push", name, || format!("has `{}`", config.label));
 }

@@ -12,6 +12,10 @@ pub enum Event {
     Arrival(ClientId),
     /// A closed-loop user has thought long enough.
     Thought(ClientId, u32),
+    /// A call reaches the waypoint's replica that its caller's proxy has chosen.
+    AtWaypoint(Slot),
+    /// A waypoint's answer reaches the caller.
+    BackFromWaypoint(Slot),
     /// The fault filter has held a call for its delay.
     FaultDelayOver(Slot),
     /// The proxy's own answer reaches the caller.
@@ -96,13 +100,14 @@ impl queue::Event for Event {
             | Event::SharedWorkDone(..)
             | Event::Answered(_) => GIVE,
             Event::LocalReply(_) | Event::TcpRefused(_) | Event::Reset(_) | Event::Cancelled(_) => GIVE,
+            Event::BackFromWaypoint(_) => GIVE,
             Event::Pushed(..) | Event::Readiness(..) | Event::HostsMerged(_) | Event::OutlierSweep(_) => GIVE,
             Event::RouteTimeout(_) | Event::AppTimeout(_) | Event::PerTryTimeout(_) => EXPIRE,
             Event::Overflowed(_) | Event::ConnectFailed(_) | Event::TcpFailed(_) | Event::Incident(..) => {
                 EXPIRE
             }
             Event::Arrival(_) | Event::Thought(..) | Event::FaultDelayOver(_) | Event::BackoffOver(_) => ASK,
-            Event::Delivered(_) => ASK,
+            Event::Delivered(_) | Event::AtWaypoint(_) => ASK,
         }
     }
 
@@ -139,6 +144,8 @@ impl queue::Event for Event {
             Event::TcpFailed(slot) => slot_word(27, slot),
             Event::TcpRefused(slot) => slot_word(28, slot),
             Event::TcpEnded(slot) => slot_word(29, slot),
+            Event::AtWaypoint(slot) => slot_word(30, slot),
+            Event::BackFromWaypoint(slot) => slot_word(31, slot),
         }
     }
 
@@ -176,7 +183,9 @@ impl queue::Event for Event {
             26 => Event::TcpConnected(slot),
             27 => Event::TcpFailed(slot),
             28 => Event::TcpRefused(slot),
-            _ => Event::TcpEnded(slot),
+            29 => Event::TcpEnded(slot),
+            30 => Event::AtWaypoint(slot),
+            _ => Event::BackFromWaypoint(slot),
         }
     }
 }
@@ -229,6 +238,8 @@ mod tests {
             Event::TcpFailed(slot),
             Event::TcpRefused(slot),
             Event::TcpEnded(slot),
+            Event::AtWaypoint(slot),
+            Event::BackFromWaypoint(slot),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

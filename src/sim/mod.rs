@@ -18,6 +18,7 @@ mod keep_alive;
 mod network;
 mod pick;
 pub mod plan;
+mod route_plan;
 mod rows;
 mod run;
 mod session;
@@ -27,6 +28,7 @@ mod tcp_plan;
 #[cfg(test)]
 mod testing;
 mod upstream;
+mod waypoint;
 mod world;
 
 pub use plan::Plan;

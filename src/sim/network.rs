@@ -3,16 +3,16 @@
 
 use crate::kernel::SimDuration;
 use crate::kernel::random::{Purpose, draw};
-use crate::mesh::{PodId, ProxyId, ProxyKind};
+use crate::mesh::{PodId, ProxyId};
 use crate::sim::plan::{Plan, SamplerId};
 
 /// The way between a calling proxy and a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     link: SamplerId,
-    /// Proxies on it that take their time.
-    has_client_proxy: bool,
-    has_server_proxy: bool,
+    /// What takes its time on it: the calling proxy, and what stands before the pod.
+    caller: Option<SamplerId>,
+    server: Option<SamplerId>,
     /// The server's proxy cuts each connection with the first request on it. Source: semantics S13.3.
     pub is_cut: bool,
 }
@@ -22,8 +22,8 @@ impl Way {
         let mesh = plan.mesh;
         Way {
             link: plan.link(proxy, pod),
-            has_client_proxy: mesh.proxies[proxy].kind != ProxyKind::Bare,
-            has_server_proxy: mesh.workloads[mesh.pods[pod].workload].sidecar,
+            caller: plan.proxy_latency(proxy),
+            server: plan.data_plane(mesh.workloads[mesh.pods[pod].workload].data_plane),
             is_cut,
         }
     }
@@ -50,17 +50,30 @@ impl Way {
     /// the way back.
     #[inline(never)]
     fn leg(self, plan: &Plan<'_>, key: u64, purpose: Purpose, way: u64) -> SimDuration {
-        let proxy = plan.sampler(plan.network.proxy);
-        let half = |purpose| (proxy.sample(draw(key, purpose, 0)) + SimDuration::from_nanos(way)) / 2;
+        let half = |sampler, purpose| {
+            (plan.sampler(sampler).sample(draw(key, purpose, 0)) + SimDuration::from_nanos(way)) / 2
+        };
         let mut sum = plan.sampler(self.link).sample(draw(key, purpose, 0));
-        if self.has_client_proxy {
-            sum += half(Purpose::ClientProxy);
+        if let Some(caller) = self.caller {
+            sum += half(caller, Purpose::ClientProxy);
         }
-        if self.has_server_proxy {
-            sum += half(Purpose::ServerProxy);
+        if let Some(server) = self.server {
+            sum += half(server, Purpose::ServerProxy);
         }
         sum
     }
+}
+
+/// From a caller's own proxy to a waypoint's replica, or back, which its call's key draws: the network and half of what
+/// the caller's proxy takes. What the replica takes belongs to its attempts. Source: design D9.1; semantics S22.7.
+pub fn to_waypoint(plan: &Plan<'_>, ends: (ProxyId, ProxyId), key: u64, purpose: Purpose) -> SimDuration {
+    if plan.network.is_free {
+        return SimDuration::ZERO;
+    }
+    let (caller, replica) = ends;
+    let link = plan.link_of_proxies(caller, replica);
+    let way = Way { link, caller: plan.proxy_latency(caller), server: None, is_cut: false };
+    way.leg(plan, key, purpose, u64::from(purpose == Purpose::NetworkBack))
 }
 
 /// What a new connection takes until it can carry a request: a round trip for TCP, and one for TLS.

@@ -206,7 +206,8 @@ fn request_hash(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Opt
 
 /// At a gateway the client's or its user's address, at a sidecar that of its own pod. Source: semantics S5.7.
 fn source_ip(world: &World<'_>, call: &Call) -> u64 {
-    let proxy = ProxyId::from_index(call.proxy as usize);
+    // A waypoint is told who has called. Source: semantics S22.4.
+    let proxy = world.own_proxy(call);
     match call.parent {
         Parent::Request(request) => source_address(world, request, proxy),
         _ => world.plan.proxy_ips[proxy.index()],

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::distribution::Distribution;
-use crate::kernel::random::{Chance, name_hash};
+use crate::kernel::random::{Chance, Purpose, draw};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
-use crate::mesh::policy_spec::{Breakage, CircuitBreakers, Ending, ErrorSpec, FaultSpec, RetrySpec};
-use crate::mesh::routing::{Action, Destination, Mirror, Rewrite, Route, RouteTable, ServiceRef};
-use crate::mesh::workload::{Discipline, Inbound, OnError, Step, Threading, Workload};
+use crate::mesh::policy_spec::{Breakage, CircuitBreakers, Ending, ErrorSpec};
+use crate::mesh::routing::{Action, Destination, Rewrite, Route, RouteTable};
+use crate::mesh::workload::{DataPlane, Discipline, Inbound, OnError, Step, Threading, Workload};
 use crate::mesh::{
-    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId, ZoneId,
+    CallSpecId, ClientId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId,
+    ZoneId,
 };
 use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
@@ -21,6 +22,7 @@ use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
 pub use crate::sim::client_plan::ClientPlan;
 pub use crate::sim::cluster_plan::ClusterPlan;
+pub use crate::sim::route_plan::{MirrorPlan, RoutePlan};
 use crate::sim::tcp_plan::TcpPlan;
 
 /// No row.
@@ -88,37 +90,6 @@ impl TablePlan {
     }
 }
 
-/// One route.
-pub struct RoutePlan<'m> {
-    pub route: &'m Route,
-    pub destinations: &'m [Destination],
-    /// Number of the first among those of all routes.
-    pub first_destination: u32,
-    /// Sum of the weights; 0 where there is no choice.
-    pub total_weight: u64,
-    /// Status that the proxy answers itself; 0: it forwards.
-    pub respond: u16,
-    pub fault: Option<&'m FaultSpec>,
-    pub retry: Option<&'m RetrySpec>,
-    /// How often it may be tried again.
-    pub retries: u16,
-    /// Some request looks different behind it.
-    pub changes_shape: bool,
-    pub mirrors: Vec<MirrorPlan<'m>>,
-    /// Rows of `delays`, or [`NIL`].
-    pub timeout: u32,
-    pub per_try: u32,
-    /// A plain 200 may be tried again, if somebody asks for that.
-    pub retries_ok: bool,
-}
-
-/// One mirror of a route. Source: semantics S12.
-pub struct MirrorPlan<'m> {
-    pub mirror: &'m Mirror,
-    /// Of its destination: part of its copies' keys. Source: design D2.
-    pub name_hash: u64,
-}
-
 pub struct WorkloadPlan<'m> {
     pub workload: &'m Workload,
     /// `u32::MAX`: unlimited.
@@ -182,6 +153,7 @@ pub struct NetworkPlan {
     pub between_zones: SamplerId,
     pub between_regions: SamplerId,
     pub proxy: SamplerId,
+    pub ztunnel: SamplerId,
     /// Every leg takes no time.
     pub is_free: bool,
 }
@@ -266,6 +238,41 @@ impl<'m> Plan<'m> {
         self.between(self.mesh.proxies[proxy].zone, self.mesh.pods[pod].zone)
     }
 
+    /// The one-way latency between two proxies' pods.
+    pub fn link_of_proxies(&self, one: ProxyId, other: ProxyId) -> SamplerId {
+        self.between(self.mesh.proxies[one].zone, self.mesh.proxies[other].zone)
+    }
+
+    /// Of what pods with a data plane have on their side of the network.
+    pub fn data_plane(&self, plane: DataPlane) -> Option<SamplerId> {
+        match plane {
+            DataPlane::Sidecar => Some(self.network.proxy),
+            DataPlane::Ambient => Some(self.network.ztunnel),
+            DataPlane::Proxyless | DataPlane::Bare => None,
+        }
+    }
+
+    /// Of a calling proxy.
+    pub fn proxy_latency(&self, proxy: ProxyId) -> Option<SamplerId> {
+        match self.mesh.proxies[proxy].kind {
+            ProxyKind::Sidecar | ProxyKind::Gateway | ProxyKind::Waypoint => Some(self.network.proxy),
+            ProxyKind::Ztunnel => Some(self.network.ztunnel),
+            ProxyKind::Bare => None,
+        }
+    }
+
+    /// The proxies that a client's requests enter by, one drawn for each. Source: design D9.6.
+    pub fn client_proxy(&self, client: ClientId, fate: u64) -> ProxyId {
+        let proxies = &self.mesh.clients[client].proxies;
+        match proxies.len() {
+            1 => proxies[0],
+            count => {
+                let drawn = u128::from(draw(fate, Purpose::ClientPod, 0));
+                proxies[((drawn * count as u128) >> 64) as usize]
+            }
+        }
+    }
+
     fn between(&self, a: ZoneId, b: ZoneId) -> SamplerId {
         let (here, there) = (&self.mesh.zones[a], &self.mesh.zones[b]);
         if a == b {
@@ -277,9 +284,9 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Whether the proxy itself adds latency.
+    /// Whether an Envoy answers there.
     pub fn has_envoy(&self, proxy: ProxyId) -> bool {
-        self.mesh.proxies[proxy].kind != ProxyKind::Bare
+        self.mesh.proxies[proxy].kind.is_envoy()
     }
 }
 
@@ -294,28 +301,23 @@ impl<'m> InboundPlan<'m> {
     }
 }
 
-impl<'m> MirrorPlan<'m> {
-    fn new(mesh: &Mesh, mirror: &'m Mirror) -> MirrorPlan<'m> {
-        let service = match &mirror.service {
-            ServiceRef::Known(service) => &mesh.services[*service].host,
-            ServiceRef::Unknown(name) => name,
-        };
-        MirrorPlan { mirror, name_hash: name_hash(&format!("{service}:{}/{}", mirror.port, mirror.subset)) }
-    }
-}
-
 impl NetworkPlan {
     fn new(mesh: &Mesh, parts: &mut Parts<'_>) -> NetworkPlan {
         let in_zone = parts.sampler(&mesh.network.latency);
         let between_zones = parts.sampler(&mesh.network.between_zones);
         let between_regions = parts.sampler(&mesh.network.between_regions);
         let proxy = parts.sampler(&mesh.proxy.latency);
+        let captured = mesh.workloads.rows().iter().any(|workload| workload.data_plane == DataPlane::Ambient)
+            || mesh.proxies.rows().iter().any(|proxy| proxy.kind == ProxyKind::Ztunnel);
+        let nothing = Distribution::Constant(SimDuration::ZERO);
+        let ztunnel = parts.sampler(if captured { &mesh.proxy.ztunnel_latency } else { &nothing });
         let is_zero = |id: SamplerId| parts.samplers[id.0 as usize].is_zero();
         let one_zone = mesh.zones.len() <= 1;
         let is_free = is_zero(in_zone)
             && is_zero(proxy)
+            && is_zero(ztunnel)
             && (one_zone || is_zero(between_zones) && is_zero(between_regions));
-        NetworkPlan { in_zone, between_zones, between_regions, proxy, is_free }
+        NetworkPlan { in_zone, between_zones, between_regions, proxy, ztunnel, is_free }
     }
 }
 
@@ -440,7 +442,9 @@ impl<'m> Parts<'m> {
         });
         let operations = operations.collect();
         let incident_errors = workload.incidents.iter().map(|incident| match &incident.kind {
-            crate::mesh::workload::IncidentKind::Errors(spec) => Some(self.error(spec, workload.sidecar)),
+            crate::mesh::workload::IncidentKind::Errors(spec) => {
+                Some(self.error(spec, workload.has_sidecar()))
+            }
             _ => None,
         });
         let incident_errors = incident_errors.collect();
@@ -450,7 +454,7 @@ impl<'m> Parts<'m> {
             queue_limit: workload.queue.unwrap_or(u32::MAX),
             shares_cores: workload.discipline == Discipline::ProcessorSharing,
             is_async: workload.threading == Threading::Async,
-            errors: workload.errors.as_ref().map(|spec| self.error(spec, workload.sidecar)),
+            errors: workload.errors.as_ref().map(|spec| self.error(spec, workload.has_sidecar())),
             operations,
             incident_errors,
             inbound: workload.inbound.iter().map(InboundPlan::new).collect(),

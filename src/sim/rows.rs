@@ -68,6 +68,8 @@ pub struct Call {
     pub counted: bool,
     /// It holds one of the cluster's active retries.
     pub is_retrying: bool,
+    /// A waypoint has it: its answer has a way to go before its caller has it.
+    pub is_away: bool,
 }
 
 // With its life in the slab, 88 bytes.
@@ -237,6 +239,7 @@ impl Call {
             hops: 0,
             counted: false,
             is_retrying: false,
+            is_away: false,
         }
     }
 }

@@ -142,6 +142,8 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::Arrival(client) => client::arrive(world, client),
         Event::Thought(client, user) => client::thought(world, client, user),
         Event::FaultDelayOver(call) => call::fault_delay_over(world, call),
+        Event::AtWaypoint(call) => call::at_waypoint(world, call),
+        Event::BackFromWaypoint(call) => go_on(call::back_from_waypoint(world, call), world),
         Event::LocalReply(call) => go_on(call::local_reply(world, call), world),
         Event::BackoffOver(call) => call::backoff_over(world, call),
         Event::RouteTimeout(call) => call::route_timeout(world, call),

@@ -208,7 +208,7 @@ pub fn connected(world: &mut World<'_>, slot: Slot) -> Option<News> {
     let at = &world.pools[session.pool as usize];
     let (number, host, pod, way) = (at.upstream, at.host, at.pod, at.way);
     let (row, key, counted) = (at.row, session.key, session.counted);
-    let has_sidecar = world.plan.workload(world.pods[pod.index()].workload).workload.sidecar;
+    let has_sidecar = world.plan.workload(world.pods[pod.index()].workload).workload.has_sidecar();
     match world.pods[pod.index()].condition {
         Condition::Up => {}
         Condition::Down(CrashOf::App) if has_sidecar => {}

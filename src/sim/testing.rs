@@ -131,13 +131,20 @@ impl Chain {
                 between_zones: zero.clone(),
                 between_regions: zero.clone(),
             },
-            proxy: ProxySpec { workers: one, latency: zero.clone(), age: zero.clone() },
+            proxy: ProxySpec {
+                workers: one,
+                latency: zero.clone(),
+                ztunnel_latency: zero.clone(),
+                age: zero.clone(),
+            },
             propagation: zero,
             zones,
             services: Table::new(),
             workloads: Table::new(),
             pods: Table::new(),
             proxies: Table::new(),
+            waypoints: Table::new(),
+            doors: Table::new(),
             clients: Table::new(),
             calls: Table::new(),
             clusters: Table::new(),
@@ -170,7 +177,12 @@ impl Chain {
             ..RouteTable::default()
         });
         let tables = mesh.proxies.ids().map(|_| table).collect();
-        mesh.states.push(ConfigState { at: SimTime::ZERO, label: "start".into(), tables });
+        mesh.states.push(ConfigState {
+            at: SimTime::ZERO,
+            label: "start".into(),
+            tables,
+            doors: Table::new(),
+        });
         mesh.clients.push(Client {
             name: "web".into(),
             kind: ClientKind::Sidecar,
@@ -216,7 +228,7 @@ impl Chain {
             namespace: "default".into(),
             labels: Vec::new(),
             services: vec![service],
-            sidecar: false,
+            data_plane: DataPlane::Bare,
             concurrency: NonZeroU32::new(self.concurrency),
             queue: None,
             discipline: self.discipline,
@@ -271,6 +283,7 @@ impl Chain {
                 action: Action::Forward(vec![Destination {
                     weight: 0,
                     cluster: Some(cluster),
+                    door: None,
                     service: ServiceRef::Known(service),
                     port: 80,
                     subset: String::new(),

@@ -10,7 +10,7 @@ use crate::kernel::random::{Purpose, draw, entity_root};
 use crate::kernel::slab::Slab;
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::model::Refusal;
-use crate::mesh::{ClusterId, PodId, ProxyId, RouteTableId, ZoneId};
+use crate::mesh::{ClientId, ClusterId, PodId, ProxyId, ProxyKind, RouteTableId, StateId, ZoneId};
 use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
 use crate::metrics::results::Clock;
 use crate::policy::balance::hashed::{Table, Tables};
@@ -66,8 +66,11 @@ pub struct World<'p> {
 /// One Envoy.
 pub struct ProxyState {
     pub root: u64,
-    /// The routes that it has been given last.
+    /// The routes that it has been given last, and the state that they belong to.
     pub table: RouteTableId,
+    pub state: StateId,
+    /// Worker threads that its calls are dealt out to.
+    pub workers: u32,
     /// When the last configuration push reaches it: later ones never overtake.
     pub last_push: SimTime,
     /// Nanoseconds that it has run at t = 0.
@@ -272,7 +275,7 @@ impl<'p> World<'p> {
         let inbound = &self.plan.workload(state.workload).inbound;
         let place = inbound.iter().position(|of| of.service == cluster.service && of.port == cluster.port);
         let server = self.plan.workload(state.workload).workload;
-        let keep_alive = server.keep_alive.filter(|_| !server.sidecar);
+        let keep_alive = server.keep_alive.filter(|_| !server.has_sidecar());
         let gate = place.map_or(NIL, |place| state.gates[place]);
         let made = self.pools.len() as u32;
         let pool = Pool::default();
@@ -280,6 +283,22 @@ impl<'p> World<'p> {
         let worker = upstream.workers[usize::from(worker)].as_mut().expect("a worker comes before its pools");
         worker.pools[host as usize] = made;
         made
+    }
+
+    /// The proxy beside whoever made a call, whichever one it has reached; a copy's is where it was made.
+    pub fn own_proxy(&self, call: &Call) -> ProxyId {
+        match call.parent {
+            Parent::Request(request) => {
+                let request = &self.requests[request];
+                self.plan.client_proxy(ClientId::from_index(request.client as usize), request.fate)
+            }
+            Parent::Attempt(slot) => {
+                let pod = self.attempts.get(slot).map(|attempt| attempt.pod);
+                let own = pod.and_then(|pod| self.plan.mesh.pods[pod].proxy);
+                own.unwrap_or_else(|| ProxyId::from_index(call.proxy as usize))
+            }
+            Parent::Nobody => ProxyId::from_index(call.proxy as usize),
+        }
     }
 
     /// The row of a cluster that may not exist, for calls that were meant for it.
@@ -339,6 +358,9 @@ pub fn proxies(plan: &Plan<'_>, seed: u64, replication: u64) -> Vec<ProxyState> 
         ProxyState {
             root,
             table: first.tables[id],
+            state: StateId::from_index(0),
+            // A ztunnel keeps an application's connection together, whoever works at it.
+            workers: if proxy.kind == ProxyKind::Ztunnel { 1 } else { plan.mesh.proxy.workers.get() },
             last_push: SimTime::ZERO,
             age: age.sample(draw(root, Purpose::ProxyAge, 0)).nanos(),
             unready: Vec::new(),

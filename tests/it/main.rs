@@ -1,5 +1,6 @@
 //! One test binary, one module per kind of test.
 
+mod ambient;
 mod analytic;
 mod balancing;
 mod cli;

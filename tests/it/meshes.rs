@@ -111,6 +111,19 @@ impl Maker {
             scenario.push_str(&text);
         }
         let steps = self.timeline(&mut scenario, &manifests, millis);
+        // Drawn last, so that the rest of a mesh is what it was.
+        match self.luck.below(6) {
+            0 => scenario.push_str("dataPlane: ambient\n"),
+            1 => {
+                let replicas = self.luck.between(1, 4);
+                let _ = writeln!(
+                    scenario,
+                    "dataPlane: ambient\nwaypoints: {{waypoint: {{replicas: {replicas}}}}}"
+                );
+            }
+            2 => scenario.push_str("dataPlane: proxyless\n"),
+            _ => {}
+        }
         RandomMesh { scenario, manifests, steps }
     }
 

@@ -208,7 +208,7 @@ fn tls_may_begin_at_the_sidecar_of_a_caller() {
     let bank = mesh.clusters.rows().iter().find(|cluster| cluster.name.ends_with("bank.example.com"));
     let hosts = &bank.expect("it is called").hosts;
     assert!(hosts.iter().all(|host| host.tls && host.refusal.is_none()) && !hosts.is_empty(), "{hosts:?}");
-    assert!(mesh.workloads.rows().iter().any(|workload| workload.name == "bank" && !workload.sidecar));
+    assert!(mesh.workloads.rows().iter().any(|workload| workload.name == "bank" && !workload.has_sidecar()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use meshcast::kernel::SimTime;
 use meshcast::kernel::arrivals::{Arrivals, Load};
 use meshcast::kernel::random::{Purpose, draw, entity_stream, name_hash};
 use meshcast::kernel::sampler::Sampler;
-use meshcast::mesh::{Mesh, Outcome, Proxy, ProxyKind};
+use meshcast::mesh::{Mesh, Outcome, Proxy};
 use meshcast::metrics::Results;
 use meshcast::metrics::results::{ClusterKey, ClusterTotals, Counter, Finished};
 use meshcast::metrics::series::{Metric, Scope};
@@ -204,8 +204,8 @@ fn check_cluster(mesh: &Mesh, key: &ClusterKey, totals: &ClusterTotals) {
     // Each call ends once: by an attempt, or without one, which its flags tell; or code 0, where no Envoy is there to
     // set a flag.
     let own = |proxy: &&Proxy| proxy.source == key.source;
-    let is_bare = mesh.proxies.rows().iter().filter(own).all(|proxy| proxy.kind == ProxyKind::Bare);
-    let is_told = |outcome: &Outcome| !outcome.flags.is_empty() || (is_bare && outcome.code == 0);
+    let no_envoy = mesh.proxies.rows().iter().filter(own).all(|proxy| !proxy.kind.is_envoy());
+    let is_told = |outcome: &Outcome| !outcome.flags.is_empty() || (no_envoy && outcome.code == 0);
     let told: u64 =
         totals.calls.responses.iter().filter(|(outcome, _)| is_told(outcome)).map(|(_, n)| n).sum();
     at_most("calls that end without a flag", calls - told, attempts);

@@ -53,6 +53,7 @@ const TABLES: &[(&str, &str, &[&str])] = &[
             "string_match",
             "values",
             "virtual_service_rules",
+            "waypoint",
         ],
     ),
 ];

@@ -140,6 +140,22 @@ impl PodController {
         }
     }
 
+    /// What `istio.io/dataplane-mode` says: in ambient mode or not; `None`: nothing.
+    pub fn wants_ambient(&self) -> Option<bool> {
+        match self.pod_metadata()?.labels.get(super::waypoint::DATAPLANE_MODE)?.as_str() {
+            "ambient" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether its pods get an agent for a gRPC library instead of an Envoy.
+    pub fn is_proxyless(&self) -> bool {
+        let annotation =
+            |metadata: &PodMetadata| metadata.annotations.get("inject.istio.io/templates").cloned();
+        self.pod_metadata().and_then(annotation).is_some_and(|template| template == "grpc-agent")
+    }
+
     /// The number behind a container port's name.
     pub fn named_port(&self, name: &str) -> Option<u16> {
         self.named_ports().get(name).copied()

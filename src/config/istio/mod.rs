@@ -17,6 +17,7 @@ pub mod string_match;
 pub mod values;
 pub mod virtual_service;
 pub mod virtual_service_rules;
+pub mod waypoint;
 
 pub use destination_rule::DestinationRule;
 pub use finding::{Finding, Unmodelled};
@@ -25,6 +26,7 @@ pub use peer_authentication::PeerAuthentication;
 pub use service_entry::ServiceEntry;
 pub use string_match::StringMatch;
 pub use virtual_service::VirtualService;
+pub use waypoint::WaypointGateway;
 
 use super::path::did_you_mean;
 

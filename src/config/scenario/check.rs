@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::client::{Client, Load, Profile, Request, Users};
 use super::whole::{Scenario, TimelineEntry};
-use super::workload::{Call, Errors, Incident, Operation, Pods, Step, Workload};
+use super::workload::{Call, DataPlane, Errors, Incident, Operation, Pods, Step, Workload};
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::document::{DocId, Docs, ObjectRef};
 use crate::config::path::push_key;
@@ -113,6 +113,7 @@ impl Checker<'_> {
                 );
             }
         }
+        self.data_plane(workload.sidecar.as_ref(), workload.data_plane.as_ref());
         if let Some(errors) = &workload.errors {
             self.errors(errors, name.span);
         }
@@ -136,6 +137,21 @@ impl Checker<'_> {
                 );
             }
             self.slowdown(cold.slowdown.as_ref());
+        }
+    }
+
+    /// `sidecar` is the older key, which knows an Envoy at the pod's side or nothing.
+    fn data_plane(&mut self, sidecar: Option<&Located<bool>>, plane: Option<&Located<DataPlane>>) {
+        let (Some(sidecar), Some(plane)) = (sidecar, plane) else { return };
+        let agrees = match plane.value {
+            DataPlane::Sidecar => sidecar.value,
+            DataPlane::Ambient => false,
+            DataPlane::GatewayOnly | DataPlane::Proxyless => !sidecar.value,
+        };
+        if !agrees {
+            let finding = self.error(plane.span, "`dataPlane` and `sidecar` contradict each other");
+            finding.related.push((sidecar.span, "this is the other".to_owned()));
+            finding.help = Some("keep `dataPlane` alone, which says all that `sidecar` says".to_owned());
         }
     }
 
@@ -226,6 +242,13 @@ impl Checker<'_> {
         if let (Some(workload), Some(pods)) = (&client.workload, &client.pods) {
             let help = format!("leave `pods` out: they are those of `{}`", workload.value);
             self.missing(pods.span, "a client in a workload's pods has no pods of its own", &help);
+        }
+        self.data_plane(client.sidecar.as_ref(), client.data_plane.as_ref());
+        if let (Some(plane), true) =
+            (&client.data_plane, client.gateway.is_some() || client.workload.is_some())
+        {
+            let message = "a client at a gateway or in a workload's pods has no data plane of its own";
+            self.missing(plane.span, message, "leave `dataPlane` out, or give it to the workload");
         }
         let path = entry_path("clients", name);
         match &client.load {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::workload::MAX_PODS;
+use super::workload::{DataPlane, MAX_PODS};
 use crate::config::arrivals::{self, LoadText, MAX_USERS};
 use crate::config::grammar::{Fault, Part};
 use crate::config::peer::Peer;
@@ -33,6 +33,8 @@ record! {
         "zones" => zones: OneOrMany<Located<String>>,
         /// Whether an Envoy stands at its side; yes by default.
         "sidecar" => sidecar: Located<bool>,
+        /// What stands between its pods and the network, where its namespace says otherwise.
+        "dataPlane" => data_plane: Located<DataPlane>,
         /// When requests are born: `poisson(200rps)`, `constant(R)`, `bursty(R, cv=3)`, `closed(users=50, think=1s)`,
         /// `trace(file.csv)` or `{profile: [...]}`.
         "load" => load: Located<Load>,

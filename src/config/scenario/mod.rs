@@ -11,10 +11,10 @@ mod whole;
 mod workload;
 
 pub use client::{Arrivals, Client, Load, Point, Profile, Request, Users};
-pub use whole::{ControlPlane, Metadata, Network, Proxy, Scenario, TimelineEntry};
+pub use whole::{ControlPlane, Metadata, Namespace, Network, Proxy, Scenario, TimelineEntry, Waypoint};
 pub use workload::{
-    Call, CallFields, ColdStart, Crash, CrashScope, Discipline, Errors, Incident, MAX_PODS, OnError,
-    Operation, OperationMatch, Pods, Reset, Step, Threading, Workload,
+    Call, CallFields, ColdStart, Crash, CrashScope, DataPlane, Discipline, Errors, Incident, MAX_PODS,
+    OnError, Operation, OperationMatch, Pods, Reset, Step, Threading, Workload,
 };
 
 use super::diagnostic::Diagnostic;

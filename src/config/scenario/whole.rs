@@ -1,7 +1,7 @@
 //! The scenario as a whole: its head, network, proxies and timeline.
 
 use super::client::Client;
-use super::workload::Workload;
+use super::workload::{DataPlane, MAX_PODS, Workload};
 use crate::config::read::{Count, Entries, Located, OneOrMany, Raw, record};
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
@@ -39,6 +39,13 @@ record! {
         "proxy" => proxy: Proxy,
         /// How configuration spreads.
         "controlPlane" => control_plane: ControlPlane,
+        /// What stands between applications and the network where nothing else is said: `sidecar` (by default),
+        /// `ambient`, `gateway-only` or `proxyless`.
+        "dataPlane" => data_plane: Located<DataPlane>,
+        /// What holds for whole namespaces, by name.
+        "namespaces" => namespaces: Entries<Namespace>,
+        /// The waypoints of ambient mode, by name: of Gateways in the manifests, or declared here.
+        "waypoints" => waypoints: Entries<Waypoint>,
         /// Behaviour of pods, by Deployment name.
         "workloads" => workloads: Entries<Workload>,
         /// Sources of load, by name.
@@ -73,6 +80,8 @@ record! {
         "workers" => workers: Located<Count<1_024>>,
         /// Per proxy and attempt, both ways together; 0s for none.
         "latency" => latency: Located<Distribution>,
+        /// What a ztunnel adds per attempt, both ways together, in ambient mode.
+        "ztunnelLatency" => ztunnel_latency: Located<Distribution>,
         /// How long each proxy has run when the simulation starts.
         "age" => age: Located<Distribution>,
     }
@@ -81,6 +90,27 @@ record! {
     ControlPlane {
         /// From a change until a proxy has it.
         "propagation" => propagation: Located<Distribution>,
+    }
+
+    /// What holds for a whole namespace, where its pods and services do not say otherwise.
+    Namespace {
+        /// What stands between its applications and the network.
+        "dataPlane" => data_plane: Located<DataPlane>,
+        /// The waypoint that its services use, as label `istio.io/use-waypoint`; `none` for none.
+        "waypoint" => waypoint: Located<String>,
+    }
+
+    /// The Envoys that apply rules for the services behind them, in ambient mode.
+    Waypoint {
+        /// Its namespace; the scenario's by default.
+        "namespace" => namespace: Located<String>,
+        /// Number of Envoys, which share nothing; 1 by default.
+        "replicas" => replicas: Located<Count<MAX_PODS>>,
+        /// Zones that they are dealt out to in turn.
+        "zones" => zones: OneOrMany<Located<String>>,
+        /// The services behind it, beside those that labels bind. Of a waypoint that no manifest declares: all of its
+        /// namespace by default.
+        "services" => services: OneOrMany<Located<String>>,
     }
 
     /// One change of the configuration.

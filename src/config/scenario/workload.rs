@@ -42,6 +42,9 @@ record! {
         "threading" => threading: Located<Threading>,
         /// Whether an Envoy stands at its side; yes by default.
         "sidecar" => sidecar: Located<bool>,
+        /// What stands between it and the network, where its namespace says otherwise: `sidecar`, `ambient`,
+        /// `gateway-only` or `proxyless`.
+        "dataPlane" => data_plane: Located<DataPlane>,
         /// How long a request takes without its calls.
         "serviceTime" => service_time: Located<Distribution>,
         /// How often it fails.
@@ -275,6 +278,14 @@ macro_rules! words {
 }
 
 words! {
+    /// What stands between applications and the network: an Envoy each; a ztunnel on each node, with waypoints for
+    /// HTTP; nothing but gateways; or a gRPC library that asks the control plane itself.
+    DataPlane {
+        "sidecar" => Sidecar,
+        "ambient" => Ambient,
+        "gateway-only" => GatewayOnly,
+        "proxyless" => Proxyless,
+    }
     /// In which order waiting requests are served.
     Discipline {
         "fifo" => Fifo,

@@ -2,6 +2,7 @@
 //! Source: semantics S5.
 
 pub mod balancer;
+pub mod connection;
 pub mod edf;
 pub mod hashed;
 pub mod keyed;
@@ -28,6 +29,7 @@ pub struct Entry {
 }
 
 pub const BALANCERS: &[Entry] = &[
+    Entry { name: "CONNECTION", build: connection::Connection::build },
     Entry { name: "LEAST_REQUEST", build: least_request::LeastRequest::build },
     Entry { name: "MAGLEV", build: keyed::Keyed::build },
     Entry { name: "RANDOM", build: random::Random::build },

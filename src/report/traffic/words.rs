@@ -21,10 +21,12 @@ pub struct Told<'a> {
     pub base: &'a str,
 }
 
-/// `productpage-v1 -> reviews:9080`.
+/// `productpage-v1 -> reviews:9080`, or `productpage-v1 -> waypoint -> reviews:9080`.
 pub fn between(hop: &Hop, look: &Look) -> String {
     let port = if hop.port == 80 { String::new() } else { format!(":{}", hop.port) };
-    format!("{} {} {}{port}", hop.caller, look.pick("→", "->"), hop.host)
+    let arrow = look.pick("→", "->");
+    let through = hop.waypoint.as_ref().map_or(String::new(), |name| format!(" {arrow} {name}"));
+    format!("{}{through} {arrow} {}{port}", hop.caller, hop.host)
 }
 
 /// `VirtualService default/reviews http[0] (manifests/reviews.yaml:12)`.

@@ -63,6 +63,7 @@ impl Walker<'_> {
         };
         Hop {
             caller,
+            waypoint: None,
             host: target.host.clone(),
             port: target.port,
             calls: share,

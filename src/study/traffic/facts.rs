@@ -53,6 +53,8 @@ pub enum Door {
 pub struct Hop {
     /// The client or the calling workload.
     pub caller: String,
+    /// The waypoint that decides for the caller, if one does.
+    pub waypoint: Option<String>,
     /// As the caller writes it.
     pub host: String,
     pub port: u16,

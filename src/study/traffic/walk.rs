@@ -9,7 +9,7 @@ use crate::kernel::{Id, Table};
 use crate::mesh::model::Cluster;
 use crate::mesh::routing::{Action, Destination, Route, ServiceRef};
 use crate::mesh::workload::{Client, ClientKind, Step, Users};
-use crate::mesh::{ClusterId, ConfigState, Mesh, ProxyId, RouteTableId, WorkloadId};
+use crate::mesh::{ClusterId, ConfigState, DoorId, Mesh, ProxyId, RouteTableId, WorkloadId};
 use crate::policy::onward;
 use crate::policy::request::RequestShape;
 use crate::policy::route::{Condition, RoutePath, Router};
@@ -96,11 +96,13 @@ impl<'m> Walker<'m> {
             let mut next = Calls::new();
             for ((caller, shape), flow) in std::mem::take(&mut calls) {
                 let Some(proxy) = self.proxy_of(client, caller) else { continue };
-                let (path, hop) = self.hop(proxy, &shape, flow, state.tables[proxy]);
+                let own = (self.mesh.proxies[proxy].source.clone(), self.proxies_of(client, caller));
+                let (table, source) = self.decides(state, state.tables[proxy], &shape, own);
+                let (path, mut hop) = self.hop(proxy, &shape, flow, table);
+                hop.waypoint = (source.0 != hop.caller).then(|| source.0.clone());
                 if let Some(path) = path {
-                    let route = path.of(&self.mesh.tables[state.tables[proxy]]);
-                    let source = (hop.caller.clone(), self.proxies_of(client, caller));
-                    self.follow(route, &shape, &hop, &source, carriers, &mut next);
+                    let route = path.of(&self.mesh.tables[table]);
+                    self.follow(state, route, &shape, &hop, &source, carriers, &mut next);
                 }
                 let rule = hop.rule.as_ref().map(|rule| (rule.object.clone(), rule.name.clone()));
                 let path = path.filter(|_| rule.is_none());
@@ -185,6 +187,26 @@ impl<'m> Walker<'m> {
         }
     }
 
+    /// The table that a call is decided by, and who keeps what it sets: the caller's proxies, or behind a door of a
+    /// waypoint its replicas. Source: semantics S22.
+    fn decides(
+        &self,
+        state: &ConfigState,
+        table: RouteTableId,
+        shape: &RequestShape,
+        own: (String, usize),
+    ) -> (RouteTableId, (String, usize)) {
+        let route = self.routers[table].find(shape).map(|path| path.of(&self.mesh.tables[table]));
+        let Some(Route { action: Action::Forward(destinations), .. }) = route else { return (table, own) };
+        match destinations.as_slice() {
+            [Destination { door: Some(door), .. }] => {
+                let waypoint = &self.mesh.waypoints[self.mesh.doors[*door].waypoint];
+                (state.doors[*door], (waypoint.name.clone(), waypoint.replicas.len()))
+            }
+            _ => (table, own),
+        }
+    }
+
     fn hop(
         &self,
         proxy: ProxyId,
@@ -196,6 +218,7 @@ impl<'m> Walker<'m> {
         let host = shape.authority.strip_suffix(&format!(":{}", shape.port)).unwrap_or(&shape.authority);
         let mut hop = Hop {
             caller: self.mesh.proxies[proxy].source.clone(),
+            waypoint: None,
             host: host.to_owned(),
             port: shape.port,
             calls: flow.calls,
@@ -226,7 +249,15 @@ impl<'m> Walker<'m> {
                 destinations
                     .iter()
                     .zip(shares(destinations))
-                    .map(|(to, share)| self.split(&to.service, to.port, &to.subset, share, to.cluster))
+                    .map(|(to, share)| {
+                        let split = self.split(&to.service, to.port, &to.subset, share, to.cluster);
+                        let waypoint =
+                            to.door.map(|door| &self.mesh.waypoints[self.mesh.doors[door].waypoint]);
+                        Split {
+                            hosts: waypoint.map(|waypoint| waypoint.replicas.len()).or(split.hosts),
+                            ..split
+                        }
+                    })
                     .collect(),
             ),
         };
@@ -254,8 +285,10 @@ impl<'m> Walker<'m> {
     }
 
     /// The calls that a hop's destinations, and the mirrors' copies, make in their turn.
+    #[expect(clippy::too_many_arguments, reason = "what is followed, by whom, and where it is noted")]
     fn follow(
         &mut self,
+        state: &ConfigState,
         route: &Route,
         shape: &RequestShape,
         hop: &Hop,
@@ -267,6 +300,9 @@ impl<'m> Walker<'m> {
         if let Action::Forward(destinations) = &route.action {
             for (to, share) in destinations.iter().zip(shares(destinations)) {
                 let arriving = shape.routed(route, &to.request_headers);
+                if let Some(door) = to.door {
+                    self.enter(state, door, &arriving, (calls * share, hop), carriers, next);
+                }
                 self.arrive(to.cluster, &arriving, (calls * share, &hop.classes), source, carriers, next);
             }
         }
@@ -275,6 +311,25 @@ impl<'m> Walker<'m> {
             let copy = shape.routed(route, &crate::mesh::routing::HeaderOps::default());
             self.arrive(mirror.cluster, &copy, (calls * share, &hop.classes), source, carriers, next);
         }
+    }
+
+    /// Calls of a gateway go on through a waypoint. Source: semantics S22.5.
+    fn enter(
+        &mut self,
+        state: &ConfigState,
+        door: DoorId,
+        shape: &RequestShape,
+        (calls, hop): (f64, &Hop),
+        carriers: &mut Carriers,
+        next: &mut Calls,
+    ) {
+        let mesh = self.mesh;
+        let table = state.doors[door];
+        let Some(path) = self.routers[table].find(shape) else { return };
+        let waypoint = &mesh.waypoints[mesh.doors[door].waypoint];
+        let source = (waypoint.name.clone(), waypoint.replicas.len());
+        let hop = Hop { calls, aborted: 0.0, ..hop.clone() };
+        self.follow(state, path.of(&mesh.tables[table]), shape, &hop, &source, carriers, next);
     }
 
     fn arrive(
