@@ -229,6 +229,7 @@ impl Chain {
             labels: Vec::new(),
             services: vec![service],
             data_plane: DataPlane::Bare,
+            keep_alive: None,
             concurrency: NonZeroU32::new(self.concurrency),
             queue: None,
             discipline: self.discipline,
