@@ -250,8 +250,11 @@ impl Effects {
     }
 }
 
+/// A rule, or a default route, and the clusters that it may send to.
+type Way<'a> = (Option<&'a Rule>, Vec<ClusterId>);
+
 /// The rules that a call or connection may meet, with the clusters that it may go to by each, and the doors on the way.
-fn ways<'a>(seen: &Seen<'a>, called: &Called) -> (Vec<DoorId>, Vec<(Option<&'a Rule>, Vec<ClusterId>)>) {
+fn ways<'a>(seen: &Seen<'a>, called: &Called) -> (Vec<DoorId>, Vec<Way<'a>>) {
     if let Some(connects) = &called.connects {
         let route = tcp_route(seen.table, called, connects).into_iter();
         let own = |route: &'a TcpRoute| route.destinations.iter().filter_map(|to| to.cluster).collect();

@@ -42,11 +42,8 @@ impl Shop<'_> {
             .filter(|line| !head.lines().any(|own| own.split(':').next() == line.split(':').next()))
             .map(|line| format!("{line}\n"))
             .collect();
-        let port = if web.contains("requests:") || web.contains("connect:") {
-            ""
-        } else {
-            ", requests: [{get: \"http://stock.back/items\"}]"
-        };
+        let port =
+            if web.contains("requests:") { "" } else { ", requests: [{get: \"http://stock.back/items\"}]" };
         let scenario = format!(
             "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {{name: shop}}\nmanifests: [objects.yaml]\n\
              namespace: front\n{frame}{head}workloads:\n  stock: {{namespace: back, labels: {{app: stock}}, {stock}}}\n\
@@ -561,7 +558,7 @@ fn connections_of_opaque_bytes_pass_a_waypoint_by() {
     let shop = Shop {
         head: "dataPlane: ambient\nwaypoints: {waypoint: {namespace: back, services: [stock]}}\n",
         stock: "replicas: 3",
-        web: "load: constant(10rps), connect: \"tcp://stock.back:82\", lasts: 1s",
+        web: "load: constant(10rps), requests: [{connect: \"tcp://stock.back:82\", lasts: 1s}]",
         objects: gateway,
     };
     let results = shop.results();
