@@ -21,6 +21,7 @@ pub enum Purpose {
     Class = 16,
     PopulationUser = 17,
     ClientPod = 18,
+    Connection = 19,
     // at the call
     StreamId = 32,
     FaultDelay = 33,
@@ -52,6 +53,7 @@ pub enum Purpose {
     Incident = 69,
     ProxyAge = 70,
     BareHostPick = 71,
+    ConnectionWorker = 72,
 }
 
 /// splitmix64's finalizer.

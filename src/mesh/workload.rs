@@ -194,11 +194,21 @@ pub struct ColdStart {
 pub struct Client {
     pub name: String,
     pub kind: ClientKind,
-    /// The proxies that carry its requests; a request's is a draw of its fate.
+    /// The proxies that carry its requests; a request's is a draw of its fate, or its connection's.
     pub proxies: Vec<ProxyId>,
+    /// `None`: very many. Source: design D9.5.
+    pub connections: Option<Connections>,
     pub load: Load,
     pub classes: Vec<Class>,
     pub users: Option<Users>,
+}
+
+/// Long-lived connections of a client, dealt out to its proxies in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    pub count: NonZeroU32,
+    /// Without Envoy, each stays with the host that it was made to. Source: semantics S22.2.
+    pub pin_hosts: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ use crate::kernel::SimTime;
 use crate::kernel::arrivals::{Load, Spacing};
 use crate::kernel::random::Chance;
 use crate::mesh::ProxyId;
-use crate::mesh::workload::{Class, Client, ClientKind, Connect, DataPlane, UserCarrier, Users};
+use crate::mesh::workload::{Class, Client, ClientKind, Connect, Connections, DataPlane, UserCarrier, Users};
 
 /// A client that still lacks its proxies.
 #[derive(Clone, Debug)]
@@ -33,14 +33,19 @@ pub struct ClientPlan {
     pub load: Load,
     pub classes: Vec<Class>,
     pub users: Option<Users>,
+    pub connections: Option<NonZeroU32>,
     /// Where its name stands.
     pub span: Span,
 }
 
 impl ClientPlan {
-    pub fn with_proxies(self, proxies: Vec<ProxyId>) -> Client {
-        let ClientPlan { name, kind, load, classes, users, .. } = self;
-        Client { name, kind, proxies, load, classes, users }
+    /// `knows_requests`: what stands at its side decides for each request, not for each connection.
+    pub fn with_proxies(self, proxies: Vec<ProxyId>, knows_requests: bool) -> Client {
+        let ClientPlan { name, kind, load, classes, users, connections, .. } = self;
+        // Other pods make calls of their own, which take no part in this client's connections.
+        let pin_hosts = kind == ClientKind::Sidecar && !knows_requests;
+        let connections = connections.map(|count| Connections { count, pin_hosts });
+        Client { name, kind, proxies, connections, load, classes, users }
     }
 }
 
@@ -88,6 +93,7 @@ fn client(
         load: load?,
         classes: if classes.is_empty() { return None } else { classes },
         users,
+        connections: said.connections.as_ref().map(|count| count.value.0),
         span: name.span,
     })
 }

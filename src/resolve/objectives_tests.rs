@@ -15,7 +15,7 @@ fn some_clients() -> Table<ClientId, Client> {
     let mut findings = Vec::new();
     let plans = clients::clients(&scenario, &Town, &Default::default(), &mut findings);
     assert!(findings.is_empty());
-    plans.into_iter().map(|plan| plan.with_proxies(Vec::new())).collect()
+    plans.into_iter().map(|plan| plan.with_proxies(Vec::new(), true)).collect()
 }
 
 fn read(text: &str) -> Result<Objective, Fault> {

@@ -278,7 +278,8 @@ fn assemble(
     let mut findings = Vec::new();
     let mut clients: Table<ClientId, Client> = Table::new();
     for (plan, own) in parts.plans.into_iter().zip(&proxies.of_client) {
-        clients.push(plan.with_proxies(own.clone()));
+        let knows_requests = own.first().is_none_or(|proxy| proxies.view(*proxy).knows_requests());
+        clients.push(plan.with_proxies(own.clone(), knows_requests));
     }
     let written = scenario.objectives.as_ref().map_or(&[][..], |list| list.0.as_slice());
     let town = Town::new(inventory, snapshots);

@@ -88,6 +88,10 @@ pub fn build(
 }
 
 impl Proxies {
+    pub fn view(&self, proxy: ProxyId) -> &View {
+        &self.views[self.view_of[proxy.index()]]
+    }
+
     fn add(&mut self, proxy: Proxy, view: View) -> ProxyId {
         let place = self.views.iter().position(|known| *known == view).unwrap_or_else(|| {
             self.views.push(view);
@@ -281,6 +285,11 @@ pub fn probes(inventory: &Inventory, snapshot: &Snapshot) -> Vec<View> {
 }
 
 impl View {
+    /// Whether it decides for each request, and not once for each connection.
+    pub fn knows_requests(&self) -> bool {
+        !matches!(self, View::Bare(_) | View::Ztunnel(_))
+    }
+
     /// For people.
     pub fn name(&self) -> String {
         match self {

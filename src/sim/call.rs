@@ -23,7 +23,7 @@ use crate::policy::retry::{Decision, ResponseHeaders};
 use crate::policy::{fault, retry, split};
 use crate::sim::attempt::{self, End};
 use crate::sim::event::Event;
-use crate::sim::plan::{NIL, RoutePlan, breakage};
+use crate::sim::plan::{ANY_WORKER, NIL, RoutePlan, breakage};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 use crate::sim::{network, upstream, waypoint};
 
@@ -45,7 +45,11 @@ pub struct Ended {
 pub fn start(world: &mut World<'_>, mut call: Call, timeout: u32) {
     let plan = world.plan;
     let proxy = &world.proxies[call.proxy as usize];
-    if proxy.workers > 1 {
+    if call.worker != ANY_WORKER {
+        // The connection has settled it.
+    } else if proxy.workers == 1 {
+        call.worker = 0;
+    } else {
         call.worker = (draw(call.key, Purpose::Worker, 0) % u64::from(proxy.workers)) as u16;
     }
     let is_lost = call.hops > MOST_HOPS;
@@ -616,11 +620,13 @@ fn app_tries_again(world: &mut World<'_>, index: u32) -> bool {
         return false;
     }
     let number = number + (u64::from(tries) << 16);
+    let entry = world.entry(call);
     let again = Call {
         key: draw(key ^ target.name_hash, Purpose::Call, number),
         spec: call.spec,
         shape,
-        proxy: world.own_proxy(call).index() as u32,
+        proxy: entry.proxy.index() as u32,
+        worker: entry.worker,
         hops: call.hops,
         counted: call.counted,
         tries,

@@ -12,7 +12,7 @@ use crate::mesh::workload::Client;
 use crate::metrics::recorder::RequestRow;
 use crate::sim::call;
 use crate::sim::event::Event;
-use crate::sim::plan::{ClientPlan, NIL};
+use crate::sim::plan::{ClientPlan, Entry, NIL};
 use crate::sim::session::{self, News};
 use crate::sim::world::{Call, Parent, Request, World};
 
@@ -155,7 +155,7 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         }
         _ => NIL,
     };
-    let proxy = plan.client_proxy(client, fate);
+    let entry = Entry::of(spec, plan.mesh.proxy.workers.get(), state.root, fate, user);
     let counted = world.clock.counts(world.now);
     let request = world.requests.insert(Request {
         fate,
@@ -168,14 +168,15 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
     });
     let spec = &spec.classes[class as usize];
     if spec.connect.is_some() {
-        return session::open(world, request.index, proxy);
+        return session::open(world, request.index, entry.proxy);
     }
     let target = &spec.target;
     let call = Call {
         key: draw(fate ^ target.name_hash, Purpose::Call, 0),
         spec: class,
         shape: world.shapes.of_class(plan, client.index() as u32, class, population_user),
-        proxy: proxy.index() as u32,
+        proxy: entry.proxy.index() as u32,
+        worker: entry.worker,
         counted,
         ..Call::new(0, Parent::Request(request.index), world.now)
     };

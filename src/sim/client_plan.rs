@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::kernel::arrivals::Load;
+use crate::kernel::random::{Purpose, draw};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::zipf::Zipf;
+use crate::mesh::ProxyId;
 use crate::mesh::workload::{Class, Client};
-use crate::sim::plan::{Parts, SamplerId};
+use crate::sim::plan::{NIL, Parts, SamplerId};
 
 /// What all runs share of a client.
 pub struct ClientPlan {
@@ -19,6 +21,46 @@ pub struct ClientPlan {
     /// A closed loop's users think so long.
     pub think: Option<SamplerId>,
     pub population: Option<Zipf>,
+}
+
+/// Where a request comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub proxy: ProxyId,
+    /// Its worker there, where the connection settles that; else [`ANY_WORKER`].
+    pub worker: u16,
+}
+
+/// One is to be drawn.
+pub const ANY_WORKER: u16 = u16::MAX;
+
+impl Entry {
+    /// Of a request of this fate: by a proxy drawn for it, or by its connection, which is drawn for it unless a user of a
+    /// closed loop keeps to one. A connection's worker is the kernel's choice; without Envoy there are no workers, and the
+    /// connections of a pod take their place. `root`: the client's. Source: design D9.5, D9.6; semantics S16.1.
+    pub fn of(client: &Client, workers: u32, root: u64, fate: u64, user: u32) -> Entry {
+        let proxies = &client.proxies;
+        let pick =
+            |purpose, count: usize| ((u128::from(draw(fate, purpose, 0)) * count as u128) >> 64) as usize;
+        let Some(connections) = client.connections else {
+            let nth = if proxies.len() == 1 { 0 } else { pick(Purpose::ClientPod, proxies.len()) };
+            return Entry { proxy: proxies[nth], worker: ANY_WORKER };
+        };
+        let count = connections.count.get() as usize;
+        let nth = if user == NIL { pick(Purpose::Connection, count) } else { user as usize % count };
+        let worker = if connections.pin_hosts {
+            nth / proxies.len()
+        } else {
+            (draw(root, Purpose::ConnectionWorker, nth as u64) % u64::from(workers)) as usize
+        };
+        Entry { proxy: proxies[nth % proxies.len()], worker: worker as u16 }
+    }
+}
+
+/// Connections that a proxy of this client keeps to hosts of their own, if it keeps any.
+pub fn pinned(client: &Client) -> Option<u32> {
+    let connections = client.connections.filter(|connections| connections.pin_hosts)?;
+    Some(connections.count.get().div_ceil(client.proxies.len() as u32))
 }
 
 impl ClientPlan {

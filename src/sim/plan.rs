@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::distribution::Distribution;
-use crate::kernel::random::{Chance, Purpose, draw};
+use crate::kernel::random::Chance;
 use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{Breakage, CircuitBreakers, Ending, ErrorSpec};
 use crate::mesh::routing::{Action, Destination, Rewrite, Route, RouteTable};
 use crate::mesh::workload::{DataPlane, Discipline, Inbound, OnError, Step, Threading, Workload};
 use crate::mesh::{
-    CallSpecId, ClientId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId,
-    ZoneId,
+    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId, ZoneId,
 };
 use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
@@ -20,7 +19,7 @@ use crate::policy::request::RequestShape;
 use crate::policy::retry::{ResponseHeaders, would_retry_response};
 use crate::policy::route::{Condition, Router};
 use crate::policy::timeout;
-pub use crate::sim::client_plan::ClientPlan;
+pub use crate::sim::client_plan::{ANY_WORKER, ClientPlan, Entry, pinned};
 pub use crate::sim::cluster_plan::ClusterPlan;
 pub use crate::sim::route_plan::{MirrorPlan, RoutePlan};
 use crate::sim::tcp_plan::TcpPlan;
@@ -258,18 +257,6 @@ impl<'m> Plan<'m> {
             ProxyKind::Sidecar | ProxyKind::Gateway | ProxyKind::Waypoint => Some(self.network.proxy),
             ProxyKind::Ztunnel => Some(self.network.ztunnel),
             ProxyKind::Bare => None,
-        }
-    }
-
-    /// The proxies that a client's requests enter by, one drawn for each. Source: design D9.6.
-    pub fn client_proxy(&self, client: ClientId, fate: u64) -> ProxyId {
-        let proxies = &self.mesh.clients[client].proxies;
-        match proxies.len() {
-            1 => proxies[0],
-            count => {
-                let drawn = u128::from(draw(fate, Purpose::ClientPod, 0));
-                proxies[((drawn * count as u128) >> 64) as usize]
-            }
         }
     }
 

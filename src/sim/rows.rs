@@ -7,7 +7,7 @@ use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::{Flags, Outcome, PodId};
 use crate::metrics::recorder::ClusterRow;
-use crate::sim::plan::NIL;
+use crate::sim::plan::{ANY_WORKER, NIL};
 
 /// What a client asked for, end to end.
 #[derive(Default)]
@@ -233,7 +233,7 @@ impl Call {
             tried: Handful::default(),
             row: NIL,
             outcome: Outcome { code: 0, flags: Flags::NONE },
-            worker: 0,
+            worker: ANY_WORKER,
             attempts: 0,
             tries: 0,
             hops: 0,

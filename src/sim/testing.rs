@@ -187,6 +187,7 @@ impl Chain {
             name: "web".into(),
             kind: ClientKind::Sidecar,
             proxies: vec![client],
+            connections: None,
             load: self.load.clone(),
             classes: vec![Class {
                 connect: None,
@@ -243,7 +244,6 @@ impl Chain {
             incidents: self.incidents.clone(),
             cold_start: None,
             cancellation: false,
-            keep_alive: None,
             forward_headers: None,
             inbound: self.inbound.iter().map(|limits| inbound(service, limits)).collect(),
             guessed: Vec::new(),

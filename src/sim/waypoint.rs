@@ -21,8 +21,8 @@ pub fn door(plan: &Plan<'_>, call: &Call) -> Option<DoorId> {
 
 /// Gives a call to a replica, and tells how long it takes to get there.
 ///
-/// Which replica, and which of its workers, is settled for each connection. Callers hold very many of HTTP/1.1, and one
-/// of HTTP/2; all connections of a pod to a replica share a tunnel, which is one worker's. A gateway balances calls.
+/// Which replica, and which of its workers, is settled for each connection. Callers hold very many of HTTP/1.1, unless
+/// they say how many, and one of HTTP/2; all connections of a pod to a replica share a tunnel, which is one worker's. A gateway balances calls.
 /// Simplified: workers get tunnels by a draw each, not exactly evenly, and a tunnel takes any number of streams.
 /// Source: semantics S22.2, S22.4, S22.5; design D9.5.
 pub fn hand_on(world: &mut World<'_>, index: u32, door: DoorId) -> SimDuration {
@@ -35,7 +35,9 @@ pub fn hand_on(world: &mut World<'_>, index: u32, door: DoorId) -> SimDuration {
     let root = |proxy: ProxyId| world.proxies[proxy.index()].root;
     let route = &plan.routes[call.route as usize];
     let port = route.destinations[route.chosen(call.key)].port;
-    let drawn = if is_captured && door.http2_ports.contains(&port) {
+    let drawn = if world.proxies[caller.index()].pins_hosts {
+        draw(root(caller) ^ root(replicas[0]), Purpose::Waypoint, 1 + u64::from(call.worker))
+    } else if is_captured && door.http2_ports.contains(&port) {
         draw(root(caller) ^ root(replicas[0]), Purpose::Waypoint, 0)
     } else {
         draw(call.key, Purpose::Waypoint, 0)

@@ -1,6 +1,7 @@
 //! Everything that changes during a run, in flat tables named by numbers. State lies where Envoy keeps it: balancers
 //! and pools per worker, breakers and detectors per proxy and cluster, nothing between two proxies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::kernel::fifo::Arena;
@@ -13,6 +14,7 @@ use crate::mesh::model::Refusal;
 use crate::mesh::{ClientId, ClusterId, PodId, ProxyId, ProxyKind, RouteTableId, StateId, ZoneId};
 use crate::metrics::recorder::{ClusterRow, HostRow, Recorder};
 use crate::metrics::results::Clock;
+use crate::policy::balance::connection::Connection;
 use crate::policy::balance::hashed::{Table, Tables};
 use crate::policy::balance::locality::Turns;
 use crate::policy::balance::sources::{HostState, Sources};
@@ -24,7 +26,7 @@ use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
 use crate::sim::network::Way;
-use crate::sim::plan::{ClusterPlan, NIL, Plan};
+use crate::sim::plan::{self, ANY_WORKER, ClusterPlan, Entry, NIL, Plan};
 pub use crate::sim::rows::{Attempt, Call, Parent, Phase, Request, Session, Stage};
 use crate::sim::shapes::Shapes;
 
@@ -71,6 +73,8 @@ pub struct ProxyState {
     pub state: StateId,
     /// Worker threads that its calls are dealt out to.
     pub workers: u32,
+    /// It is no Envoy, and each of its `workers` stands for a connection of the application's, which keeps its host.
+    pub pins_hosts: bool,
     /// When the last configuration push reaches it: later ones never overtake.
     pub last_push: SimTime,
     /// Nanoseconds that it has run at t = 0.
@@ -237,7 +241,9 @@ impl<'p> World<'p> {
             generation: 0,
             told: None,
             is_merging: false,
-            workers: (0..mesh.proxy.workers.get()).map(|_| None).collect(),
+            workers: (0..self.proxies[proxy.index()].workers.max(mesh.proxy.workers.get()))
+                .map(|_| None)
+                .collect(),
             is_sweeping: false,
             fresh_until: SimTime::ZERO,
         };
@@ -258,7 +264,10 @@ impl<'p> World<'p> {
         let cluster = &self.plan.mesh.clusters[cluster];
         let key = self.proxies[proxy.index()].root ^ plan.name_hash;
         let seed = draw(key, Purpose::BalancerSeed, u64::from(worker));
-        let balancer = balance::build(&cluster.balancer, seed).expect("the model names balancers that exist");
+        let balancer = match self.proxies[proxy.index()].pins_hosts {
+            false => balance::build(&cluster.balancer, seed).expect("the model names balancers that exist"),
+            true => Connection::build(&cluster.balancer, seed),
+        };
         let pools = vec![NIL; hosts.len()];
         self.upstreams[upstream as usize].workers[usize::from(worker)] =
             Some(WorkerState { balancer, turns: Turns::default(), pools });
@@ -287,10 +296,18 @@ impl<'p> World<'p> {
 
     /// The proxy beside whoever made a call, whichever one it has reached; a copy's is where it was made.
     pub fn own_proxy(&self, call: &Call) -> ProxyId {
-        match call.parent {
+        self.entry(call).proxy
+    }
+
+    /// Where a call began.
+    pub fn entry(&self, call: &Call) -> Entry {
+        let proxy = match call.parent {
             Parent::Request(request) => {
                 let request = &self.requests[request];
-                self.plan.client_proxy(ClientId::from_index(request.client as usize), request.fate)
+                let client = &self.plan.mesh.clients[ClientId::from_index(request.client as usize)];
+                let root = self.clients[request.client as usize].root();
+                let workers = self.plan.mesh.proxy.workers.get();
+                return Entry::of(client, workers, root, request.fate, request.user);
             }
             Parent::Attempt(slot) => {
                 let pod = self.attempts.get(slot).map(|attempt| attempt.pod);
@@ -298,7 +315,8 @@ impl<'p> World<'p> {
                 own.unwrap_or_else(|| ProxyId::from_index(call.proxy as usize))
             }
             Parent::Nobody => ProxyId::from_index(call.proxy as usize),
-        }
+        };
+        Entry { proxy, worker: ANY_WORKER }
     }
 
     /// The row of a cluster that may not exist, for calls that were meant for it.
@@ -353,14 +371,28 @@ pub fn open_gates(world: &mut World<'_>) {
 pub fn proxies(plan: &Plan<'_>, seed: u64, replication: u64) -> Vec<ProxyState> {
     let first = plan.mesh.states.rows().first().expect("there is a state at t = 0");
     let age = plan.sampler(plan.proxy_age);
+    let mut pinned = BTreeMap::new();
+    for client in plan.mesh.clients.rows() {
+        pinned.extend(
+            plan::pinned(client)
+                .into_iter()
+                .flat_map(|count| client.proxies.iter().map(move |proxy| (*proxy, count))),
+        );
+    }
     let states = plan.mesh.proxies.iter().map(|(id, proxy)| {
+        let connections = pinned.get(&id).copied();
         let root = entity_root(seed, replication, &format!("proxy/{}", proxy.name));
         ProxyState {
             root,
             table: first.tables[id],
             state: StateId::from_index(0),
             // A ztunnel keeps an application's connection together, whoever works at it.
-            workers: if proxy.kind == ProxyKind::Ztunnel { 1 } else { plan.mesh.proxy.workers.get() },
+            workers: match proxy.kind {
+                _ if connections.is_some() => connections.unwrap_or_default(),
+                ProxyKind::Ztunnel => 1,
+                _ => plan.mesh.proxy.workers.get(),
+            },
+            pins_hosts: connections.is_some(),
             last_push: SimTime::ZERO,
             age: age.sample(draw(root, Purpose::ProxyAge, 0)).nanos(),
             unready: Vec::new(),

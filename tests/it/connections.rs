@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use meshcast::mesh::Mesh;
+use meshcast::metrics::results::Counter;
 use meshcast::sim::{self, Plan};
 
 use crate::texts::Texts;
@@ -77,4 +78,64 @@ fn a_sidecar_hears_of_the_close_and_says_that_nothing_is_lost() {
     let resolved = meshcast::resolve::mesh(&loaded.load());
     let told = resolved.diagnostics.iter().filter(|finding| finding.message.contains("`keepAlive`"));
     assert_eq!(told.count(), 1);
+}
+
+/// Four pods, whoever asks them, over so many connections; what each pod got, and how many hosts were in use.
+fn shares(client: &str, extra: &str) -> Vec<u64> {
+    let mesh = Texts::scenario(&format!(
+        "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {{name: few}}\nduration: 20s\nwarmup: 0s\n\
+         network: {{latency: 1ms}}\nproxy: {{workers: 4, latency: 0s}}\n\
+         controlPlane: {{propagation: 0s}}\nworkloads:\n\
+         \x20 shop: {{service: shop, replicas: 4, concurrency: unlimited, serviceTime: 1ms{extra}}}\n\
+         clients:\n  web: {{load: constant(100rps), requests: [{{get: \"http://shop/\"}}], {client}}}\n"
+    ))
+    .mesh();
+    let results = sim::run(&Plan::compile(&mesh), 3, 0);
+    let mut attempts: Vec<u64> = results.hosts.values().map(|host| host.attempts).collect();
+    attempts.sort_unstable();
+    attempts
+}
+
+#[test]
+fn without_envoy_a_connection_keeps_its_host() {
+    let used = |shares: &[u64]| shares.iter().filter(|share| **share > 0).count();
+    for client in ["sidecar: false", "dataPlane: ambient"] {
+        assert_eq!(used(&shares(client, "")), 4, "{client}");
+        assert_eq!(shares(&format!("{client}, connections: 1"), ""), [0, 0, 0, 2_000], "{client}");
+        let two = shares(&format!("{client}, connections: 2"), "");
+        assert!(used(&two) <= 2 && two[3] < 2_000 * 6 / 10 || used(&two) == 1, "{client}: {two:?}");
+        // All four crash in turn, for a second each, and the one connection moves on each time that it is hit.
+        let crash = |pod: u32| {
+            let at = 2 + 3 * pod;
+            format!("{{at: {at}s, pods: [shop-{pod}], crash: {{restart: 1s, of: pod}}}}")
+        };
+        let crashes: Vec<String> = (0..4).map(crash).collect();
+        let moved =
+            shares(&format!("{client}, connections: 1"), &format!(", incidents: [{}]", crashes.join(", ")));
+        assert!(used(&moved) > 1, "{client}: {moved:?}");
+    }
+    // An Envoy balances each request, whatever it comes by.
+    assert_eq!(used(&shares("connections: 1", "")), 4);
+}
+
+#[test]
+fn few_connections_wake_few_workers() {
+    // A worker has pools of its own: one request after the other takes a connection for each host and worker in use.
+    let made = |client: &str| {
+        let mesh = Texts::scenario(&format!(
+            "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {{name: few}}\nduration: 20s\nwarmup: 0s\n\
+             network: {{latency: 1ms}}\nproxy: {{workers: 8, latency: 0s}}\nworkloads:\n\
+             \x20 shop: {{service: shop, replicas: 1, concurrency: unlimited, serviceTime: 1ms}}\n\
+             clients:\n  web: {{load: constant(100rps), requests: [{{get: \"http://shop/\"}}]{client}}}\n"
+        ))
+        .mesh();
+        let results = sim::run(&Plan::compile(&mesh), 3, 0);
+        results.clusters.values().next().expect("one cluster").counters[Counter::CxTotal as usize]
+    };
+    assert_eq!(made(""), 8, "each worker has its own");
+    assert_eq!(made(", connections: 1"), 1);
+    let two = made(", connections: 2");
+    assert!((1..=2).contains(&two), "{two}");
+    // Each pod has its own: two connections, one each.
+    assert_eq!(made(", connections: 2, pods: 2"), 2);
 }

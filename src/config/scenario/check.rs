@@ -243,6 +243,13 @@ impl Checker<'_> {
             let help = format!("leave `pods` out: they are those of `{}`", workload.value);
             self.missing(pods.span, "a client in a workload's pods has no pods of its own", &help);
         }
+        let requests = client.requests.iter().flat_map(|requests| &requests.0);
+        if let Some(few) =
+            client.connections.as_ref().filter(|_| requests.clone().any(|request| request.connect.is_some()))
+        {
+            let help = "leave it out: `load` says how many it opens, or holds";
+            self.missing(few.span, "a client that opens connections sends no requests over others", help);
+        }
         self.data_plane(client.sidecar.as_ref(), client.data_plane.as_ref());
         if let (Some(plane), true) =
             (&client.data_plane, client.gateway.is_some() || client.workload.is_some())

@@ -16,6 +16,9 @@ use crate::config::url::Url;
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
 
+/// Connections of one client.
+pub const MAX_CONNECTIONS: u32 = 10_000;
+
 record! {
     /// A source of load.
     Client {
@@ -35,6 +38,9 @@ record! {
         "sidecar" => sidecar: Located<bool>,
         /// What stands between its pods and the network, where its namespace says otherwise.
         "dataPlane" => data_plane: Located<DataPlane>,
+        /// Long-lived connections that carry its requests, those of all its pods together; by default so many that each
+        /// request is as good as a new one. Each belongs to one pod, one worker and, without Envoy, one host.
+        "connections" => connections: Located<Count<MAX_CONNECTIONS>>,
         /// When requests are born: `poisson(200rps)`, `constant(R)`, `bursty(R, cv=3)`, `closed(users=50, think=1s)`,
         /// `trace(file.csv)` or `{profile: [...]}`.
         "load" => load: Located<Load>,

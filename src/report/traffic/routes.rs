@@ -66,7 +66,11 @@ fn headline(client: &ClientTraffic) -> String {
         Door::Workload(name) => format!("in the pods of {name}"),
         Door::Sidecar => "inside the mesh".to_owned(),
     };
-    format!("{}: {} {door}, {proxies}", client.name, load(&client.load, client.connects))
+    let over = client
+        .connections
+        .map(|count| format!(" over {}", counted(count as usize, "connection", "connections")));
+    let over = over.unwrap_or_default();
+    format!("{}: {}{over} {door}, {proxies}", client.name, load(&client.load, client.connects))
 }
 
 /// `connects`: what the client does is open connections.

@@ -31,6 +31,8 @@ pub struct ClientTraffic {
     pub load: Load,
     pub door: Door,
     pub proxies: usize,
+    /// Long-lived ones that carry its requests, where it has few.
+    pub connections: Option<u32>,
     /// The population is too large to look at each user, so that shares are those of some.
     pub is_approximate: bool,
     /// From the client inwards.

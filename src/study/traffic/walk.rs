@@ -131,6 +131,7 @@ impl<'m> Walker<'m> {
                 ClientKind::Sidecar => Door::Sidecar,
             },
             proxies: client.proxies.len(),
+            connections: client.connections.map(|connections| connections.count.get()),
             is_approximate,
             hops: connections.into_iter().chain(ordered.into_iter().map(|(_, hop)| hop)).collect(),
             connects: client.classes.iter().any(|class| class.connect.is_some()),
