@@ -113,8 +113,13 @@ pub fn spread(rules: Rules<'_>, client: Place<'_>, endpoints: &[Place<'_>]) -> S
         .near
         .filter(|_| rules.setting.is_none())
         .map(|labels| labels.iter().map(|label| (*label).to_owned()).collect());
-    if let Some(entry) = entry_for(&setting.distribute, client.locality) {
-        return distributed(entry, grouped(&vec![0; endpoints.len()], endpoints, true));
+    if !setting.distribute.is_empty() {
+        // A caller that no entry is meant for keeps all localities, by their own weights: there is no failover then.
+        let whole = grouped(&vec![0; endpoints.len()], endpoints, true);
+        return match entry_for(&setting.distribute, client.locality) {
+            Some(entry) => distributed(entry, whole),
+            None => whole,
+        };
     }
     if !rules.has_outlier_detection && near.is_none() {
         return grouped(&vec![0; endpoints.len()], endpoints, false);
@@ -293,9 +298,17 @@ mod tests {
         let shares: Vec<(u32, usize)> = spread.groups.iter().map(|g| (g.weight, g.members.len())).collect();
         assert_eq!(shares, [(70, 2), (30, 1)]);
         assert!(spread.is_weighted);
-        let elsewhere =
-            spread_of("{distribute: [{from: 'r9/*', to: {r1/a: 100}}]}", false, &["r1/a", "r2/a"]);
-        assert_eq!(elsewhere.groups.len(), 2);
+    }
+
+    #[test]
+    fn distribute_for_others_leaves_no_failover() {
+        let setting = "{distribute: [{from: 'r9/*', to: {r1/a: 100}}]}";
+        for has_outlier_detection in [false, true] {
+            let spread = spread_of(setting, has_outlier_detection, &["r2/a", "r1/a", "r1/a", "r1/b"]);
+            let shares: Vec<(u32, u32)> = spread.groups.iter().map(|g| (g.priority, g.weight)).collect();
+            assert_eq!(shares, [(0, 2), (0, 1), (0, 1)]);
+            assert!(spread.is_weighted);
+        }
     }
 
     #[test]
