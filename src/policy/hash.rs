@@ -5,6 +5,7 @@ use xxhash_rust::xxh64;
 
 use super::request::RequestShape;
 use crate::kernel::SimDuration;
+use crate::kernel::random::name_hash;
 use crate::mesh::policy_spec::{HashPolicy, HashSource};
 
 /// XXH64 of the text's bytes.
@@ -72,8 +73,11 @@ pub enum TermValue {
     Known(u64),
     /// Of the address that the request comes from.
     SourceIp,
-    /// Of a cookie that the proxy makes up; the policy's place in its list.
-    NewCookie(u32),
+    /// Of a cookie that the proxy makes up: the policy's place in its list, and what luck with this name is keyed by.
+    NewCookie {
+        place: u32,
+        name_hash: u64,
+    },
 }
 
 /// What the policies find in the request's own look. Source: semantics S5.7.
@@ -84,7 +88,7 @@ pub fn terms(policies: &[HashPolicy], shape: &RequestShape) -> Vec<Term> {
             HashSource::Header(name) => header_hash(shape, name).map(TermValue::Known),
             HashSource::Cookie { name, ttl } => match cookie(shape, name) {
                 Some(value) => Some(known(value)),
-                None => ttl.map(|_| TermValue::NewCookie(place)),
+                None => ttl.map(|_| TermValue::NewCookie { place, name_hash: name_hash(name) }),
             },
             HashSource::SourceIp => Some(TermValue::SourceIp),
             HashSource::QueryParameter(key) => shape.query_value(key).map(known),
@@ -133,7 +137,7 @@ pub fn request_hash(
     let hash = combine(&terms(policies, shape), |value| match value {
         TermValue::Known(hash) => Some(hash),
         TermValue::SourceIp => ip(connection.remote).map(|ip| xxh64(ip, 0)),
-        TermValue::NewCookie(place) => match &policies[place as usize].source {
+        TermValue::NewCookie { place, .. } => match &policies[place as usize].source {
             HashSource::Cookie { name, ttl: Some(ttl) } => {
                 let cookie = new_cookie(name, *ttl, connection);
                 let hash = xxh64(&cookie.value, 0);
@@ -268,7 +272,8 @@ mod tests {
         let found = terms(&policies, &shape("a", "/", &[("x", "1")]));
         let values: Vec<TermValue> = found.iter().map(|term| term.value).collect();
         let x = xxh64("1", 0);
-        assert_eq!(values, [TermValue::SourceIp, TermValue::NewCookie(1), TermValue::Known(x)]);
+        let made_up = TermValue::NewCookie { place: 1, name_hash: name_hash("sid") };
+        assert_eq!(values, [TermValue::SourceIp, made_up, TermValue::Known(x)]);
         let with =
             |ip, cookie| combine(&found, |value| if value == TermValue::SourceIp { ip } else { cookie });
         assert_eq!(with(Some(3), Some(4)), Some(3));

@@ -22,7 +22,6 @@ use crate::policy::balance::HostView;
 use crate::policy::failure::Failure;
 use crate::policy::outlier::Report;
 use crate::policy::pool::{Admission, Released};
-use crate::policy::retry;
 use crate::sim::endpoint::Condition;
 use crate::sim::event::Event;
 use crate::sim::keep_alive;
@@ -45,8 +44,9 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
     };
     let key = draw(call.key, Purpose::Attempt, u64::from(call.attempts));
     call.attempts += 1;
-    let retry = if call.tried.is_empty() { None } else { route.retry };
-    let leaves = upstream.sources.is_some() && retry.is_some_and(|spec| spec.remote_localities);
+    let leaves = upstream.sources.is_some()
+        && !call.tried.is_empty()
+        && route.retry.is_some_and(|spec| spec.remote_localities);
     let (picked, number) = if upstream.is_sure && !leaves {
         let view = HostView {
             active: &upstream.active,
@@ -59,13 +59,7 @@ pub fn start(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Result
             key: None,
         };
         let mut draws = Draw::at(key, Purpose::HostPick);
-        let picked = match retry {
-            Some(spec) => {
-                let was_tried = |host| world.lines.holds(call.tried, host);
-                retry::select_host(spec, was_tried, |_| worker.balancer.pick(&view, &mut draws))
-            }
-            None => worker.balancer.pick(&view, &mut draws),
-        };
+        let picked = pick::past_tried(&world.lines, call, route, |_| worker.balancer.pick(&view, &mut draws));
         (picked, worker.pool(picked))
     } else {
         let (upstream, worker) = (call.upstream as usize, usize::from(call.worker));

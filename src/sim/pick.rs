@@ -2,8 +2,8 @@
 //! localities, or by the request's hash. Source: semantics S5.1, S5.7 to S5.10, S6, S9.6.
 
 use crate::kernel::Id;
-use crate::kernel::random::{Draw, Purpose, draw, name_hash};
-use crate::mesh::policy_spec::HashSource;
+use crate::kernel::fifo::Arena;
+use crate::kernel::random::{Draw, Purpose, draw};
 use crate::mesh::{ProxyId, ProxyKind};
 use crate::policy::balance::hashed::{Share, Tables};
 use crate::policy::balance::priority::Loads;
@@ -22,6 +22,22 @@ pub fn among(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64)
         by_key(world, index, route, key)
     } else {
         by_draw(world, index, route, key)
+    }
+}
+
+/// Picks as often as the route's retries want it, past the hosts that the call has tried. Source: semantics S9.6.
+#[inline(always)]
+pub fn past_tried(
+    lines: &Arena,
+    call: &Call,
+    route: &RoutePlan<'_>,
+    mut pick: impl FnMut(u32) -> Option<u32>,
+) -> Option<u32> {
+    match route.retry {
+        Some(spec) if !call.tried.is_empty() => {
+            retry::select_host(spec, |host| lines.holds(call.tried, host), pick)
+        }
+        _ => pick(0),
     }
 }
 
@@ -48,7 +64,7 @@ fn by_draw(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) -
     let worker = workers[usize::from(call.worker)].as_mut().expect("the worker is there");
     let mut draws = Draw::at(key, Purpose::HostPick);
     let root = proxies[proxy.index()].root;
-    let mut pick = |_| {
+    let pick = |_| {
         let source = sources.choose(loads, draws.clone().next(), |priority, localities| {
             let seed = || {
                 let n = u64::from(*generation) << 32 | u64::from(call.worker) << 16 | priority as u64;
@@ -68,12 +84,7 @@ fn by_draw(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) -
         };
         worker.balancer.pick(&view, &mut draws)
     };
-    match route.retry {
-        Some(spec) if !call.tried.is_empty() => {
-            retry::select_host(spec, |host| lines.holds(call.tried, host), pick)
-        }
-        _ => pick(0),
-    }
+    past_tried(lines, call, route, pick)
 }
 
 /// By the request's hash, or by a fresh number in its place; refused picks look elsewhere in the same table.
@@ -94,7 +105,7 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
         &mut upstreams[number as usize];
     let table = tables[place].as_deref().expect("it is made by now");
     let worker = workers[usize::from(call.worker)].as_mut().expect("the worker is there");
-    let mut pick = |attempt| {
+    let pick = |attempt| {
         let view = HostView {
             active,
             weights: &cluster.weights,
@@ -107,12 +118,7 @@ fn by_key(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>, key: u64) ->
         };
         worker.balancer.pick(&view, &mut draws)
     };
-    match route.retry {
-        Some(spec) if !call.tried.is_empty() => {
-            retry::select_host(spec, |host| lines.holds(call.tried, host), pick)
-        }
-        _ => pick(0),
-    }
+    past_tried(lines, call, route, pick)
 }
 
 /// Picks the host of a connection, which is tried once. The worker is there. `hash`: what keeps it on its host, where
@@ -197,10 +203,7 @@ fn request_hash(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) -> Opt
     combine(world.shapes.terms(row), |value| match value {
         TermValue::Known(hash) => Some(hash),
         TermValue::SourceIp => Some(source_ip(world, call)),
-        TermValue::NewCookie(place) => match &route.route.hash[place as usize].source {
-            HashSource::Cookie { name, .. } => Some(new_cookie(world, call, name)),
-            _ => None,
-        },
+        TermValue::NewCookie { name_hash, .. } => Some(new_cookie(world, call, name_hash)),
     })
 }
 
@@ -228,8 +231,7 @@ pub fn source_address(world: &World<'_>, request: u32, proxy: ProxyId) -> u64 {
 
 /// The cookie that the proxy made up when it first saw this user, who has sent it ever since; who is no user, as no
 /// application that calls, keeps none and gets another each time. Source: semantics S5.7, S14.4.
-fn new_cookie(world: &World<'_>, call: &Call, name: &str) -> u64 {
-    let name = name_hash(name);
+fn new_cookie(world: &World<'_>, call: &Call, name: u64) -> u64 {
     let drawn = match call.parent {
         Parent::Request(request) if world.requests[request].population_user != NIL => {
             let request = &world.requests[request];
