@@ -44,6 +44,7 @@ pub enum Purpose {
     ErrorWork = 57,
     InboundWorker = 58,
     Lifetime = 59,
+    InboundBackoff = 60,
     // at an entity
     Think = 64,
     BalancerSeed = 65,

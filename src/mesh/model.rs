@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::ids::*;
-use super::policy_spec::{BalancerSpec, CircuitBreakers, ConnectionSpec, LocalitySpec, OutlierSpec};
+use super::policy_spec::{
+    BalancerSpec, CircuitBreakers, ConnectionSpec, LocalitySpec, OutlierSpec, RetrySpec,
+};
 use super::routing::RouteTable;
 use super::workload::{CallSpec, Client, Workload};
 use crate::kernel::distribution::Distribution;
@@ -65,6 +67,13 @@ pub struct ProxySpec {
     pub ztunnel_latency: Distribution,
     /// How long each proxy has run at t = 0. Source: design D9.4.
     pub age: Distribution,
+    /// What a server's own proxy does where its application takes no connection, on ports without gRPC.
+    /// Source: semantics S1.2.
+    pub inbound_retry: Option<RetrySpec>,
+    /// The same on ports with gRPC.
+    pub inbound_grpc_retry: Option<RetrySpec>,
+    /// Copies get the suffix `-shadow` to their authority. Source: semantics S12.2.
+    pub marks_copies: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,6 +24,8 @@ pub struct RetryBudget {
     /// 0 to 100.
     pub percent: f64,
     pub min_retry_concurrency: u32,
+    /// Requests that began so long ago or later count even if they are over; zero: those of the moment alone.
+    pub interval: SimDuration,
 }
 
 /// The connection side of one cluster. Source: semantics S7.2.
@@ -78,6 +80,8 @@ pub struct OutlierSpec {
     pub max_ejection_time: SimDuration,
     /// 0 to 100.
     pub max_ejection_percent: u32,
+    /// The first host may go whatever `max_ejection_percent` says. Source: semantics S8.5.
+    pub always_ejects_one: bool,
     /// Answers that count as errors, those below 500 as 500; empty: 500 and above. Source: semantics S8.3.
     pub error_codes: Vec<u16>,
     /// `None`: switched off, as Istio does.

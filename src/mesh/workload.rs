@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::ids::{CallSpecId, ProxyId, ServiceId, WorkloadId};
+use super::ids::{CallSpecId, ProxyId, ServiceId, StateId, WorkloadId};
 use super::policy_spec::{CircuitBreakers, ConnectionSpec, ErrorSpec};
 use super::routing::RouteMatch;
 use crate::kernel::arrivals::Load;
@@ -69,6 +69,14 @@ impl Workload {
 pub struct Inbound {
     pub service: ServiceId,
     pub port: u16,
+    pub limits: Limits,
+    /// What later states of the configuration make of them, where they change.
+    pub later: Vec<(StateId, Limits)>,
+}
+
+/// What one port of a pod is limited to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
     pub breakers: CircuitBreakers,
     pub connection: ConnectionSpec,
 }

@@ -29,6 +29,8 @@ pub enum Pass {
     Through(u32, u32),
     /// It waited, and found the limit of requests full when its turn came.
     Refused,
+    /// It waits to be tried again; so often it has been or will be.
+    Again(u32),
 }
 
 impl Gate {

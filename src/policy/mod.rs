@@ -6,6 +6,7 @@ pub mod failure;
 pub mod fault;
 pub mod hash;
 pub mod inbound;
+pub mod look_back;
 pub mod onward;
 pub mod outlier;
 pub mod pool;

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn budgets_replace_the_fixed_limit() {
-        let budget = RetryBudget { percent: 20.0, min_retry_concurrency: 3 };
+        let budget = RetryBudget { percent: 20.0, min_retry_concurrency: 3, interval: SimDuration::ZERO };
         assert_eq!(budget_limit(&budget, 0, 0), 3);
         assert_eq!(budget_limit(&budget, 20, 9), 5);
         assert!(has_room(u32::MAX, None, 1_000_000, 0, 0));

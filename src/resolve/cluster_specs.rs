@@ -3,8 +3,9 @@
 
 use std::num::NonZeroU32;
 
-use super::defaults::{self, Version};
+use super::defaults;
 use super::policies::Effective;
+use super::versions::{Change, Version};
 use crate::config::istio::destination_rule::{
     ConsistentHash, HttpPool, LoadBalancer, OutlierDetection, TcpPool,
 };
@@ -47,18 +48,22 @@ pub fn breakers(effective: &Effective<'_>) -> CircuitBreakers {
             percent: budget.percent.unwrap_or(defaults::BUDGET_PERCENT),
             min_retry_concurrency: positive(budget.min_retry_concurrency)
                 .map_or(defaults::BUDGET_MIN_RETRIES, NonZeroU32::get),
+            interval: length(budget.budget_interval.as_ref()).unwrap_or_default(),
         }),
     }
 }
 
 /// `port` is the port's own protocol; an HTTP/1.1 port may be upgraded.
-pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
+pub fn connection(effective: &Effective<'_>, port: Protocol, version: Version) -> ConnectionSpec {
     let (tcp, http) = (tcp(effective), http(effective));
     let upgrade = http.and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
     let protocol = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
     let streams = if protocol.is_http2() {
-        positive(http.and_then(|http| http.max_concurrent_streams))
-            .map_or(defaults::CONCURRENT_STREAMS, NonZeroU32::get)
+        let default = match version.has(Change::StreamsAreBounded) {
+            true => defaults::CONCURRENT_STREAMS,
+            false => defaults::CONCURRENT_STREAMS_BEFORE_1_28,
+        };
+        positive(http.and_then(|http| http.max_concurrent_streams)).map_or(default, NonZeroU32::get)
     } else {
         1
     };
@@ -69,6 +74,7 @@ pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
     ConnectionSpec {
         protocol,
         connect_timeout: length(tcp.and_then(|tcp| tcp.connect_timeout.as_ref()))
+            .or(effective.connect_timeout)
             .unwrap_or(defaults::CONNECT_TIMEOUT),
         max_requests_per_connection: positive(http.and_then(|http| http.max_requests_per_connection)),
         max_concurrent_streams: streams,
@@ -77,7 +83,7 @@ pub fn connection(effective: &Effective<'_>, port: Protocol) -> ConnectionSpec {
     }
 }
 
-pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
+pub fn outlier(detection: &OutlierDetection, version: Version) -> OutlierSpec {
     let split = detection.split_external_local_origin_errors == Some(true);
     let base = length(detection.base_ejection_time.as_ref()).unwrap_or(defaults::BASE_EJECTION_TIME);
     let consecutive_5xx = match detection.consecutive_5xx_errors {
@@ -99,6 +105,7 @@ pub fn outlier(detection: &OutlierDetection) -> OutlierSpec {
         max_ejection_time: base.max(defaults::MAX_EJECTION_TIME),
         max_ejection_percent: positive(detection.max_ejection_percent)
             .map_or(defaults::MAX_EJECTION_PERCENT, NonZeroU32::get),
+        always_ejects_one: !version.has(Change::StrictEjectionLimit),
         error_codes: codes.filter_map(|code| u16::try_from(code.0).ok()).collect(),
         // Istio writes 0 for both. Source: semantics S8.1.
         success_rate: None,
@@ -119,7 +126,7 @@ pub fn balancer(effective: &Effective<'_>, version: Version, prefers_near: bool)
         panic_threshold_percent: match effective.blocks.outlier_detection {
             _ if prefers_near => 0,
             Some(detection) => positive(detection.min_health_percent).map_or(0, NonZeroU32::get),
-            None if version.at_least(1, 31) => 0,
+            None if version.has(Change::UnreadyEndpoints) => 0,
             None => defaults::PANIC_BEFORE_1_31,
         },
         ..BalancerSpec::plain(name)
@@ -130,7 +137,7 @@ pub fn balancer(effective: &Effective<'_>, version: Version, prefers_near: bool)
 pub fn lists_unready(effective: &Effective<'_>, version: Version, prefers_near: bool) -> bool {
     let detection = effective.blocks.outlier_detection;
     let may_panic = detection.is_some_and(|detection| positive(detection.min_health_percent).is_some());
-    version.at_least(1, 31) && (prefers_near || !may_panic)
+    version.has(Change::UnreadyEndpoints) && (prefers_near || !may_panic)
 }
 
 fn balancer_name(load_balancer: &LoadBalancer) -> &'static str {
@@ -195,7 +202,11 @@ mod tests {
 
     fn with<T>(yaml: &str, read: impl Fn(&Effective<'_>) -> T) -> T {
         let policy: TrafficPolicy = serde_yaml::from_str(yaml).unwrap();
-        read(&Effective { blocks: policy.blocks(), retry_budget: policy.retry_budget.as_ref() })
+        read(&Effective {
+            blocks: policy.blocks(),
+            retry_budget: policy.retry_budget.as_ref(),
+            ..Effective::default()
+        })
     }
 
     #[test]
@@ -205,12 +216,20 @@ mod tests {
         assert_eq!(read.max_pending_requests, defaults::UNLIMITED);
         assert_eq!(read.max_requests, 7);
         assert_eq!(read.max_retries, defaults::UNLIMITED);
-        assert_eq!(with("retryBudget: {}", breakers).retry_budget.unwrap().min_retry_concurrency, 3);
+        let budget = with("retryBudget: {budgetInterval: 2s}", breakers).retry_budget.unwrap();
+        assert_eq!((budget.min_retry_concurrency, budget.interval), (3, SimDuration::from_secs(2)));
+    }
+
+    #[test]
+    fn one_host_could_always_go_before_1_20() {
+        let read = |version| outlier(&OutlierDetection::default(), Version::parse(version).unwrap());
+        assert!(read("1.19").always_ejects_one && !read("1.20").always_ejects_one);
     }
 
     #[test]
     fn an_explicit_zero_switches_a_detector_off() {
-        let read = |yaml: &str| outlier(&serde_yaml::from_str(yaml).unwrap());
+        let read =
+            |yaml: &str| outlier(&serde_yaml::from_str(yaml).unwrap(), Version::parse("1.28").unwrap());
         assert_eq!(read("{}").consecutive_5xx, NonZeroU32::new(5));
         assert_eq!(read("{consecutive5xxErrors: 0}").consecutive_5xx, None);
         assert_eq!(read("{}").consecutive_gateway, None);
@@ -269,10 +288,15 @@ mod tests {
 
     #[test]
     fn upgrades_make_http2_pools() {
-        let read =
-            with("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", |e| connection(e, Protocol::Http1));
+        let at = |version: &str, policy: &str| {
+            with(policy, |e| connection(e, Protocol::Http1, Version::parse(version).unwrap()))
+        };
+        let upgrade = "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}";
+        let read = at("1.28", upgrade);
         assert_eq!((read.protocol, read.max_concurrent_streams), (Protocol::Http2, 1024));
-        let read = with("connectionPool: {tcp: {idleTimeout: 0s}}", |e| connection(e, Protocol::Http1));
+        // Without a word there was no limit before Envoy 1.36.
+        assert_eq!(at("1.27", upgrade).max_concurrent_streams, (1 << 31) - 1);
+        let read = at("1.28", "connectionPool: {tcp: {idleTimeout: 0s}}");
         assert_eq!(read.idle_timeout, None);
         assert_eq!(read.connect_timeout, SimDuration::from_secs(10));
     }

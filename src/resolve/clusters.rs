@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use super::cluster_specs::{
     balancer, breakers, connection, hash_policy, lists_unready, outlier, passes_through,
 };
-use super::defaults::Version;
 use super::localities::{self, Members};
+use super::mesh_wide::MeshWide;
 use super::mutual_tls::{PeerModes, Server, Speech, arrive, refusal};
 use super::note::{NoEffect, Notes};
 use super::object::Object;
 use super::policies::{self, Effective, Policies};
 use super::services::{Caller, Inventory, KnownPort, KnownService};
+use super::versions::Version;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::istio::DestinationRule;
 use crate::config::istio::destination_rule::{Blocks, Subset};
@@ -33,6 +34,8 @@ pub struct Clusters<'a> {
     pub modes: PeerModes<'a>,
     /// Who looks, in the view that is being resolved.
     pub viewer: Viewer,
+    /// What the mesh says where rules are silent, in that state.
+    pub mesh: MeshWide<'a>,
     pub table: Table<ClusterId, Cluster>,
     by_name: BTreeMap<String, Vec<ClusterId>>,
     /// Titles of the DestinationRules that had a say in a cluster, and the subset of theirs that it is.
@@ -70,6 +73,7 @@ impl<'a> Clusters<'a> {
             version,
             modes: PeerModes::default(),
             viewer: Viewer::Envoy,
+            mesh: MeshWide::default(),
             table: Table::new(),
             by_name: BTreeMap::new(),
             shaped_by: BTreeMap::new(),
@@ -89,7 +93,8 @@ impl<'a> Clusters<'a> {
         let (service_id, port, subset_name) = target;
         let service = &self.inventory.services[service_id];
         let known_port = service.port(port).ok_or(Missing::Port)?;
-        let policies = policies::find(rules, service, caller);
+        let at_waypoint = matches!(self.viewer, Viewer::Waypoint(_));
+        let policies = policies::find(rules, service, caller).under(self.mesh.at_waypoint(at_waypoint));
         let mut subset = None;
         if !subset_name.is_empty() {
             let Some(found) = policies.subset(subset_name) else {
@@ -113,12 +118,16 @@ impl<'a> Clusters<'a> {
             service: service_id,
             port,
             subset: subset_name.to_owned(),
-            connection: connection(&effective, known_port.protocol),
+            connection: connection(&effective, known_port.protocol, version),
             breakers: breakers(&effective),
             balancer: self.balanced(balancer(&effective, version, prefers_near)),
             localities,
             lists_unready: lists_unready(&effective, version, prefers_near),
-            outlier: effective.blocks.outlier_detection.filter(|_| !dialled).map(outlier),
+            outlier: effective
+                .blocks
+                .outlier_detection
+                .filter(|_| !dialled)
+                .map(|block| outlier(block, version)),
             hosts,
         };
         self.tell(&cluster, &policies, subset, &effective, notes);
@@ -145,7 +154,7 @@ impl<'a> Clusters<'a> {
             return effective;
         }
         let Blocks { load_balancer, tls, .. } = effective.blocks;
-        Effective { blocks: Blocks { load_balancer, tls, ..Blocks::default() }, retry_budget: None }
+        Effective { blocks: Blocks { load_balancer, tls, ..Blocks::default() }, ..Effective::default() }
     }
 
     fn balanced(&self, spec: BalancerSpec) -> BalancerSpec {
@@ -252,7 +261,7 @@ impl<'a> Clusters<'a> {
             service: service_id,
             port,
             subset: String::new(),
-            connection: connection(&none, known_port.protocol),
+            connection: connection(&none, known_port.protocol, self.version),
             breakers: breakers(&none),
             balancer: BalancerSpec::plain(balancer),
             localities: None,
@@ -354,7 +363,7 @@ impl<'a> Clusters<'a> {
         };
         if let Some(outlier) = &cluster.outlier {
             let (hosts, percent) = (cluster.hosts.len(), outlier.max_ejection_percent);
-            if hosts > 0 && percent as usize * hosts < 100 {
+            if hosts > 0 && !outlier.always_ejects_one && percent as usize * hosts < 100 {
                 let message = format!(
                     "maxEjectionPercent {percent} of {} lets none of {} be ejected",
                     counted(hosts, "host", "hosts"),

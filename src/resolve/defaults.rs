@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::versions::Version;
 use crate::config::istio::peer_authentication::Mode;
 use crate::kernel::SimDuration;
 use crate::kernel::distribution::Distribution;
@@ -14,8 +15,10 @@ pub const UNLIMITED: u32 = u32::MAX;
 pub const CONNECT_TIMEOUT: SimDuration = SimDuration::from_secs(10);
 /// Source: semantics S7.2.
 pub const IDLE_TIMEOUT: SimDuration = SimDuration::from_secs(3600);
-/// Streams of one HTTP/2 connection, by recent Envoys. Source: semantics S0.5, S7.2.
+/// Streams of one HTTP/2 connection. Source: semantics S0.5, S7.2.
 pub const CONCURRENT_STREAMS: u32 = 1024;
+/// The same before 1.28.
+pub const CONCURRENT_STREAMS_BEFORE_1_28: u32 = (1 << 31) - 1;
 /// Inside a present `retryBudget`. Source: semantics S9.7.
 pub const BUDGET_PERCENT: f64 = 20.0;
 /// Inside a present `retryBudget`. Source: semantics S9.7.
@@ -72,27 +75,6 @@ pub const ISTIO_VERSION: Version = Version { major: 1, minor: 28 };
 pub const ROOT_NAMESPACE: &str = "istio-system";
 /// A port that nobody names. Source: design D9.15.
 pub const PORT: u16 = 80;
-
-/// Istio's version, which picks defaults. Source: semantics S0.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    pub major: u32,
-    pub minor: u32,
-}
-
-impl Version {
-    /// `1.28`, also `1.28.3` and `v1.28`.
-    pub fn parse(text: &str) -> Option<Version> {
-        let mut parts = text.trim().trim_start_matches('v').split('.');
-        let major = parts.next()?.parse().ok()?;
-        let minor = parts.next()?.parse().ok()?;
-        Some(Version { major, minor })
-    }
-
-    pub fn at_least(self, major: u32, minor: u32) -> bool {
-        self >= Version { major, minor }
-    }
-}
 
 // --- the scenario ---
 
@@ -163,16 +145,4 @@ pub fn propagation() -> Distribution {
 pub fn service_time() -> Distribution {
     let (p50, p99) = (SimDuration::from_millis(10), SimDuration::from_millis(50));
     Distribution::log_normal_p50_p99(p50, p99).expect("p50 is above zero and below p99")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn minor_versions_are_numbers() {
-        assert!(Version::parse("1.9").unwrap() < Version::parse("1.24").unwrap());
-        assert_eq!(Version::parse("v1.28.3"), Some(ISTIO_VERSION));
-        assert_eq!(Version::parse("latest"), None);
-    }
 }

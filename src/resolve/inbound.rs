@@ -1,75 +1,87 @@
 //! What a pod's own sidecar limits: the pool of the DestinationRule that holds for its service, and nothing else of that
 //! rule, acts a second time at each pod, for all callers together. Source: semantics S1.2.
 
+use std::collections::BTreeMap;
+
 use super::cluster_specs::{breakers, connection};
 use super::defaults::UNLIMITED;
-use super::note::Notes;
-use super::object::Object;
+use super::mesh_wide::MeshWide;
 use super::policies::{self, Effective};
 use super::services::{Caller, Inventory, KnownWorkload};
 use super::states::Snapshot;
-use crate::config::istio::DestinationRule;
+use super::versions::Version;
 use crate::config::istio::destination_rule::Blocks;
 use crate::kernel::Id;
-use crate::mesh::workload::{DataPlane, Inbound};
+use crate::mesh::policy_spec::{CircuitBreakers, ConnectionSpec};
+use crate::mesh::workload::{DataPlane, Inbound, Limits};
+use crate::mesh::{ServiceId, StateId};
 
-/// The limits of a workload's ports, as the first state has them; tells of rules that change them later.
+/// The ports of a workload whose limits matter in any state, with what each state makes of them.
 pub fn limits(
     inventory: &Inventory,
     snapshots: &[Snapshot],
     workload: &KnownWorkload,
-    notes: &mut Notes<'_>,
+    version: Version,
 ) -> Vec<Inbound> {
-    let now = in_state(inventory, &snapshots[0], workload);
-    for snapshot in &snapshots[1..] {
-        let later = in_state(inventory, snapshot, workload);
-        for (limit, rule) in &later {
-            if !now.iter().any(|(known, _)| known == limit) {
-                notes.not_modelled(
-                    &rule.title(),
-                    rule.span(notes, "spec.trafficPolicy.connectionPool"),
-                    "a change of the limits at the server's own sidecar: those of the start hold there throughout",
-                );
+    let mut states =
+        snapshots.iter().map(|snapshot| in_state(inventory, snapshot, workload, version)).enumerate();
+    let (_, first) = states.next().expect("there is a state at 0");
+    let mut ports: BTreeMap<(ServiceId, u16), Inbound> = first
+        .into_iter()
+        .map(|((service, port), limits)| {
+            ((service, port), Inbound { service, port, limits, later: Vec::new() })
+        })
+        .collect();
+    for (number, state) in states {
+        for (place, limits) in state {
+            let inbound = ports.get_mut(&place).expect("services and their ports stay");
+            let before = inbound.later.last().map_or(&inbound.limits, |(_, limits)| limits);
+            if *before != limits {
+                inbound.later.push((StateId::from_index(number), limits));
             }
         }
     }
-    now.into_iter().map(|(limit, _)| limit).collect()
+    let matters =
+        |inbound: &Inbound| is_set(&inbound.limits) || inbound.later.iter().any(|(_, limits)| is_set(limits));
+    ports.into_values().filter(matters).collect()
 }
 
-fn in_state<'a>(
+fn is_set(limits: &Limits) -> bool {
+    let breakers = &limits.breakers;
+    [breakers.max_connections, breakers.max_pending_requests, breakers.max_requests]
+        .iter()
+        .any(|limit| *limit != UNLIMITED)
+}
+
+fn in_state(
     inventory: &Inventory,
-    snapshot: &'a Snapshot,
+    snapshot: &Snapshot,
     workload: &KnownWorkload,
-) -> Vec<(Inbound, &'a Object<DestinationRule>)> {
+    version: Version,
+) -> BTreeMap<(ServiceId, u16), Limits> {
+    let mut limits = BTreeMap::new();
     if workload.data_plane != DataPlane::Sidecar {
-        return Vec::new();
+        return limits;
     }
     // It looks up its own service's rule as a caller in its place would.
     let seen = Caller { namespace: workload.namespace.clone(), labels: workload.labels.clone() };
-    let mut limits = Vec::new();
     for id in &workload.services {
         let service = &inventory.services[*id];
-        let policies = policies::find(&snapshot.destination_rules, service, &seen);
-        let Some((rule, _)) = policies.top() else { continue };
-        if rule.spec.workload_selector.is_some() {
-            continue;
-        }
+        let found = policies::find(&snapshot.destination_rules, service, &seen);
+        // Rules that select callers are not for servers.
+        let selects = found.top().is_some_and(|(rule, _)| rule.spec.workload_selector.is_some());
+        let found = if selects { policies::Policies::default() } else { found };
+        let found = found.under(MeshWide::of(&snapshot.mesh_configs));
         for port in &service.ports {
-            let Effective { blocks, retry_budget } = policies.effective(None, port.number);
+            let effective = found.effective(None, port.number);
             let pool = Effective {
-                blocks: Blocks { connection_pool: blocks.connection_pool, ..Blocks::default() },
-                retry_budget,
+                blocks: Blocks { connection_pool: effective.blocks.connection_pool, ..Blocks::default() },
+                ..effective
             };
-            let breakers = breakers(&pool);
-            let is_set = [breakers.max_connections, breakers.max_pending_requests, breakers.max_requests]
-                .iter()
-                .any(|limit| *limit != UNLIMITED);
-            if is_set {
-                let connection = connection(&pool, port.protocol);
-                limits.push((Inbound { service: *id, port: port.number, breakers, connection }, rule));
-            }
+            let (breakers, connection): (CircuitBreakers, ConnectionSpec) =
+                (breakers(&pool), connection(&pool, port.protocol, version));
+            limits.insert((*id, port.number), Limits { breakers, connection });
         }
     }
-    limits.sort_by_key(|(limit, _)| (limit.service.index(), limit.port));
     limits
 }

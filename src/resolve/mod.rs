@@ -27,6 +27,7 @@ mod inbound;
 mod inventory;
 mod localities;
 pub mod locality;
+pub mod mesh_wide;
 pub mod mutual_tls;
 pub mod names;
 pub mod note;
@@ -50,6 +51,7 @@ mod states;
 pub mod targets;
 mod tcp_routes;
 mod town;
+pub mod versions;
 mod waypoint_routes;
 mod waypoints;
 

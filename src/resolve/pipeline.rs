@@ -8,11 +8,12 @@ use super::called::{Called, Connects};
 use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gateway_calls, check_ports};
 use super::clients;
 use super::clusters::{Clusters, Viewer};
-use super::defaults::{self, Version};
+use super::defaults;
 use super::effects::{Effects, Seen};
 use super::gateways::{self, served_together};
 use super::inbound;
 use super::inventory;
+use super::mesh_wide::{self, MeshWide};
 use super::mutual_tls::{self, PeerModes};
 use super::note::{Guess, NoEffect, NotModelled, Notes};
 use super::objectives::{Scopes, objectives};
@@ -25,6 +26,7 @@ use super::settings;
 use super::sidecars;
 use super::states::{self, Snapshot};
 use super::town::Town;
+use super::versions::Version;
 use super::waypoint_routes;
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::load::Loaded;
@@ -65,13 +67,13 @@ pub fn mesh(loaded: &Loaded) -> Resolved {
 /// `replications` hold where the scenario is silent: commands differ in them. Source: design D9.24.
 pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
     let mut notes = Notes::new(&loaded.docs);
-    let (snapshots, backends) = states::collect(loaded, &mut notes);
     let silent = Scenario::default();
     let scenario = loaded.scenario.as_ref().map_or(&silent, |document| &document.value);
     let version = version(scenario, &mut notes);
+    let (snapshots, backends) = states::collect(loaded, version, &mut notes);
     let calls = scenario_calls::all(scenario);
     let mut inventory = inventory::build(&backends, scenario, &calls, &mut notes);
-    let mut parts = people(loaded, scenario, &inventory, &snapshots, &calls, &mut notes);
+    let mut parts = people(loaded, scenario, &inventory, &snapshots, &calls, version, &mut notes);
     let calling: BTreeSet<WorkloadId> = parts.calls.rows().iter().map(|call| call.owner).collect();
     let mut proxies = proxies::build(&mut inventory, &parts.plans, &calling, &snapshots, scenario);
     if loaded.scenario.is_none() {
@@ -87,6 +89,7 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         routed.effects.tell_waypoints(clusters.inventory, &mut notes);
         for snapshot in &snapshots {
             mutual_tls::tell(&snapshot.peer_authentications, &inventory, &mut notes);
+            mesh_wide::tell(&snapshot.mesh_configs, &mut notes);
         }
         for id in routed.effects.reached.difference(&routed.effects.asked) {
             parts.workloads[*id].guessed.retain(|key| *key != "serviceTime");
@@ -110,8 +113,18 @@ pub fn mesh_with(loaded: &Loaded, replications: NonZeroU32) -> Resolved {
         check_cycles(&parts, &proxies, &routed, &clusters, scenario, &mut notes);
     }
     let clusters = clusters.table;
-    let mesh =
-        assemble(loaded, replications, &inventory, &snapshots, parts, proxies, routed, clusters, &mut notes);
+    let mesh = assemble(
+        loaded,
+        replications,
+        &inventory,
+        &snapshots,
+        parts,
+        proxies,
+        routed,
+        clusters,
+        version,
+        &mut notes,
+    );
     finish(loaded, mesh, notes)
 }
 
@@ -121,6 +134,7 @@ fn people(
     inventory: &Inventory,
     snapshots: &[Snapshot],
     calls: &[ScenarioCall],
+    version: Version,
     notes: &mut Notes<'_>,
 ) -> Parts {
     let town = Town::new(inventory, snapshots);
@@ -151,7 +165,7 @@ fn people(
         ));
     }
     for (id, known) in inventory.workloads.iter() {
-        workloads[id].inbound = inbound::limits(inventory, snapshots, known, notes);
+        workloads[id].inbound = inbound::limits(inventory, snapshots, known, version);
     }
     let plans = clients::clients(scenario, &town, &loaded.traces, &mut findings);
     for finding in findings {
@@ -202,6 +216,7 @@ fn route<'a>(
     let nothing = BTreeSet::new();
     for snapshot in snapshots {
         clusters.modes = PeerModes(&snapshot.peer_authentications);
+        clusters.mesh = MeshWide::of(&snapshot.mesh_configs);
         let mut intern = |table: RouteTable| {
             let known = tables.iter().find(|(_, known)| **known == table).map(|(id, _)| id);
             known.unwrap_or_else(|| tables.push(table))
@@ -272,6 +287,7 @@ fn assemble(
     proxies: Proxies,
     routed: Routed,
     clusters: Table<crate::mesh::ClusterId, crate::mesh::model::Cluster>,
+    version: Version,
     notes: &mut Notes<'_>,
 ) -> Option<Mesh> {
     let scenario = &loaded.scenario.as_ref()?.value;
@@ -323,7 +339,7 @@ fn assemble(
         name: name.map_or_else(|| "scenario".to_owned(), |name| name.value.clone()),
         run,
         network: settings::network(scenario),
-        proxy: settings::proxy(scenario),
+        proxy: settings::proxy(scenario, version, MeshWide::of(&snapshots[0].mesh_configs)),
         propagation: settings::propagation(scenario),
         zones: inventory.zones.clone(),
         services: inventory.services.iter().map(service).collect(),

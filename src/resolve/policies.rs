@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::defaults::ROOT_NAMESPACE;
 use super::hosts::{by_specificity, full_name, takes};
+use super::mesh_wide::MeshWide;
 use super::object::{Object, is_exported, selects};
 use super::services::{Caller, KnownService};
 use crate::config::istio::DestinationRule;
 use crate::config::istio::destination_rule::{Blocks, RetryBudget, Subset, TrafficPolicy};
+use crate::kernel::SimDuration;
 
 type Rule = Object<DestinationRule>;
 
@@ -15,6 +17,7 @@ type Rule = Object<DestinationRule>;
 #[derive(Clone, Debug, Default)]
 pub struct Policies<'a> {
     rules: Vec<&'a Rule>,
+    mesh: MeshWide<'a>,
 }
 
 /// What holds for one cluster.
@@ -22,6 +25,8 @@ pub struct Policies<'a> {
 pub struct Effective<'a> {
     pub blocks: Blocks<'a>,
     pub retry_budget: Option<&'a RetryBudget>,
+    /// Of the whole mesh, for rules that give none.
+    pub connect_timeout: Option<SimDuration>,
 }
 
 /// The first of three levels with any match wins: the caller's namespace, the service's, the root namespace.
@@ -83,10 +88,15 @@ fn together(mut level: Vec<&Rule>) -> Policies<'_> {
     if let Some(newest) = level.last().map(|rule| exports(rule)) {
         level.retain(|rule| exports(rule) == newest);
     }
-    Policies { rules: level }
+    Policies { rules: level, ..Policies::default() }
 }
 
 impl<'a> Policies<'a> {
+    /// Under these settings of the mesh.
+    pub fn under(self, mesh: MeshWide<'a>) -> Policies<'a> {
+        Policies { mesh, ..self }
+    }
+
     /// All of them, in the order in which they count.
     pub fn rules(&self) -> &[&'a Rule] {
         &self.rules
@@ -117,15 +127,20 @@ impl<'a> Policies<'a> {
         self.rules.iter().find_map(|rule| rule.spec.traffic_policy.as_ref().map(|policy| (*rule, policy)))
     }
 
-    /// What holds for one port, and for one subset of it. Source: semantics S4.3, S4.4.
+    /// What holds for one port, and for one subset of it. Source: semantics S4.3 to S4.5.
     pub fn effective(&self, subset: Option<&'a Subset>, port: u16) -> Effective<'a> {
-        let mut effective = Effective::default();
+        let mut effective =
+            Effective { connect_timeout: self.mesh.connect_timeout(), ..Effective::default() };
         if let Some((_, top)) = self.top() {
             // A port's settings replace all four blocks; what they leave out is default again, not inherited.
             effective.blocks =
                 top.port_level(port).map_or_else(|| top.blocks(), |(_, settings)| settings.blocks());
             effective.retry_budget = top.retry_budget.as_ref();
         }
+        // The mesh fills what is unset by now; a subset comes over it.
+        let wide = self.mesh.blocks();
+        effective.blocks.connection_pool = effective.blocks.connection_pool.or(wide.connection_pool);
+        effective.blocks.outlier_detection = effective.blocks.outlier_detection.or(wide.outlier_detection);
         let Some(policy) = subset.and_then(|subset| subset.traffic_policy.as_ref()) else { return effective };
         if let Some((_, settings)) = policy.port_level(port) {
             effective.blocks = settings.blocks();

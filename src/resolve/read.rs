@@ -1,6 +1,7 @@
 //! How each kind of object is read and checked.
 
 use super::object::Reading;
+use crate::config::istio::istio_operator::{self, IstioOperator};
 use crate::config::istio::kubernetes::{self, PodController, Service};
 use crate::config::istio::{
     DestinationRule, Gateway, PeerAuthentication, ServiceEntry, VirtualService, WaypointGateway,
@@ -40,6 +41,14 @@ pub const SERVICE_ENTRIES: Reading<ServiceEntry> = Reading {
     validate: service_entry::validate,
     not_modelled: service_entry::not_modelled,
     open: false,
+};
+
+/// Its `spec` is open: all that `istioctl install` takes.
+pub const ISTIO_OPERATORS: Reading<IstioOperator> = Reading {
+    kind: "IstioOperator",
+    validate: istio_operator::validate,
+    not_modelled: istio_operator::not_modelled,
+    open: true,
 };
 
 pub const SERVICES: Reading<Service> = Reading {

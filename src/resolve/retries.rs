@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use super::defaults::{self, Version};
+use super::defaults;
+use super::versions::{Change, Version};
 use crate::config::istio::virtual_service::Retries;
 use crate::mesh::policy_spec::{RetryOn, RetrySpec};
 
@@ -22,10 +23,15 @@ pub fn of_rule(retries: Option<&Retries>, version: Version, keeps_hash: bool) ->
 }
 
 /// What the server's own proxy does with requests that its application never got: it tries again twice, at the same
-/// one host. Since 1.24, where the mesh does not say otherwise; from 1.26 on not on gRPC ports.
+/// one host. Since 1.24, where the mesh (`written`) does not say otherwise; from 1.26 on not on gRPC ports.
 /// Source: semantics S0.5, S1.2.
-pub fn inbound(is_grpc: bool, version: Version) -> Option<RetrySpec> {
-    let has_it = version.at_least(1, 24) && !(is_grpc && version.at_least(1, 26));
+pub fn inbound(written: Option<&Retries>, is_grpc: bool, version: Version) -> Option<RetrySpec> {
+    let has_it =
+        version.has(Change::InboundRetry) && !(is_grpc && version.has(Change::InboundRetryWithoutGrpc));
+    if let Some(written) = written.filter(|_| has_it) {
+        let spec = translate(Some(written), version)?;
+        return Some(RetrySpec { avoid_previous_hosts: false, host_selection_attempts: 0, ..spec });
+    }
     let spec = RetrySpec {
         attempts: NonZeroU32::new(defaults::RETRIES)?,
         on: RetryOn::RESET_BEFORE_REQUEST,
@@ -86,7 +92,7 @@ fn conditions(written: Option<&str>, version: Version) -> (RetryOn, Vec<u16>) {
             on = on.union(condition);
         }
     }
-    if written.is_none() && !version.at_least(1, 24) {
+    if written.is_none() && !version.has(Change::DefaultRetryWithout503) {
         codes.extend_from_slice(defaults::RETRY_CODES_BEFORE_1_24);
     }
     codes.sort_unstable();
@@ -128,9 +134,14 @@ mod tests {
 
     #[test]
     fn servers_try_again_what_their_application_never_got() {
-        let has = |is_grpc, version: &str| inbound(is_grpc, Version::parse(version).unwrap()).is_some();
+        let has = |is_grpc, version: &str| inbound(None, is_grpc, Version::parse(version).unwrap()).is_some();
         assert!(has(false, "1.28") && !has(true, "1.28"));
         assert!(has(true, "1.25") && !has(false, "1.23"));
+        let mesh = |yaml: &str| {
+            let written: Retries = serde_yaml::from_str(yaml).unwrap();
+            inbound(Some(&written), false, Version::parse("1.31").unwrap()).map(|spec| spec.attempts.get())
+        };
+        assert_eq!((mesh("{}"), mesh("{attempts: 5, retryOn: connect-failure}")), (None, Some(5)));
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Translator<'_, '_, '_> {
         let cluster = self.cluster((service, listener.port, ""), listener);
         let destination = Destination::whole(service, listener.port, cluster.ok());
         let mut route = plain(Action::Forward(vec![destination]));
-        route.retry = if http { retries::translate(None, self.clusters.version) } else { None };
+        route.retry =
+            if http { retries::translate(self.clusters.mesh.retries(), self.clusters.version) } else { None };
         let target = (service, listener.port, "");
         route.hash =
             self.clusters.hash_policy(self.rules, listener.caller, target, true).into_iter().collect();
@@ -100,7 +101,8 @@ impl Translator<'_, '_, '_> {
             route.timeout = length(rule.timeout.as_ref()).filter(|timeout| !timeout.is_zero());
             route.hash = self.hash_policies(rule, &route.action, listener);
             let keeps_hash = retries::keeps_hash(rule.route.len(), || !route.hash.is_empty());
-            route.retry = retries::of_rule(rule.retries.as_ref(), self.clusters.version, keeps_hash);
+            let written = rule.retries.as_ref().or(self.clusters.mesh.retries());
+            route.retry = retries::of_rule(written, self.clusters.version, keeps_hash);
             route.mirrors = self.mirrors(object, rule, path, listener);
             self.tell_before_waypoint(object, rule, path, &route.action);
         }

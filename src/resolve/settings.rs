@@ -3,6 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::defaults;
+use super::mesh_wide::MeshWide;
+use super::retries;
+use super::versions::{Change, Version};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::read::Located;
 use crate::config::scenario::Scenario;
@@ -65,13 +68,18 @@ pub fn network(scenario: &Scenario) -> NetworkSpec {
     }
 }
 
-pub fn proxy(scenario: &Scenario) -> ProxySpec {
+/// `mesh`: as the first state of the configuration has it. Simplified: later ones change nothing in it.
+pub fn proxy(scenario: &Scenario, version: Version, mesh: MeshWide<'_>) -> ProxySpec {
     let proxy = scenario.proxy.clone().unwrap_or_default();
+    let inbound = |is_grpc| retries::inbound(mesh.inbound_retries(), is_grpc, version);
     ProxySpec {
         workers: proxy.workers.map_or(defaults::WORKERS, |written| written.value.0),
         latency: or_else(&proxy.latency, defaults::proxy_latency),
         ztunnel_latency: or_else(&proxy.ztunnel_latency, defaults::ztunnel_latency),
         age: or_else(&proxy.age, defaults::proxy_age),
+        inbound_retry: inbound(false),
+        inbound_grpc_retry: inbound(true),
+        marks_copies: !version.has(Change::CopiesKeepAuthority),
     }
 }
 
@@ -117,6 +125,9 @@ mod tests {
         let run = run(&Scenario::default(), four, &mut Vec::new());
         assert_eq!((run.duration, run.warmup), (SimDuration::from_secs(600), SimDuration::from_secs(30)));
         assert_eq!((run.seed, run.replications), (42, four));
-        assert_eq!(proxy(&Scenario::default()).workers.get(), 2);
+        assert_eq!(
+            proxy(&Scenario::default(), defaults::ISTIO_VERSION, MeshWide::default()).workers.get(),
+            2
+        );
     }
 }

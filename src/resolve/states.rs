@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 use super::note::Notes;
 use super::object::{Object, Reading};
 use super::read::{
-    DESTINATION_RULES, GATEWAYS, PEER_AUTHENTICATIONS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES,
-    WAYPOINTS, pod_controllers,
+    DESTINATION_RULES, GATEWAYS, ISTIO_OPERATORS, PEER_AUTHENTICATIONS, SERVICE_ENTRIES, SERVICES,
+    VIRTUAL_SERVICES, WAYPOINTS, pod_controllers,
 };
+use super::versions::{self, Version};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
+use crate::config::istio::istio_operator::IstioOperator;
 use crate::config::istio::kubernetes::{PodController, Service};
 use crate::config::istio::values::Labels;
 use crate::config::istio::{
@@ -32,6 +34,8 @@ pub struct Snapshot {
     pub destination_rules: Vec<Object<DestinationRule>>,
     pub gateways: Vec<Object<Gateway>>,
     pub peer_authentications: Vec<Object<PeerAuthentication>>,
+    /// Settings of the whole mesh.
+    pub mesh_configs: Vec<Object<IstioOperator>>,
 }
 
 /// Who serves, over the whole timeline: pods neither come nor go with it.
@@ -58,9 +62,17 @@ type Key = (String, String, String, String);
 /// An object and the state that first had it.
 type Held<'a> = BTreeMap<Key, (&'a RawObject, usize)>;
 
+/// How objects are read: the namespace of those that name none, and the version whose fields they have.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    home: &'a str,
+    version: Version,
+}
+
 /// Everything, state by state; there is at least one state, at 0.
-pub fn collect(loaded: &Loaded, notes: &mut Notes<'_>) -> (Vec<Snapshot>, Backends) {
+pub fn collect(loaded: &Loaded, version: Version, notes: &mut Notes<'_>) -> (Vec<Snapshot>, Backends) {
     let home = loaded.namespace();
+    let ground = Ground { home, version };
     let mut held = Held::new();
     let mut ever = Held::new();
     for object in &loaded.objects {
@@ -106,13 +118,13 @@ pub fn collect(loaded: &Loaded, notes: &mut Notes<'_>) -> (Vec<Snapshot>, Backen
             }
             label.push_str(&step.label);
         }
-        snapshots.push(reader.snapshot(&held, at, std::mem::take(&mut label), home, notes));
+        snapshots.push(reader.snapshot(&held, at, std::mem::take(&mut label), ground, notes));
         match steps.peek() {
             Some(step) => at = step.at,
             None => break,
         }
     }
-    (snapshots, reader.backends(&ever, home, notes))
+    (snapshots, reader.backends(&ever, ground, notes))
 }
 
 fn key(object: &RawObject, home: &str) -> Key {
@@ -173,6 +185,7 @@ struct Reader {
     destination_rules: BTreeMap<DocId, Option<Object<DestinationRule>>>,
     gateways: BTreeMap<DocId, Option<Object<Gateway>>>,
     peer_authentications: BTreeMap<DocId, Option<Object<PeerAuthentication>>>,
+    mesh_configs: BTreeMap<DocId, Option<Object<IstioOperator>>>,
 }
 
 impl Reader {
@@ -181,33 +194,40 @@ impl Reader {
         held: &Held<'_>,
         at: SimTime,
         label: String,
-        home: &str,
+        ground: Ground<'_>,
         notes: &mut Notes<'_>,
     ) -> Snapshot {
         Snapshot {
             at,
             label,
-            virtual_services: all(held, home, &VIRTUAL_SERVICES, &mut self.virtual_services, notes),
-            destination_rules: all(held, home, &DESTINATION_RULES, &mut self.destination_rules, notes),
-            gateways: all(held, home, &GATEWAYS, &mut self.gateways, notes),
+            virtual_services: all(held, ground, &VIRTUAL_SERVICES, &mut self.virtual_services, notes),
+            destination_rules: all(held, ground, &DESTINATION_RULES, &mut self.destination_rules, notes),
+            gateways: all(held, ground, &GATEWAYS, &mut self.gateways, notes),
             peer_authentications: all(
                 held,
-                home,
+                ground,
                 &PEER_AUTHENTICATIONS,
                 &mut self.peer_authentications,
                 notes,
             ),
+            mesh_configs: all(held, ground, &ISTIO_OPERATORS, &mut self.mesh_configs, notes),
         }
     }
 
-    fn backends(&mut self, ever: &Held<'_>, home: &str, notes: &mut Notes<'_>) -> Backends {
+    fn backends(&mut self, ever: &Held<'_>, ground: Ground<'_>, notes: &mut Notes<'_>) -> Backends {
         let mut backends = Backends {
-            services: all(ever, home, &SERVICES, &mut BTreeMap::new(), notes),
-            entries: all(ever, home, &SERVICE_ENTRIES, &mut BTreeMap::new(), notes),
+            services: all(ever, ground, &SERVICES, &mut BTreeMap::new(), notes),
+            entries: all(ever, ground, &SERVICE_ENTRIES, &mut BTreeMap::new(), notes),
             ..Backends::default()
         };
         for kind in ["Deployment", "StatefulSet", "ReplicaSet"] {
-            backends.controllers.extend(all(ever, home, &pod_controllers(kind), &mut BTreeMap::new(), notes));
+            backends.controllers.extend(all(
+                ever,
+                ground,
+                &pod_controllers(kind),
+                &mut BTreeMap::new(),
+                notes,
+            ));
         }
         for (object, _) in ever.values().filter(|(object, _)| object.kind == "Namespace" && used(object)) {
             let labels = object.value.get("metadata").and_then(|metadata| metadata.get("labels")).cloned();
@@ -215,7 +235,7 @@ impl Reader {
             backends.namespaces.insert(object.name.clone(), NamespaceObject { labels, doc: object.doc });
         }
         for (object, since) in ever.values().filter(|(object, _)| is_waypoint(object)) {
-            backends.waypoints.extend(WAYPOINTS.read(object, home, *since, notes));
+            backends.waypoints.extend(WAYPOINTS.read(object, ground.home, *since, notes));
         }
         backends
     }
@@ -233,7 +253,7 @@ fn is_waypoint(object: &RawObject) -> bool {
 
 fn all<T: Default + Clone + DeserializeOwned>(
     held: &Held<'_>,
-    home: &str,
+    ground: Ground<'_>,
     reading: &Reading<T>,
     cache: &mut BTreeMap<DocId, Option<Object<T>>>,
     notes: &mut Notes<'_>,
@@ -241,7 +261,10 @@ fn all<T: Default + Clone + DeserializeOwned>(
     let mut list = Vec::new();
     let is_meant = |object: &RawObject| object.kind == reading.kind && used(object) && !is_waypoint(object);
     for (object, since) in held.values().filter(|(object, _)| is_meant(object)) {
-        let read = cache.entry(object.doc).or_insert_with(|| reading.read(object, home, *since, notes));
+        let read = cache.entry(object.doc).or_insert_with(|| {
+            let known = versions::as_known(object, ground.version, notes);
+            reading.read(&known, ground.home, *since, notes)
+        });
         if let Some(read) = read {
             let mut read = read.clone();
             read.created.0 = *since;

@@ -9,6 +9,7 @@ use super::retries;
 use super::routes::Translator;
 use super::services::{Caller, KnownDoor};
 use super::states::Snapshot;
+use super::versions::Change;
 use crate::config::istio::values::Labels;
 use crate::config::istio::{DestinationRule, VirtualService};
 use crate::mesh::ServiceId;
@@ -59,7 +60,7 @@ fn merged(
     objects: &[&Object<VirtualService>],
     listener: &Listener<'_>,
 ) -> Vec<Route> {
-    let most = if translator.clusters.version.at_least(1, 30) { objects.len() } else { 1 };
+    let most = if translator.clusters.version.has(Change::WaypointsMerge) { objects.len() } else { 1 };
     let mut routes: Vec<Route> = Vec::new();
     for object in objects.iter().take(most) {
         routes.extend(translator.routes(object, listener));
@@ -79,10 +80,13 @@ fn default_route(
 ) -> Route {
     let mut route = translator.default_route(service, listener);
     let version = translator.clusters.version;
-    if !version.at_least(1, 31) {
+    if !version.has(Change::WaypointRetry) {
         route.hash = Vec::new();
-        route.retry =
-            if protocol.is_http() { retries::inbound(protocol == Protocol::Grpc, version) } else { None };
+        route.retry = if protocol.is_http() {
+            retries::inbound(None, protocol == Protocol::Grpc, version)
+        } else {
+            None
+        };
     }
     route
 }

@@ -13,7 +13,7 @@ use crate::kernel::fifo::Place;
 use crate::kernel::lanes::Timer;
 use crate::kernel::random::{Draw, Purpose, draw};
 use crate::kernel::slab::Slot;
-use crate::kernel::{Id, SimDuration};
+use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::model::Refusal;
 use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::CrashOf;
@@ -95,6 +95,7 @@ fn enter(world: &mut World<'_>, index: u32, number: u32, key: u64, per_try: u32)
         Admission::PendingOverflow => return overflow(world, index, Counter::PendingOverflow),
         Admission::RequestsOverflow => return overflow(world, index, Counter::ActiveOverflow),
     };
+    let is_remembered = upstream.look_back.is_some();
     let slot = world.attempts.insert(Attempt {
         key,
         call: index,
@@ -107,12 +108,33 @@ fn enter(world: &mut World<'_>, index: u32, number: u32, key: u64, per_try: u32)
         ..Attempt::default()
     });
     call.attempt = slot.index;
+    if is_remembered {
+        remember(world, slot.index);
+    }
     if connection == NIL {
         pend(world, slot.index, number);
     } else {
         send(world, slot, number, per_try);
     }
     Ok(())
+}
+
+/// A retry budget that looks back will ask when this attempt began.
+#[cold]
+fn remember(world: &mut World<'_>, index: u32) {
+    let place = index as usize;
+    if world.begun.len() <= place {
+        world.begun.resize(place + 1, SimTime::ZERO);
+    }
+    world.begun[place] = world.now;
+}
+
+/// The attempt is over for the cluster, and the budget that looks back hears of it. Source: semantics S9.7.
+#[cold]
+fn look_back(world: &mut World<'_>, number: u32, index: u32) {
+    let upstream = &mut world.upstreams[world.pools[number as usize].upstream as usize];
+    let look_back = upstream.look_back.as_mut().expect("it was asked for");
+    look_back.ended(world.begun[index as usize], world.now);
 }
 
 #[cold]
@@ -317,7 +339,7 @@ pub fn let_go(world: &mut World<'_>, index: u32, end: End) {
         Phase::Sent | Phase::Serving => attempt.is_abandoned = true,
         Phase::Returning | Phase::Lost => world.attempts.remove(index),
     }
-    release_stream(world, number, connection, end);
+    release_stream(world, index, number, connection, end);
 }
 
 /// The attempts that have a stream on a connection. Looks through all attempts: for connections that break, which is
@@ -341,18 +363,22 @@ pub fn on_connection(world: &World<'_>, pool: u32, connection: u32) -> Vec<Slot>
 #[cold]
 fn leave_line(world: &mut World<'_>, index: u32) {
     let attempt = &mut world.attempts[index];
+    let at = &mut world.pools[attempt.pool as usize];
+    let (number, upstream) = (attempt.pool, &mut world.upstreams[at.upstream as usize]);
     // Without a place it was served a moment ago, and overflowed.
     if !attempt.place.is_none() {
-        let at = &mut world.pools[attempt.pool as usize];
-        let breakers = &mut world.upstreams[at.upstream as usize].breakers;
-        at.pool.unpend(breakers, &mut world.lines, attempt.place);
+        at.pool.unpend(&mut upstream.breakers, &mut world.lines, attempt.place);
     }
+    let looks_back = upstream.look_back.is_some();
     world.attempts.remove(index);
+    if looks_back {
+        look_back(world, number, index);
+    }
 }
 
 /// The stream has ended: whoever waits for one may have its connection.
 #[inline(always)]
-pub fn release_stream(world: &mut World<'_>, number: u32, connection: u32, end: End) {
+pub fn release_stream(world: &mut World<'_>, index: u32, number: u32, connection: u32, end: End) {
     let at = &mut world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] -= 1;
@@ -364,12 +390,16 @@ pub fn release_stream(world: &mut World<'_>, number: u32, connection: u32, end: 
     };
     let released =
         at.pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
+    let looks_back = upstream.look_back.is_some();
     if at.keep_alive.is_some() && released == Released::Usable {
         let back = match end {
             End::Whole(key) => at.way.back(world.plan, key),
             End::CutShort | End::Broken => SimDuration::ZERO,
         };
         keep_alive::idles(world, number, connection, back);
+    }
+    if looks_back {
+        look_back(world, number, index);
     }
     if !world.pools[number as usize].pool.waiting.is_empty() {
         serve_next(world, number, released);

@@ -149,7 +149,7 @@ fn check_gates(world: &World<'_>, faults: &mut Vec<String>) {
     let mut held = vec![(0u32, 0u32); world.gates.len()];
     for pass in &world.passes {
         match pass {
-            Pass::None | Pass::Refused => {}
+            Pass::None | Pass::Refused | Pass::Again(_) => {}
             Pass::Waits(gate) => held[*gate as usize].1 += 1,
             Pass::Through(gate, _) => held[*gate as usize].0 += 1,
         }

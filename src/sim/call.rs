@@ -232,9 +232,12 @@ fn attempt_again(world: &mut World<'_>, index: u32) {
 #[inline(never)]
 fn mirror(world: &mut World<'_>, index: u32, route: &RoutePlan<'_>) {
     let original = &world.calls[index];
-    let (key, shape, row, proxy, hops, counted) =
+    let (key, mut shape, row, proxy, hops, counted) =
         (original.key, original.shape, original.route, original.proxy, original.hops, original.counted);
     let (worker, stream_id) = (original.worker, draw(key, Purpose::StreamId, 0));
+    if world.plan.mesh.proxy.marks_copies {
+        shape = world.shapes.marked(shape);
+    }
     for (number, planned) in route.mirrors.iter().enumerate() {
         let Some(cluster) = planned.mirror.cluster else { continue };
         if !split::is_mirrored(planned.mirror.share, stream_id) {
@@ -329,7 +332,7 @@ pub fn answered(world: &mut World<'_>, slot: Slot) -> Option<Ended> {
     world.attempts.remove(slot.index);
     // The answer's body is not read to its end where it is tried again. Source: semantics S21.4.
     let how = if is_retried { End::CutShort } else { End::Whole(key) };
-    attempt::release_stream(world, pool, connection, how);
+    attempt::release_stream(world, slot.index, pool, connection, how);
     if is_retried {
         return None;
     }
@@ -371,13 +374,16 @@ fn try_again(world: &mut World<'_>, index: u32, host: u32) -> bool {
     let call = &mut world.calls[index];
     let route = &world.plan.routes[call.route as usize];
     let spec = route.retry.expect("only a policy retries");
-    let breakers = &mut world.upstreams[call.upstream as usize].breakers;
+    let upstream = &mut world.upstreams[call.upstream as usize];
+    let breakers = &mut upstream.breakers;
     // Each retry so far has become an attempt, behind the first one.
     let mut left = (u32::from(route.retries) + 1).saturating_sub(u32::from(call.attempts));
     let decision = retry::decide(true, &mut left, || {
         let limits = &breakers.limits;
         let budget = limits.retry_budget.as_ref();
-        retry::has_room(limits.max_retries, budget, breakers.retries, breakers.requests, breakers.pending)
+        let over = upstream.look_back.as_mut().map_or(0, |look_back| look_back.count(world.now));
+        let pending = breakers.pending.saturating_add(over);
+        retry::has_room(limits.max_retries, budget, breakers.retries, breakers.requests, pending)
     });
     match decision {
         Decision::PassThrough => return false,

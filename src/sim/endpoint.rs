@@ -189,7 +189,14 @@ pub fn accept(world: &mut World<'_>, slot: Slot) {
     if let Condition::Down(of) = pod.condition {
         return refuse(world, slot.index, of);
     }
-    if !pod.gates.is_empty() {
+    pass_gate(world, slot);
+}
+
+/// The pod's own sidecar lets the attempt through to the application, or not.
+#[inline(always)]
+fn pass_gate(world: &mut World<'_>, slot: Slot) {
+    let attempt = &world.attempts[slot.index];
+    if !world.pods[attempt.pod.index()].gates.is_empty() {
         let gate = world.pools[attempt.pool as usize].gate;
         if gate != NIL {
             match gate::admit(world, slot, gate) {
@@ -211,7 +218,29 @@ pub fn admitted(world: &mut World<'_>, slot: Slot) {
     if gate::refuses(world, slot.index) {
         return respond(world, slot, 503);
     }
+    if gate::is_between_tries(world, slot.index) {
+        return try_again(world, slot);
+    }
     take_up(world, slot);
+}
+
+/// The pod's sidecar tries what its application did not take.
+#[cold]
+fn try_again(world: &mut World<'_>, slot: Slot) {
+    let attempt = &world.attempts[slot.index];
+    if attempt.is_abandoned {
+        gate::leave(world, slot.index);
+        return world.attempts.remove(slot.index);
+    }
+    let condition = world.pods[attempt.pod.index()].condition;
+    if condition == Condition::Down(CrashOf::App) && gate::tries_again(world, slot.index) {
+        return;
+    }
+    gate::leave(world, slot.index);
+    match condition {
+        Condition::Down(of) => break_off(world, slot.index, of),
+        Condition::Up => pass_gate(world, slot),
+    }
 }
 
 /// The application takes a request up, or makes it wait.
@@ -268,12 +297,24 @@ fn wait(world: &mut World<'_>, slot: Slot) {
 #[cold]
 fn refuse(world: &mut World<'_>, index: u32, of: CrashOf) {
     match of {
+        CrashOf::App if gate::tries_again(world, index) => {}
         CrashOf::App => {
             let slot = world.attempts.slot(index);
             respond(world, slot, 503);
         }
         CrashOf::Pod => reset(world, index),
         CrashOf::Node => lose(world, index),
+    }
+}
+
+/// What becomes of a request that a pod which is down now has had, or had its last chance to get. Source: design D9.14; semantics S15.3, S15.5.
+fn break_off(world: &mut World<'_>, index: u32, of: CrashOf) {
+    match of {
+        CrashOf::App => {
+            let slot = world.attempts.slot(index);
+            respond(world, slot, 503);
+        }
+        CrashOf::Pod | CrashOf::Node => refuse(world, index, of),
     }
 }
 
@@ -667,12 +708,21 @@ pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     world.lines.clear(&mut state.waiting);
     (state.busy, state.slots_promised) = (0, 0);
     let is_there = |attempt: &Attempt| attempt.pod == pod && attempt.phase == Phase::Serving;
-    let lost: Vec<u32> =
-        world.attempts.iter().filter(|(_, attempt)| is_there(attempt)).map(|(index, _)| index).collect();
-    gate::clear(world, pod, &lost);
-    for index in lost {
+    // Whom its sidecar is about to try again hears of another crash of the application when that comes to nothing.
+    let stays = |index| of == CrashOf::App && gate::is_between_tries(world, index);
+    let there = world.attempts.iter().filter(|(index, attempt)| is_there(attempt) && !stays(*index));
+    let there: Vec<u32> = there.map(|(index, _)| index).collect();
+    // Whoever waits at the sidecar was not sent to the application yet.
+    let (unsent, sent): (Vec<u32>, Vec<u32>) = there.iter().partition(|index| gate::waits(world, **index));
+    gate::clear(world, pod, &unsent, &sent);
+    for index in there {
         let attempt = &mut world.attempts[index];
         (attempt.place, attempt.has_slot) = (Place::NONE, false);
+    }
+    for index in unsent {
         refuse(world, index, of);
+    }
+    for index in sent {
+        break_off(world, index, of);
     }
 }

@@ -60,6 +60,8 @@ pub enum Event {
     TcpEnded(Slot),
     /// A configuration push reaches a proxy.
     Pushed(ProxyId, StateId),
+    /// A push changes what a pod's own sidecar limits: row of the gates, and number of the change.
+    LimitsPushed(u32, u32),
     /// News of a pod's readiness reach a proxy: pod number, shifted left, and whether it is ready.
     Readiness(ProxyId, u32),
     /// Host changes of a cluster that waited for the merge window are applied.
@@ -101,7 +103,8 @@ impl queue::Event for Event {
             | Event::Answered(_) => GIVE,
             Event::LocalReply(_) | Event::TcpRefused(_) | Event::Reset(_) | Event::Cancelled(_) => GIVE,
             Event::BackFromWaypoint(_) => GIVE,
-            Event::Pushed(..) | Event::Readiness(..) | Event::HostsMerged(_) | Event::OutlierSweep(_) => GIVE,
+            Event::Pushed(..) | Event::LimitsPushed(..) | Event::Readiness(..) => GIVE,
+            Event::HostsMerged(_) | Event::OutlierSweep(_) => GIVE,
             Event::RouteTimeout(_) | Event::AppTimeout(_) | Event::PerTryTimeout(_) => EXPIRE,
             Event::Overflowed(_) | Event::ConnectFailed(_) | Event::TcpFailed(_) | Event::Incident(..) => {
                 EXPIRE
@@ -146,6 +149,7 @@ impl queue::Event for Event {
             Event::TcpEnded(slot) => slot_word(29, slot),
             Event::AtWaypoint(slot) => slot_word(30, slot),
             Event::BackFromWaypoint(slot) => slot_word(31, slot),
+            Event::LimitsPushed(gate, change) => word(32, gate, change),
         }
     }
 
@@ -185,7 +189,8 @@ impl queue::Event for Event {
             28 => Event::TcpRefused(slot),
             29 => Event::TcpEnded(slot),
             30 => Event::AtWaypoint(slot),
-            _ => Event::BackFromWaypoint(slot),
+            31 => Event::BackFromWaypoint(slot),
+            _ => Event::LimitsPushed(a, b),
         }
     }
 }
@@ -240,6 +245,7 @@ mod tests {
             Event::TcpEnded(slot),
             Event::AtWaypoint(slot),
             Event::BackFromWaypoint(slot),
+            Event::LimitsPushed(4, 2),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

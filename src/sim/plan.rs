@@ -9,9 +9,10 @@ use crate::kernel::sampler::Sampler;
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::policy_spec::{Breakage, CircuitBreakers, Ending, ErrorSpec};
 use crate::mesh::routing::{Action, Destination, Rewrite, Route, RouteTable};
-use crate::mesh::workload::{DataPlane, Discipline, Inbound, OnError, Step, Threading, Workload};
+use crate::mesh::workload::{DataPlane, Discipline, Inbound, Limits, OnError, Step, Threading, Workload};
 use crate::mesh::{
-    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, WorkloadId, ZoneId,
+    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, StateId, WorkloadId,
+    ZoneId,
 };
 use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
@@ -108,6 +109,14 @@ pub struct WorkloadPlan<'m> {
 pub struct InboundPlan<'m> {
     pub service: ServiceId,
     pub port: u16,
+    pub limits: LimitsPlan<'m>,
+    /// What later states of the configuration make of them.
+    pub later: Vec<(StateId, LimitsPlan<'m>)>,
+}
+
+/// What one port of a pod is limited to.
+#[derive(Clone, Copy)]
+pub struct LimitsPlan<'m> {
     pub breakers: &'m CircuitBreakers,
     pub rules: Rules,
 }
@@ -282,9 +291,15 @@ impl<'m> InboundPlan<'m> {
         InboundPlan {
             service: inbound.service,
             port: inbound.port,
-            breakers: &inbound.breakers,
-            rules: Rules::new(&inbound.connection),
+            limits: LimitsPlan::new(&inbound.limits),
+            later: inbound.later.iter().map(|(state, limits)| (*state, LimitsPlan::new(limits))).collect(),
         }
+    }
+}
+
+impl<'m> LimitsPlan<'m> {
+    fn new(limits: &'m Limits) -> LimitsPlan<'m> {
+        LimitsPlan { breakers: &limits.breakers, rules: Rules::new(&limits.connection) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sim::plan::Plan;
 use crate::sim::session::{self, News};
 use crate::sim::shapes::Shapes;
 use crate::sim::world::{self, Parent, World};
-use crate::sim::{attempt, control, upstream};
+use crate::sim::{attempt, control, gate, upstream};
 
 /// Runs one replication to its end. The same plan, seed and replication give the same results.
 pub fn run(plan: &Plan<'_>, seed: u64, replication: u64) -> Results {
@@ -72,6 +72,7 @@ impl<'p> Run<'p> {
             gates: Vec::new(),
             passes: Vec::new(),
             closings: Vec::new(),
+            begun: Vec::new(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
             clients,
@@ -79,6 +80,7 @@ impl<'p> Run<'p> {
             clock,
         };
         world::open_gates(&mut world);
+        gate::begin(&mut world, seed, replication);
         let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), is_over: false, events: 0 };
         control::begin(&mut run.world);
         client::begin(&mut run.world);
@@ -165,6 +167,7 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::TcpRefused(session) => tell(session::refused(world, session), world),
         Event::TcpEnded(session) => tell(session::ended(world, session), world),
         Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
+        Event::LimitsPushed(gate, change) => gate::pushed(world, gate, change),
         Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),
         Event::HostsMerged(index) => upstream::merged(world, index),
         Event::OutlierSweep(index) => upstream::sweep(world, index),

@@ -11,7 +11,7 @@ use crate::mesh::routing::HeaderOps;
 use crate::mesh::{CallSpecId, RouteTableId, WorkloadId};
 use crate::policy::hash::{self, Term, TermValue};
 use crate::policy::onward;
-use crate::policy::request::RequestShape;
+use crate::policy::request::{RequestShape, mirrored_authority};
 use crate::sim::plan::{NIL, Plan};
 use crate::sim::world::Request;
 
@@ -67,6 +67,8 @@ pub struct Shapes {
     routed: Memo,
     /// Destination, counted over all routes, and shape.
     sent_to: Memo,
+    /// Of copies with a suffix, by shape.
+    marked: Memo,
     /// By route and shape, as they are asked for.
     hashes: Vec<Vec<Option<ShapeHash>>>,
     /// Of hashes that take more than the shape.
@@ -97,6 +99,7 @@ impl Shapes {
             routes: Memo::new(plan.tables.len()),
             routed: Memo::new(plan.routes.len()),
             sent_to: Memo::new(plan.destinations as usize),
+            marked: Memo::new(1),
             hashes: vec![Vec::new(); plan.routes.len()],
             terms: Vec::new(),
             operations: Memo::new(plan.workloads.len()),
@@ -169,6 +172,18 @@ impl Shapes {
             changed.apply(&route.destinations[destination as usize].request_headers);
             let number = self.number(changed);
             self.sent_to.set(row, shape, number);
+            number
+        })
+    }
+
+    /// The request as a copy of it was sent before Istio 1.28: to its host with the suffix `-shadow`.
+    /// Source: semantics S12.2.
+    pub fn marked(&mut self, shape: u32) -> u32 {
+        self.marked.get(0, shape).unwrap_or_else(|| {
+            let mut copy = self.shapes[shape as usize].clone();
+            copy.authority = mirrored_authority(&copy.authority, true);
+            let number = self.number(copy);
+            self.marked.set(0, shape, number);
             number
         })
     }

@@ -33,6 +33,7 @@ pub struct Chain {
     pub discipline: Discipline,
     /// Limits that the pods' own sidecars keep.
     pub inbound: Option<CircuitBreakers>,
+    pub inbound_retry: Option<RetrySpec>,
 }
 
 pub const UNLIMITED: CircuitBreakers = CircuitBreakers {
@@ -63,6 +64,7 @@ impl Default for Chain {
             incidents: Vec::new(),
             discipline: Discipline::Fifo,
             inbound: None,
+            inbound_retry: None,
         }
     }
 }
@@ -83,7 +85,12 @@ pub fn retry(attempts: u32, words: &[&str]) -> RetrySpec {
 }
 
 fn inbound(service: ServiceId, limits: &CircuitBreakers) -> Inbound {
-    Inbound { service, port: 80, breakers: limits.clone(), connection: HTTP1 }
+    Inbound {
+        service,
+        port: 80,
+        limits: Limits { breakers: limits.clone(), connection: HTTP1 },
+        later: Vec::new(),
+    }
 }
 
 const HTTP1: ConnectionSpec = ConnectionSpec {
@@ -136,6 +143,9 @@ impl Chain {
                 latency: zero.clone(),
                 ztunnel_latency: zero.clone(),
                 age: zero.clone(),
+                inbound_retry: self.inbound_retry.clone(),
+                inbound_grpc_retry: None,
+                marks_copies: false,
             },
             propagation: zero,
             zones,
@@ -519,6 +529,7 @@ mod tests {
                 base_ejection_time: SimDuration::from_secs(30),
                 max_ejection_time: SimDuration::from_secs(300),
                 max_ejection_percent: 10,
+                always_ejects_one: false,
                 error_codes: Vec::new(),
                 success_rate: None,
                 failure_percentage: None,

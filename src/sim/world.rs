@@ -20,6 +20,7 @@ use crate::policy::balance::locality::Turns;
 use crate::policy::balance::sources::{HostState, Sources};
 use crate::policy::balance::{self, Balancer};
 use crate::policy::inbound::{Gate, Pass};
+use crate::policy::look_back::LookBack;
 use crate::policy::outlier::Detector;
 use crate::policy::pool::{Breakers, Connections, Pool};
 use crate::sim::client::ClientState;
@@ -55,6 +56,8 @@ pub struct World<'p> {
     pub passes: Vec<Pass>,
     /// By row of `connections`, to applications that close idle ones: see `keep_alive.rs`.
     pub closings: Vec<SimTime>,
+    /// By row of `attempts`: when it began, where a retry budget looks back.
+    pub begun: Vec<SimTime>,
     /// By cluster, whose hosts have the same rows at each proxy; empty before its first use.
     pub host_rows: Vec<Box<[HostRow]>>,
     /// By cluster: its tables of keys, which all proxies share.
@@ -115,6 +118,8 @@ pub struct Upstream<'p> {
     pub workers: Vec<Option<WorkerState>>,
     pub detector: Option<Detector>,
     pub is_sweeping: bool,
+    /// What its retry budget remembers, where it looks back.
+    pub look_back: Option<Box<LookBack>>,
     /// No idle connection goes before this moment; it may be earlier than the first that does.
     pub fresh_until: SimTime,
 }
@@ -223,6 +228,7 @@ impl<'p> World<'p> {
             .collect();
         let index = self.upstreams.len() as u32;
         let plan = self.plan.cluster(id);
+        let budget = cluster.breakers.retry_budget.as_ref();
         let mut upstream = Upstream {
             plan,
             cluster: id,
@@ -245,6 +251,7 @@ impl<'p> World<'p> {
                 .map(|_| None)
                 .collect(),
             is_sweeping: false,
+            look_back: budget.and_then(|budget| LookBack::new(budget.interval)).map(Box::new),
             fresh_until: SimTime::ZERO,
         };
         upstream.survey(mesh.proxies[proxy].zone);
@@ -361,7 +368,7 @@ pub fn open_gates(world: &mut World<'_>) {
         for (nth, inbound) in plan.workload(pod.workload).inbound.iter().enumerate() {
             pod.gates.push(world.gates.len() as u32);
             let (id, workers) = (PodId::from_index(number), plan.mesh.proxy.workers.get());
-            let gate = Gate::new(inbound.breakers, inbound.rules, workers);
+            let gate = Gate::new(inbound.limits.breakers, inbound.limits.rules, workers);
             world.gates.push(PodGate { gate, sessions: 0, pod: id, number: nth as u32, row: None });
         }
     }

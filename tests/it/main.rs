@@ -23,3 +23,4 @@ mod theory;
 mod tidy;
 mod traffic;
 mod truth;
+mod versions;

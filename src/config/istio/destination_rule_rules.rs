@@ -64,18 +64,13 @@ pub fn not_modelled(spec: &DestinationRule) -> Vec<Unmodelled> {
         if policy.proxy_protocol.is_some() {
             add("proxyProtocol", "the proxy protocol: it changes no figure of HTTP calls");
         }
-        if policy.retry_budget.as_ref().is_some_and(|budget| budget.budget_interval.is_some()) {
-            add(
-                "retryBudget.budgetInterval",
-                "the budget's look-back: it counts the requests of the moment alone",
-            );
-        }
     });
     each_blocks(spec, &mut |blocks, path| blocks_not_modelled(blocks, path, &mut list));
     list
 }
 
-fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled>) {
+/// What the blocks at `path` ask for and the engine does not do.
+pub fn blocks_not_modelled(blocks: Blocks<'_>, path: &str, list: &mut Vec<Unmodelled>) {
     let mut add = |field: &str, what: &str| {
         list.push(Unmodelled { path: format!("{path}.{field}"), what: what.to_owned() });
     };
@@ -153,7 +148,8 @@ fn check_policy(policy: &TrafficPolicy, path: &str, out: &mut Findings) {
     }
 }
 
-fn check_blocks(blocks: Blocks<'_>, path: &str, out: &mut Findings) {
+/// Everything wrong or without effect in the blocks at `path`.
+pub fn check_blocks(blocks: Blocks<'_>, path: &str, out: &mut Findings) {
     if let Some(balancer) = blocks.load_balancer {
         check_balancer(balancer, blocks.outlier_detection.is_some(), &format!("{path}.loadBalancer"), out);
     }

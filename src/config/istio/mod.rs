@@ -8,6 +8,7 @@ pub mod destination_rule_rules;
 pub mod finding;
 pub mod gateway;
 pub mod http_rule_parts;
+pub mod istio_operator;
 pub mod kubernetes;
 pub mod l4_rules;
 pub mod load_balancer_rules;
@@ -74,6 +75,7 @@ pub const KINDS: &[Kind] = &[
     used("Gateway", "networking.istio.io", ISTIO),
     used("ServiceEntry", "networking.istio.io", ISTIO),
     used("PeerAuthentication", "security.istio.io", SECURITY),
+    used("IstioOperator", "install.istio.io", &["v1alpha1"]),
     used("Service", "", &["v1"]),
     used("Namespace", "", &["v1"]),
     used("Deployment", "apps", &["v1", "v1beta1", "v1beta2"]),

@@ -60,6 +60,7 @@ pub struct Detector {
     base: SimDuration,
     max: SimDuration,
     max_percent: u32,
+    always_one: bool,
     /// Reports count as they come: neither own error codes nor rates.
     is_plain: bool,
     error_codes: Vec<u16>,
@@ -87,6 +88,7 @@ impl Detector {
             base: spec.base_ejection_time,
             max: spec.max_ejection_time,
             max_percent: spec.max_ejection_percent,
+            always_one: spec.always_ejects_one,
             is_plain: spec.error_codes.is_empty()
                 && spec.success_rate.is_none()
                 && spec.failure_percentage.is_none(),
@@ -201,7 +203,7 @@ impl Detector {
                 // Envoy drops the event before it looks at the run.
                 return Verdict::Ignored;
             }
-            let is_allowed = ejection_allowed(self.max_percent, self.hosts, self.ejected, false);
+            let is_allowed = ejection_allowed(self.max_percent, self.hosts, self.ejected, self.always_one);
             if is_allowed {
                 self.take_out(request.host, now, draw);
             }

@@ -17,6 +17,7 @@ fn spec(max_ejection_percent: u32) -> OutlierSpec {
         base_ejection_time: SimDuration::from_secs(30),
         max_ejection_time: SimDuration::from_secs(300),
         max_ejection_percent,
+        always_ejects_one: false,
         error_codes: Vec::new(),
         success_rate: None,
         failure_percentage: None,

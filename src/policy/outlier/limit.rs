@@ -3,7 +3,8 @@
 use crate::kernel::SimDuration;
 
 /// Whether one more of `hosts` hosts may go out while `ejected` are: 100 * (ejected + 1) / hosts <= `max_percent`.
-/// `always_one` is Envoy's `always_eject_one_host`, which Istio does not set. Source: semantics S8.5.
+/// `always_one` is Envoy's `always_eject_one_host`, which Istio does not set, and what
+/// Envoys before 1.28 did. Source: semantics S8.5.
 pub fn ejection_allowed(max_percent: u32, hosts: u32, ejected: u32, always_one: bool) -> bool {
     let is_within = 100 * (u64::from(ejected) + 1) <= u64::from(max_percent) * u64::from(hosts);
     is_within || (always_one && ejected == 0)

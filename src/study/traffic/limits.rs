@@ -86,7 +86,7 @@ impl Carriers {
             let pods = mesh.pods.rows().iter().filter(|pod| pod.workload == id).count();
             for inbound in workload.inbound.iter().filter(|of| called(of.service, of.port)) {
                 let fields =
-                    fields(&inbound.breakers).into_iter().filter(|(field, _)| *field != "maxRetries");
+                    fields(&inbound.limits.breakers).into_iter().filter(|(field, _)| *field != "maxRetries");
                 limits.extend(fields.map(|(field, each)| Limit {
                     service: mesh.services[inbound.service].name.clone(),
                     subset: String::new(),

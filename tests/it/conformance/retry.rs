@@ -128,7 +128,11 @@ pub struct BudgetLimit {
 }
 
 pub fn retry_budget(input: Budget) -> Result<BudgetLimit, String> {
-    let budget = RetryBudget { percent: input.percent, min_retry_concurrency: input.min_retry_concurrency };
+    let budget = RetryBudget {
+        percent: input.percent,
+        min_retry_concurrency: input.min_retry_concurrency,
+        interval: SimDuration::ZERO,
+    };
     let (active, pending) = (input.active_requests, input.pending_requests);
     let limit = retry::budget_limit(&budget, active, pending);
     let allowed = retry::has_room(u32::MAX, Some(&budget), input.active_retries, active, pending);

@@ -9,9 +9,10 @@ use meshcast::config::istio::virtual_service::Retries;
 use meshcast::mesh::policy_spec::{Protocol, RetryOn, RetrySpec};
 use meshcast::policy::retry;
 use meshcast::resolve::cluster_specs;
-use meshcast::resolve::defaults::{self, Version};
+use meshcast::resolve::defaults;
 use meshcast::resolve::policies::Effective;
 use meshcast::resolve::retries;
+use meshcast::resolve::versions::Version;
 use serde::Deserialize;
 use serde_yaml::Value;
 
@@ -114,7 +115,7 @@ pub struct InboundPort {
 
 /// All null: no retry policy.
 pub fn istio_inbound_retry(input: InboundPort, expected: &BTreeMap<String, Value>) -> Result<(), String> {
-    match retries::inbound(input.port_protocol == "grpc", version(input.istio.as_deref())?) {
+    match retries::inbound(None, input.port_protocol == "grpc", version(input.istio.as_deref())?) {
         Some(spec) => compare_retries(expected, &spec),
         None if expected.values().all(Value::is_null) => Ok(()),
         None => Err("got no policy".to_owned()),
@@ -135,7 +136,7 @@ pub fn istio_outlier_translate(input: OutlierBlock, expected: &Envoy) -> Result<
         (Some(asserted), Some(_)) => asserted,
         _ => return Err(format!("got {detection:?}")),
     };
-    let spec = cluster_specs::outlier(detection.expect("matched just now"));
+    let spec = cluster_specs::outlier(detection.expect("matched just now"), defaults::ISTIO_VERSION);
     let enforced = |count: Option<NonZeroU32>| Value::from(if count.is_some() { 100 } else { 0 });
     let given = BTreeMap::from([
         ("consecutive_5xx", number(spec.consecutive_5xx)),
@@ -164,7 +165,7 @@ fn with(block: &str, value: Value) -> Result<TrafficPolicy, String> {
 }
 
 fn effective(policy: &TrafficPolicy) -> Effective<'_> {
-    Effective { blocks: policy.blocks(), retry_budget: policy.retry_budget.as_ref() }
+    Effective { blocks: policy.blocks(), retry_budget: policy.retry_budget.as_ref(), ..Effective::default() }
 }
 
 #[derive(Deserialize)]
@@ -204,8 +205,10 @@ pub fn istio_pool_translate(input: PoolBlock, expected: &BTreeMap<String, Value>
     let mut policy = with("connectionPool", input.connection_pool)?;
     policy.retry_budget = with("retryBudget", input.retry_budget.unwrap_or_default())?.retry_budget;
     let effective = effective(&policy);
-    let (breakers, connection) =
-        (cluster_specs::breakers(&effective), cluster_specs::connection(&effective, Protocol::Http1));
+    let (breakers, connection) = (
+        cluster_specs::breakers(&effective),
+        cluster_specs::connection(&effective, Protocol::Http1, defaults::ISTIO_VERSION),
+    );
     let budget = breakers.retry_budget.as_ref();
     let given = BTreeMap::from([
         ("max_connections", Value::from(breakers.max_connections)),
