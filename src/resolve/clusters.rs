@@ -276,14 +276,21 @@ impl<'a> Clusters<'a> {
         let known = &self.inventory.services[service];
         let namespace = self.modes.of_namespace(&known.namespace);
         let mut servers: BTreeMap<WorkloadId, Server> = BTreeMap::new();
+        let endpoints = self.inventory.endpoints(service, labels);
+        for pod in &endpoints {
+            let workload = self.inventory.pods[*pod].workload;
+            servers.entry(workload).or_insert_with(|| self.server(port, workload));
+        }
+        // Simplified: gateways know the endpoints of headless services and decide by each.
+        let in_plaintext =
+            known.is_external() || known.is_headless && !servers.values().all(|s| s.takes_mtls());
         let host = |pod: PodId| {
-            let workload = self.inventory.pods[pod].workload;
-            let server = *servers.entry(workload).or_insert_with(|| self.server(port, workload));
-            let (tls, refusal) = arrive(speech, known.is_external(), namespace, server);
+            let server = servers[&self.inventory.pods[pod].workload];
+            let (tls, refusal) = arrive(speech, in_plaintext, namespace, server);
             let weight = self.inventory.weights.get(&pod).copied().unwrap_or(1);
             Host { pod, weight, tls, refusal }
         };
-        self.inventory.endpoints(service, labels).into_iter().map(host).collect()
+        endpoints.into_iter().map(host).collect()
     }
 
     /// Simplified: an application without sidecar speaks TLS wherever a rule makes callers speak it (SIMPLE); one

@@ -77,6 +77,7 @@ fn kubernetes_service(object: &Object<Service>, notes: &Notes<'_>) -> KnownServi
         selector: object.spec.selector.clone(),
         export_to: exports.split(',').map(str::trim).filter(|to| !to.is_empty()).map(str::to_owned).collect(),
         prefers_near: prefers_near(object),
+        is_headless: object.spec.is_headless(),
         origin: Origin::Kubernetes,
         object: Some((object.title(), object.span(notes, "kind"))),
     }
@@ -116,6 +117,7 @@ fn entry_services(object: &Object<ServiceEntry>, notes: &Notes<'_>) -> Vec<Known
         selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()).unwrap_or_default(),
         export_to: spec.export_to.clone(),
         prefers_near: false,
+        is_headless: false,
         origin: Origin::Entry { external },
         object: Some((object.title(), object.span(notes, "kind"))),
     };
@@ -259,6 +261,7 @@ fn scenario_service(
         selector: Labels::new(),
         export_to: Vec::new(),
         prefers_near: false,
+        is_headless: false,
         origin: if external { Origin::Entry { external: true } } else { Origin::Scenario },
         object: None,
     }

@@ -49,6 +49,13 @@ pub enum Server {
     App { speaks_tls: bool },
 }
 
+impl Server {
+    /// Whether it says of itself that it takes the mesh's own TLS.
+    pub fn takes_mtls(self) -> bool {
+        matches!(self, Server::Sidecar(Mode::Strict | Mode::Permissive) | Server::Ztunnel(_))
+    }
+}
+
 /// Whether the two understand each other.
 pub type Meeting = Result<Opening, Refusal>;
 
@@ -89,11 +96,12 @@ impl<'a> PeerModes<'a> {
 }
 
 /// How a caller's proxy opens connections to one server. An explicit mode holds for all servers of a cluster. Without
-/// one it is decided by server, unless the service as a whole is called in plain text: an external one, or one whose
-/// namespace says DISABLE, whatever its workloads say. Source: semantics S13.1.
+/// one it is decided by server, unless the service as a whole is called in plain text (`in_plaintext`): an external one,
+/// or a headless one of which some server has no sidecar; or its namespace says DISABLE, whatever its workloads say.
+/// Source: semantics S13.1.
 pub fn opening(
     tls_mode: Option<&str>,
-    is_external: bool,
+    in_plaintext: bool,
     namespace: Option<Mode>,
     server: Server,
 ) -> Opening {
@@ -101,8 +109,8 @@ pub fn opening(
         Some("DISABLE") => Opening::Plaintext,
         Some("ISTIO_MUTUAL") => Opening::MutualTls,
         Some(mode) if !mode.is_empty() => Opening::Tls,
-        _ if matches!(server, Server::Ztunnel(_)) && !is_external => Opening::MutualTls,
-        _ if is_external || namespace == Some(Mode::Disable) => Opening::Plaintext,
+        _ if matches!(server, Server::Ztunnel(_)) && !in_plaintext => Opening::MutualTls,
+        _ if in_plaintext || namespace == Some(Mode::Disable) => Opening::Plaintext,
         _ => match server {
             Server::Sidecar(Mode::Strict | Mode::Permissive) => Opening::MutualTls,
             Server::Sidecar(Mode::Disable) | Server::App { .. } | Server::Ztunnel(_) => Opening::Plaintext,
@@ -137,14 +145,14 @@ pub fn meet(opening: Opening, server: Server) -> Meeting {
 /// first connection of all takes a round trip or two longer than here. Source: semantics S13.4, S22.2, S22.4.
 pub fn arrive(
     speech: Speech<'_>,
-    is_external: bool,
+    in_plaintext: bool,
     namespace: Option<Mode>,
     server: Server,
 ) -> (bool, Option<Refusal>) {
     match speech {
         Speech::Tunnel { tls_inside } => (tls_inside, None),
         Speech::Rule(mode) => {
-            let opening = opening(mode, is_external, namespace, server);
+            let opening = opening(mode, in_plaintext, namespace, server);
             let is_tunnel = opening == Opening::MutualTls && matches!(server, Server::Ztunnel(_));
             (opening != Opening::Plaintext && !is_tunnel, meet(opening, server).err())
         }

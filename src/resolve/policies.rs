@@ -174,6 +174,7 @@ mod tests {
             selector: Labels::new(),
             export_to: Vec::new(),
             prefers_near: false,
+            is_headless: false,
             origin: Origin::Kubernetes,
             object: None,
         }

@@ -26,6 +26,8 @@ pub struct KnownService {
     pub export_to: Vec<String>,
     /// Near pods come first (`trafficDistribution`).
     pub prefers_near: bool,
+    /// Callers dial its pods themselves.
+    pub is_headless: bool,
     pub origin: Origin,
     /// `Service default/reviews` and its place; `None` for one that only the scenario names.
     pub object: Option<(String, Span)>,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
+use serde_yaml::Value;
 
 use super::note::Notes;
 use super::object::{Object, Reading};
@@ -145,14 +146,31 @@ fn tell_unmodelled(object: &RawObject, home: &str, notes: &mut Notes<'_>) {
         return tell_meant(object, row, notes);
     }
     let mesh_group = |group: &str| group.ends_with("istio.io") || group == "gateway.networking.k8s.io";
-    let what = match treatment(object) {
+    let row = istio::kind(&object.api_version, &object.kind);
+    let what = match row.map(|row| row.treatment) {
         Some(Treatment::NotModelled(what)) => what,
+        // Where istiod reads its settings; a text in a text, whose lines have no places of their own.
+        _ if is_mesh_config(object) => "settings of the whole mesh: those of an IstioOperator are read",
         None if mesh_group(object.group()) => "a kind that is not known",
         _ => return,
     };
     let namespace = object.namespace.as_deref().unwrap_or(home);
     let title = format!("{} {namespace}/{}", object.kind, object.name);
-    notes.not_modelled(&title, notes.docs.span(object.doc, "kind"), what);
+    let nothing = Value::Null;
+    let spec = object.value.get("spec").unwrap_or(&nothing);
+    match row.and_then(|row| istio::parts_not_modelled(row, spec)) {
+        Some(parts) => {
+            for part in parts {
+                notes.not_modelled(&title, notes.docs.key_span(object.doc, &part.path), part.what);
+            }
+        }
+        None => notes.not_modelled(&title, notes.docs.span(object.doc, "kind"), what),
+    }
+}
+
+fn is_mesh_config(object: &RawObject) -> bool {
+    let has_mesh = || object.value.get("data").is_some_and(|data| data.get("mesh").is_some());
+    object.kind == "ConfigMap" && object.name == "istio" && has_mesh()
 }
 
 /// A cluster refuses such an object, and nothing of it would hold here.

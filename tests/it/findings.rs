@@ -142,3 +142,66 @@ fn what_works_is_not_told() {
         assert_eq!(findings(&objects, Severity::Warning), (Vec::new(), true), "{objects}");
     }
 }
+
+/// What the traffic of a mesh would meet and a simulation leaves out, as `object:line: what`.
+fn left_out(objects: &str) -> Vec<String> {
+    let texts = BTreeMap::from([
+        ("scenario.yaml".to_owned(), SCENARIO.to_owned()),
+        ("objects.yaml".to_owned(), objects.to_owned()),
+    ]);
+    let resolved = meshcast::resolve::mesh(&Texts(texts).load());
+    assert!(resolved.mesh.is_some(), "{:?}", resolved.diagnostics);
+    let told = resolved.not_modelled.iter();
+    told.map(|entry| format!("{}:{}: {}", entry.object, entry.place.line, entry.what)).collect()
+}
+
+#[test]
+fn what_is_not_modelled_is_told_by_object_and_line() {
+    let head = |group: &str, kind: &str| {
+        format!("apiVersion: {group}\nkind: {kind}\nmetadata: {{name: x}}\nspec:\n  ")
+    };
+    let filter = |name: &str| {
+        head("networking.istio.io/v1alpha3", "EnvoyFilter")
+            + "configPatches:\n  - applyTo: HTTP_FILTER\n    patch:\n      operation: INSERT_BEFORE\n      value: {name: envoy.filters.http."
+            + name
+            + "}\n"
+    };
+    let deployment = head("apps/v1", "Deployment")
+        + "selector: {matchLabels: {app: y}}\n  template:\n    metadata:\n      labels: {app: y}\n      annotations:\n        \
+           sidecar.istio.io/proxyCPULimit: 100m\n    spec:\n      containers:\n      - name: a\n        image: a\n        \
+           resources:\n          limits:\n            cpu: 500m\n";
+    for (objects, wanted) in [
+        (filter("local_ratelimit"), &["EnvoyFilter default/x:6: a rate limit (429)"][..]),
+        (filter("lua"), &["EnvoyFilter default/x:6: a Lua filter"]),
+        (
+            head("security.istio.io/v1", "AuthorizationPolicy") + "action: DENY\n  rules:\n  - from: []\n",
+            &["AuthorizationPolicy default/x:6: calls that it denies (403)"],
+        ),
+        (
+            head("extensions.istio.io/v1alpha1", "WasmPlugin") + "url: oci://x\n",
+            &["WasmPlugin default/x:2: filters of its own"],
+        ),
+        (
+            deployment,
+            &[
+                "Deployment default/x:10: CPU throttling of its own proxies",
+                "Deployment default/x:17: CPU throttling at",
+            ],
+        ),
+        (
+            head("v1", "Service")
+                + "type: LoadBalancer\n  selector: {istio: ingressgateway}\n  ports: [{port: 80}]\n",
+            &["Service default/x:5: the load balancer in front"],
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  mesh: ''\n".to_owned(),
+            &["ConfigMap default/istio:2: settings of the whole mesh"],
+        ),
+    ] {
+        let told = left_out(&objects);
+        let is_told = |wanted: &&str| told.iter().any(|entry| entry.starts_with(wanted));
+        assert!(told.len() == wanted.len() && wanted.iter().all(is_told), "{wanted:?}: {told:?}");
+    }
+    let audit = head("security.istio.io/v1", "AuthorizationPolicy") + "action: AUDIT\n  rules: [{}]\n";
+    assert_eq!(left_out(&audit), Vec::<String>::new());
+}

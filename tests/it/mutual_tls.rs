@@ -236,3 +236,33 @@ fn a_policy_that_the_webhook_refuses_is_an_error_at_its_line() {
         "{errors}"
     );
 }
+
+/// Of a headless service's pods those of one Deployment have no sidecar: callers speak plain text to all of them, and
+/// those that are STRICT cut it off. A service with an address is looked at pod by pod. Source: semantics S13.1.
+#[test]
+fn headless_services_speak_mutual_tls_with_all_pods_or_none() {
+    let bare = "\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bare}\nspec:\n  replicas: 2\n  \
+                selector: {matchLabels: {app: shop}}\n  template:\n    metadata: {labels: {app: shop, \
+                sidecar.istio.io/inject: \"false\"}}\n    spec: {containers: [{name: a, image: a}]}\n";
+    let istio = bare.to_owned() + &peers("default", "{mtls: {mode: STRICT}}");
+    let case = Case { istio: &istio, ..Case::default() };
+    let answers = |texts: &Texts| {
+        let results = [sim::run(&Plan::compile(&texts.mesh()), 7, 0)];
+        let codes: std::collections::BTreeSet<String> = RunResults::pool(&results)
+            .responses
+            .iter()
+            .map(|row| format!("{} {}", row.outcome.code, row.outcome.flags))
+            .collect();
+        codes.into_iter().collect::<Vec<_>>()
+    };
+    let texts = case.texts();
+    assert_eq!(answers(&texts), ["200 -"]);
+    let headless = |mut texts: Texts| {
+        let objects = texts.0.get_mut("objects.yaml").expect("there");
+        *objects = objects.replacen("spec: {selector", "spec: {clusterIP: None, selector", 1);
+        texts
+    };
+    assert_eq!(answers(&headless(texts)), ["200 -", "503 UC"]);
+    let all_have = Case { istio: &peers("default", "{mtls: {mode: STRICT}}"), ..Case::default() };
+    assert_eq!(answers(&headless(all_have.texts())), ["200 -"]);
+}

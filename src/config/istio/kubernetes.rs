@@ -108,6 +108,14 @@ pub struct PodSpec {
 pub struct Container {
     pub name: Option<String>,
     pub ports: Vec<ContainerPort>,
+    pub resources: Option<Resources>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// By name: `cpu`, `memory`.
+    pub limits: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -213,8 +221,18 @@ pub fn service_not_modelled(spec: &Service) -> Vec<Unmodelled> {
             "a headless service's pod, chosen by the caller's lookup: it is balanced as any other",
         );
     }
-    if spec.traffic_distribution.is_some() {
-        add("spec.trafficDistribution", "the preference for near pods: all zones are treated alike");
+    if spec.traffic_distribution.as_deref() == Some("PreferSameNode") {
+        add(
+            "spec.trafficDistribution",
+            "the preference for pods of the same node: it goes no further than the zone",
+        );
+    }
+    if spec.kind.as_deref() == Some("LoadBalancer") {
+        add(
+            "spec.type",
+            "the load balancer in front: its checks, limits and way of spreading connections, and the time that it takes; \
+             clients stand at their gateway's door",
+        );
     }
     if spec.internal_traffic_policy.as_deref() == Some("Local") {
         add("spec.internalTrafficPolicy", "the restriction to pods of the caller's node");
@@ -229,11 +247,31 @@ pub fn service_not_modelled(spec: &Service) -> Vec<Unmodelled> {
 
 /// What a kind that starts pods asks for and the engine does not do.
 pub fn controller_not_modelled(spec: &PodController) -> Vec<Unmodelled> {
-    let annotation = "proxy.istio.io/config";
-    let written = spec.pod_metadata().is_some_and(|metadata| metadata.annotations.contains_key(annotation));
-    let path = finding::key("spec.template.metadata.annotations", annotation);
-    let what = "settings of its own proxies: `proxy:` of the scenario holds for all".to_owned();
-    if written { vec![Unmodelled { path, what }] } else { Vec::new() }
+    let mut list = Vec::new();
+    let of_proxy = [
+        ("proxy.istio.io/config", "settings of its own proxies: `proxy:` of the scenario holds for all"),
+        (
+            "sidecar.istio.io/proxyCPULimit",
+            "CPU throttling of its own proxies: they never run short, and `proxy: {workers: ...}` of the scenario holds",
+        ),
+    ];
+    for (annotation, what) in of_proxy {
+        if spec.pod_metadata().is_some_and(|metadata| metadata.annotations.contains_key(annotation)) {
+            let path = finding::key("spec.template.metadata.annotations", annotation);
+            list.push(Unmodelled { path, what: what.to_owned() });
+        }
+    }
+    let containers = spec.template.as_ref().and_then(|template| template.spec.as_ref());
+    for (index, container) in containers.iter().flat_map(|spec| &spec.containers).enumerate() {
+        if container.resources.as_ref().is_some_and(|resources| resources.limits.contains_key("cpu")) {
+            list.push(Unmodelled {
+                path: format!("spec.template.spec.containers[{index}].resources.limits.cpu"),
+                what: "CPU throttling at this limit: work takes the scenario's `serviceTime`, however busy the pod is"
+                    .to_owned(),
+            });
+        }
+    }
+    list
 }
 
 /// What the API server refuses in a kind that starts pods.

@@ -1,10 +1,12 @@
 //! The kinds of objects that people's files hold: their shapes, one file each, and the table of all that we know.
 //! Shapes take every field as absent; what is wrong in an object's own text is told by its `validate`.
 
+pub mod authorization_policy;
 #[cfg(test)]
 pub(crate) mod corpus;
 pub mod destination_rule;
 pub mod destination_rule_rules;
+pub mod envoy_filter;
 pub mod finding;
 pub mod gateway;
 pub mod http_rule_parts;
@@ -28,6 +30,8 @@ pub use service_entry::ServiceEntry;
 pub use string_match::StringMatch;
 pub use virtual_service::VirtualService;
 pub use waypoint::WaypointGateway;
+
+use serde_yaml::Value;
 
 use super::path::did_you_mean;
 
@@ -175,6 +179,15 @@ pub const KINDS: &[Kind] = &[
 
 const fn ignored(kind: &'static str, group: &'static str) -> Kind {
     Kind { kind, group, versions: &[], treatment: Treatment::Ignored }
+}
+
+/// What an object of a kind that is not modelled would change, part by part. `None`: what its row says is all.
+pub fn parts_not_modelled(row: &Kind, spec: &Value) -> Option<Vec<Unmodelled>> {
+    match row.kind {
+        "EnvoyFilter" => Some(envoy_filter::not_modelled(spec)).filter(|patches| !patches.is_empty()),
+        "AuthorizationPolicy" => Some(authorization_policy::not_modelled(spec)),
+        _ => None,
+    }
 }
 
 /// The row of an object, by its `apiVersion` (`networking.istio.io/v1`) and `kind`. Versions are not compared.

@@ -151,6 +151,7 @@ pub fn known_service(host: &str, namespace: &str) -> KnownService {
         selector: Labels::new(),
         export_to: Vec::new(),
         prefers_near: false,
+        is_headless: false,
         origin: Origin::Kubernetes,
         object: None,
     }
