@@ -1,11 +1,15 @@
 //! What a request looks like to a proxy, and what a route makes of it before it goes on. Source: semantics S2.4, S2.6.
 
+use std::hash::{Hash, Hasher};
+
+use xxhash_rust::xxh64::Xxh64;
+
 use super::re2::Re2;
 use crate::mesh::routing::{HeaderOps, Route, RouteMatch, StringMatch};
 use crate::mesh::workload::Target;
 
 /// A request's look. Equal shapes meet equal routes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestShape {
     pub method: String,
     /// `http` or `https`.
@@ -39,6 +43,13 @@ impl RequestShape {
             query: target.query.clone(),
             headers: headers.to_vec(),
         }
+    }
+
+    /// A number that tells shapes apart, but for the rarest accident.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = Xxh64::new(0);
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// All values of a header, pseudo-headers included.

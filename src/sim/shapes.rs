@@ -55,7 +55,8 @@ pub enum ShapeHash {
 /// All shapes of a run, by number.
 pub struct Shapes {
     shapes: Vec<RequestShape>,
-    numbers: BTreeMap<RequestShape, u32>,
+    /// By fingerprint; of several with one, each takes the next that is free.
+    numbers: BTreeMap<u64, u32>,
     /// By client: the row of its first class in `classes`.
     first_class: Vec<u32>,
     /// Class and user.
@@ -108,12 +109,16 @@ impl Shapes {
     }
 
     fn number(&mut self, shape: RequestShape) -> u32 {
-        if let Some(number) = self.numbers.get(&shape) {
-            return *number;
+        let mut fingerprint = shape.fingerprint();
+        while let Some(number) = self.numbers.get(&fingerprint) {
+            if self.shapes[*number as usize] == shape {
+                return *number;
+            }
+            fingerprint = fingerprint.wrapping_add(1);
         }
         let number = self.shapes.len() as u32;
-        self.shapes.push(shape.clone());
-        self.numbers.insert(shape, number);
+        self.numbers.insert(fingerprint, number);
+        self.shapes.push(shape);
         number
     }
 

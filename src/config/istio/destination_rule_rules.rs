@@ -226,6 +226,9 @@ fn check_outlier(outlier: &OutlierDetection, path: &str, out: &mut Findings) {
     out.range(&format!("{path}.minHealthPercent"), outlier.min_health_percent, 0, 100);
     out.count(&format!("{path}.consecutive5xxErrors"), outlier.consecutive_5xx_errors);
     out.count(&format!("{path}.consecutiveGatewayErrors"), outlier.consecutive_gateway_errors);
+    for (index, code) in outlier.outlier_detection_http_error_codes.iter().enumerate() {
+        out.range(&format!("{path}.outlierDetectionHttpErrorCodes[{index}]"), Some(*code), 100, 599);
+    }
     if outlier.consecutive_local_origin_failures.is_some_and(|failures| failures.0 > 0)
         && outlier.split_external_local_origin_errors != Some(true)
     {
@@ -344,6 +347,10 @@ mod tests {
             ["outlierDetection.consecutiveGatewayErrors: warning"]
         );
         assert!(findings("{outlierDetection: {}}").is_empty());
+        assert_eq!(
+            findings("{outlierDetection: {outlierDetectionHttpErrorCodes: [429, 600]}}"),
+            ["outlierDetection.outlierDetectionHttpErrorCodes[1]: error"]
+        );
     }
 
     #[test]

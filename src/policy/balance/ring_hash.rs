@@ -25,6 +25,11 @@ pub(super) fn shares(hosts: &[HashedHost<'_>]) -> Vec<f64> {
 pub struct Ring {
     /// Hash and host, ascending.
     points: Vec<(u64, u32)>,
+    /// By the highest bits of a hash: the first point that is not below all hashes with these bits. Hashes are even, so
+    /// a point or two lie between it and the one that is looked for.
+    starts: Vec<u32>,
+    /// The bits below those.
+    shift: u32,
 }
 
 impl Ring {
@@ -43,7 +48,7 @@ impl Ring {
     ) -> Ring {
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         if hosts.is_empty() {
-            return Ring { points: Vec::new() };
+            return Ring { points: Vec::new(), starts: Vec::new(), shift: 0 };
         }
         let scale = ((least * min_size as f64).ceil() / least).min(MOST_POINTS);
         let mut points = Vec::with_capacity(scale.ceil() as usize);
@@ -63,7 +68,12 @@ impl Ring {
             }
         }
         points.sort_unstable();
-        Ring { points }
+        // Between one and two points a place; a ring of one point still has two.
+        let bits = (points.len() as u64).ilog2().max(1);
+        let shift = u64::BITS - bits;
+        let first = |place: u64| points.partition_point(|(point, _)| *point < place << shift) as u32;
+        let starts = (0..1 << bits).map(first).collect();
+        Ring { points, starts, shift }
     }
 
     pub fn points(&self) -> &[(u64, u32)] {
@@ -73,9 +83,10 @@ impl Ring {
     /// The host of a hash; `attempt` steps on by as many points, for a pick that was refused. Source: semantics S9.6.
     pub fn host(&self, hash: u64, attempt: u32) -> Option<u32> {
         let size = self.points.len();
-        let place = self.points.partition_point(|(point, _)| *point < hash);
-        // An empty ring has no remainder.
-        let place = (place % size.max(1) + attempt as usize) % size.max(1);
+        let start = *self.starts.get((hash >> self.shift) as usize)? as usize;
+        let beyond = self.points[start..].iter().position(|(point, _)| *point >= hash);
+        let place = beyond.map_or(0, |steps| start + steps);
+        let place = if attempt == 0 { place } else { (place + attempt as usize) % size };
         self.points.get(place).map(|(_, host)| *host)
     }
 }
@@ -104,6 +115,22 @@ mod tests {
         assert_eq!(ring.host(u64::MAX, 0), Some(first));
         assert_eq!(ring.host(u64::MAX, 100), Some(first));
         assert_eq!(ring.host(0, 3), Some(ring.points()[3].1));
+    }
+
+    /// The short way to a point leads where a search of all would.
+    #[test]
+    fn each_hash_belongs_to_the_next_point() {
+        for size in [1, 2, 3, 100, 1_024] {
+            let ring = Ring::new(&hosts(&[1.0, 2.0]), size, |key| xxh64(key, 0));
+            let points = ring.points();
+            let near =
+                points.iter().flat_map(|(point, _)| [point.wrapping_sub(1), *point, point.wrapping_add(1)]);
+            let drawn = (0..1_000u32).map(|n| xxh64(&n.to_string(), 7));
+            for hash in near.chain(drawn).chain([0, u64::MAX]) {
+                let next = points.iter().find(|(point, _)| *point >= hash).unwrap_or(&points[0]);
+                assert_eq!(ring.host(hash, 0), Some(next.1), "{hash} of {size}");
+            }
+        }
     }
 
     #[test]
