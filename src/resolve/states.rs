@@ -147,7 +147,7 @@ fn tell_unmodelled(object: &RawObject, home: &str, notes: &mut Notes<'_>) {
     }
     let mesh_group = |group: &str| group.ends_with("istio.io") || group == "gateway.networking.k8s.io";
     let row = istio::kind(&object.api_version, &object.kind);
-    let what = match row.map(|row| row.treatment) {
+    let what = match treatment(object) {
         Some(Treatment::NotModelled(what)) => what,
         // Where istiod reads its settings; a text in a text, whose lines have no places of their own.
         _ if is_mesh_config(object) => "settings of the whole mesh: those of an IstioOperator are read",
