@@ -295,11 +295,22 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     if per_try != NIL {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
-    if at.way.is_cut || at.keep_alive.is_some() && keep_alive::is_too_late(world, slot) {
+    if at.way.is_cut || at.keep_alive.is_some() {
+        return send_with_doubt(world, slot);
+    }
+    let leg = at.way.out(world.plan, key);
+    world.queue.push(world.now + leg, Event::Delivered(slot));
+}
+
+/// The other side may have no connection for it any more.
+#[cold]
+fn send_with_doubt(world: &mut World<'_>, slot: Slot) {
+    let attempt = &world.attempts[slot.index];
+    let way = world.pools[attempt.pool as usize].way;
+    let leg = way.out(world.plan, attempt.key);
+    if way.is_cut || keep_alive::is_too_late(world, slot) {
         return send_in_vain(world, slot);
     }
-    let at = &world.pools[number as usize];
-    let leg = at.way.out(world.plan, key);
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 
@@ -390,20 +401,27 @@ pub fn release_stream(world: &mut World<'_>, index: u32, number: u32, connection
     };
     let released =
         at.pool.release(&mut upstream.breakers, &mut world.connections, rules, connection, broken, world.now);
-    let looks_back = upstream.look_back.is_some();
-    if at.keep_alive.is_some() && released == Released::Usable {
-        let back = match end {
-            End::Whole(key) => at.way.back(world.plan, key),
-            End::CutShort | End::Broken => SimDuration::ZERO,
-        };
-        keep_alive::idles(world, number, connection, back);
+    let waits = !at.pool.waiting.is_empty();
+    let (idles, looks_back) = (at.keep_alive.is_some(), upstream.look_back.is_some());
+    if idles && released == Released::Usable {
+        idle(world, number, connection, end);
     }
     if looks_back {
         look_back(world, number, index);
     }
-    if !world.pools[number as usize].pool.waiting.is_empty() {
+    if waits {
         serve_next(world, number, released);
     }
+}
+
+/// A connection whose application closes idle ones has carried its stream to the end.
+#[cold]
+fn idle(world: &mut World<'_>, number: u32, connection: u32, end: End) {
+    let back = match end {
+        End::Whole(key) => world.pools[number as usize].way.back(world.plan, key),
+        End::CutShort | End::Broken => SimDuration::ZERO,
+    };
+    keep_alive::idles(world, number, connection, back);
 }
 
 /// A stream of a pool has ended while others wait there.

@@ -562,10 +562,10 @@ fn disarm_route_timer(world: &mut World<'_>, index: u32) {
 /// The call's one answer reaches the application, which may try again. Source: design D9.9.
 #[inline(always)]
 fn end(world: &mut World<'_>, index: u32) -> Option<Ended> {
-    if world.calls[index].is_away {
+    let call = &mut world.calls[index];
+    if call.is_away {
         return leave_waypoint(world, index);
     }
-    let call = &mut world.calls[index];
     for timer in [&mut call.route_timer, &mut call.app_timer] {
         if !timer.is_none() {
             world.queue.disarm(*timer);
