@@ -98,7 +98,13 @@ fn fill_workload(filler: &mut Filler, mesh: &Mesh, id: WorkloadId, workload: &Wo
     let path = |key: &str| format!("{at}.{key}");
     filler.text(&path("namespace"), &workload.namespace);
     let pods = mesh.pods.rows().iter().filter(|pod| pod.workload == id).count();
-    filler.fill(&path("replicas"), pods.into());
+    let life = &workload.life;
+    let first = life.scalings.first().map_or(pods, |scaling| scaling.pods as usize);
+    filler.fill(&path("replicas"), first.into());
+    if !life.scalings.is_empty() {
+        filler.fill(&path("startup"), life.startup.to_string().into());
+        filler.fill(&path("shutdown"), life.shutdown.to_string().into());
+    }
     let limit = |limit: Option<u32>| limit.map_or(Value::String("unlimited".to_owned()), Value::from);
     filler.fill(&path("concurrency"), limit(workload.concurrency.map(std::num::NonZero::get)));
     filler.fill(&path("queue"), limit(workload.queue));

@@ -194,7 +194,7 @@ fn timelines_name_what_exists() {
         "{SCENARIO}timeline:
 - {{at: 1m, delete: DestinationRule/rewiews}}
 - {{at: 1m, apply: steps/none.yaml}}
-- {{at: 1m, set: \"workloads.reviews-v2.replicas=3\"}}
+- {{at: 1m, set: \"workloads.reviews-v2.queue=3\"}}
 "
     );
     let lines = lines(&run(&files(&[("s/scenario.yaml", &text)]), &[]));

@@ -4,8 +4,9 @@ use super::change::{self, PlacedOrder};
 use super::diagnostic::{Diagnostic, Span};
 use super::document::{DocId, Document, ObjectRef, RawObject};
 use super::intake::Intake;
+use super::path::Step;
 use super::read::{Located, Raw, fault_inside};
-use super::scenario::{Scenario, TimelineEntry};
+use super::scenario::{MAX_PODS, Scenario, TimelineEntry};
 use super::set::Order;
 use crate::kernel::SimTime;
 
@@ -20,6 +21,15 @@ pub struct TimelineStep {
     pub apply: Vec<RawObject>,
     /// Objects that exist at that time.
     pub delete: Vec<ObjectRef>,
+    /// Workloads that get another number of pods.
+    pub scale: Vec<Replicas>,
+}
+
+/// `workloads.NAME.replicas=N`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicas {
+    pub workload: Located<String>,
+    pub pods: u32,
 }
 
 /// The steps of a scenario's timeline, in order of time; `objects` are what holds from the start.
@@ -56,7 +66,8 @@ impl State<'_, '_> {
         let at = SimTime::ZERO + entry.at.as_ref()?.value;
         let span = self.intake.docs.span(doc, &format!("timeline[{index}]"));
         let label = entry.label.as_ref().map_or_else(|| label(entry), |label| label.value.clone());
-        let mut step = TimelineStep { at, label, span, apply: Vec::new(), delete: Vec::new() };
+        let mut step =
+            TimelineStep { at, label, span, apply: Vec::new(), delete: Vec::new(), scale: Vec::new() };
         for (position, raw) in entry.apply.iter().flat_map(|apply| &apply.0).enumerate() {
             let root = match &entry.apply {
                 Some(apply) if apply.0.len() > 1 => format!("timeline[{index}].apply[{position}]"),
@@ -106,15 +117,15 @@ impl State<'_, '_> {
 
     fn set(&mut self, entry: &TimelineEntry, step: &mut TimelineStep) {
         for text in entry.set.iter().flat_map(|set| &set.0) {
-            if let Some(changed) = self.set_one(text) {
+            if let Some(changed) = self.set_one(text, &mut step.scale) {
                 step.apply.retain(|other| other.reference() != changed.reference());
                 step.apply.push(changed);
             }
         }
     }
 
-    /// The object as an order changes it; `None` after a finding.
-    fn set_one(&mut self, text: &Located<String>) -> Option<RawObject> {
+    /// The object as an order changes it; `None` after a finding, and where it changes the number of a workload's pods.
+    fn set_one(&mut self, text: &Located<String>, scale: &mut Vec<Replicas>) -> Option<RawObject> {
         let docs = &mut self.intake.docs;
         let order = match Order::parse(&text.value) {
             Ok(order) => order,
@@ -131,10 +142,17 @@ impl State<'_, '_> {
                 self.objects[index] = changed.clone();
                 Some(changed)
             }
+            Ok(None) if is_replicas(&placed.order.steps) => {
+                match replicas(&placed) {
+                    Ok(order) => scale.push(order),
+                    Err(finding) => self.intake.report(*finding),
+                }
+                None
+            }
             Ok(None) => {
                 let path = &placed.order.path;
                 let message = format!("`{path}` belongs to the scenario, which holds for the whole run");
-                let help = "a timeline changes objects: `Deployment/reviews-v2:spec.replicas=4`; what befalls pods goes under `incidents`";
+                let help = "a timeline changes objects, and of workloads the number of pods: `workloads.reviews-v2.replicas=4`; what befalls pods goes under `incidents`";
                 self.intake.report(Diagnostic::error("MS0012", message).at(text.span).help(help));
                 None
             }
@@ -142,6 +160,27 @@ impl State<'_, '_> {
                 self.intake.report(nowhere.finding(placed.path_span()));
                 None
             }
+        }
+    }
+}
+
+fn is_replicas(steps: &[Step]) -> bool {
+    let [Step::Key(section), Step::Key(_), Step::Key(key)] = steps else { return false };
+    section == "workloads" && key == "replicas"
+}
+
+/// The number of pods that an order asks for.
+fn replicas(placed: &PlacedOrder) -> Result<Replicas, Box<Diagnostic>> {
+    let pods = placed.order.value.as_u64().and_then(|pods| u32::try_from(pods).ok());
+    match (&placed.order.steps[1], pods.filter(|pods| *pods <= MAX_PODS)) {
+        (Step::Key(name), Some(pods)) => {
+            let workload = Located { value: name.clone(), span: placed.path_span() };
+            Ok(Replicas { workload, pods })
+        }
+        _ => {
+            let help = format!("write a number from 0 to {MAX_PODS}");
+            let finding = Diagnostic::error("MS0012", "this is no number of pods").help(help);
+            Err(Box::new(finding.at(placed.value_span())))
         }
     }
 }

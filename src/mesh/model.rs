@@ -204,6 +204,8 @@ pub struct ConfigState {
     pub at: SimTime,
     /// What changed, for people: `apply steps/canary-10.yaml`.
     pub label: String,
+    /// It is more than pods that start or end, which proxies hear of as endpoints.
+    pub is_push: bool,
     /// The table of every proxy.
     pub tables: Table<ProxyId, RouteTableId>,
     /// What every waypoint's replicas do for the service behind each door.

@@ -30,6 +30,7 @@ pub struct Workload {
     /// First match wins; none: 404. Source: design D9.10.
     pub operations: Vec<Operation>,
     pub incidents: Vec<Incident>,
+    pub life: PodLife,
     pub cold_start: Option<ColdStart>,
     /// A caller that gives up stops the work. Source: design D9.13.
     pub cancellation: bool,
@@ -189,6 +190,41 @@ pub enum CrashOf {
     App,
     Pod,
     Node,
+}
+
+/// How pods come and go. Source: semantics S15.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodLife {
+    /// In order of time, the first one at 0; empty: all pods are there throughout. Pods beyond the number in force, by
+    /// their own, are away.
+    pub scalings: Vec<Scaling>,
+    /// From a pod's start until it serves and is ready.
+    pub startup: SimDuration,
+    /// From the moment at which a pod is told to go until its application takes nothing more.
+    pub shutdown: SimDuration,
+    /// So long after that moment, what it still has to do is broken off.
+    pub grace: SimDuration,
+}
+
+/// So many pods from this moment on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scaling {
+    pub at: SimTime,
+    pub pods: u32,
+}
+
+impl PodLife {
+    /// How many pods there are to be at a moment; `None`: all.
+    pub fn pods_at(&self, moment: SimTime) -> Option<u32> {
+        self.scalings.iter().rev().find(|scaling| scaling.at <= moment).map(|scaling| scaling.pods)
+    }
+
+    /// How many of them serve then, the first ones: those that were to be there for all of a start-up.
+    pub fn serving_at(&self, moment: SimTime) -> Option<u32> {
+        let since = SimTime::ZERO + moment.since(SimTime::ZERO + self.startup);
+        let within = self.scalings.iter().filter(|scaling| scaling.at > since && scaling.at <= moment);
+        within.map(|scaling| scaling.pods).chain(self.pods_at(since)).min()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

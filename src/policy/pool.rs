@@ -122,6 +122,11 @@ impl Connection {
         }
     }
 
+    /// The other side takes no further stream on it. Source: semantics S15.4.
+    pub fn close_after_answer(&mut self) {
+        (self.dies, self.expires) = (0, 0);
+    }
+
     /// It has no stream from now on.
     #[inline]
     fn idle(&mut self, rules: Rules, now: SimTime) {

@@ -10,12 +10,12 @@ use crate::config::scenario::{self as written, Pods};
 use crate::kernel::distribution::Distribution;
 use crate::kernel::random::Chance;
 use crate::kernel::words::counted;
-use crate::kernel::{SimTime, Table};
+use crate::kernel::{SimDuration, SimTime, Table};
 use crate::mesh::policy_spec::{Breakage, Ending, ErrorSpec};
 use crate::mesh::routing::{RouteMatch, StringMatch};
 use crate::mesh::workload::{
-    CallSpec, ColdStart, CrashOf, DataPlane, Discipline, Incident, IncidentKind, OnError, Operation, Step,
-    Threading, Workload,
+    CallSpec, ColdStart, CrashOf, DataPlane, Discipline, Incident, IncidentKind, OnError, Operation, PodLife,
+    Scaling, Step, Threading, Workload,
 };
 use crate::mesh::{CallSpecId, ServiceId, WorkloadId};
 
@@ -32,6 +32,12 @@ pub struct Identity {
     pub services: Vec<ServiceId>,
     pub data_plane: DataPlane,
     pub pods: u32,
+    /// How many of them are there when; empty: all throughout.
+    pub scalings: Vec<Scaling>,
+    /// As the manifest has it.
+    pub shutdown: Option<SimDuration>,
+    /// As the manifest has it.
+    pub grace: Option<SimDuration>,
 }
 
 /// Builds one workload; its calls go to `calls`. `scenario` is `None` if the scenario says nothing about it: it then
@@ -61,6 +67,11 @@ pub fn workload(
             "a pod loses them to callers across the network: without a sidecar of its own, `sidecar: false`";
         findings.push(Diagnostic::info("MS0011", message).at(keep_alive.span).help(help));
     }
+    let life = life(&identity, said);
+    let grows = life.scalings.windows(2).any(|pair| pair[0].pods < pair[1].pods);
+    if grows && said.startup.is_none() {
+        guessed.push("startup");
+    }
     let Identity { name, namespace, labels, services, data_plane, .. } = identity;
     Workload {
         name,
@@ -81,6 +92,7 @@ pub fn workload(
         errors: said.errors.as_ref().map(errors),
         operations,
         incidents,
+        life,
         cold_start: said.cold_start.as_ref().and_then(cold_start),
         keep_alive: said.keep_alive.as_ref().map(|after| after.value),
         cancellation: said.cancellation.as_ref().is_some_and(|flag| flag.value),
@@ -90,6 +102,16 @@ pub fn workload(
             .map(|names| names.0.iter().map(|name| name.to_ascii_lowercase()).collect()),
         inbound: Vec::new(),
         guessed,
+    }
+}
+
+fn life(identity: &Identity, said: &written::Workload) -> PodLife {
+    let written = |said: &Option<Located<SimDuration>>| said.as_ref().map(|length| length.value);
+    PodLife {
+        scalings: identity.scalings.clone(),
+        startup: written(&said.startup).unwrap_or(defaults::STARTUP),
+        shutdown: written(&said.shutdown).or(identity.shutdown).unwrap_or(defaults::SHUTDOWN),
+        grace: identity.grace.unwrap_or(defaults::GRACE),
     }
 }
 

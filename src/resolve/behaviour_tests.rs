@@ -19,6 +19,9 @@ fn build(yaml: &str) -> (Workload, Table<CallSpecId, CallSpec>, Vec<String>) {
         services: vec![ServiceId::from_index(0)],
         data_plane: DataPlane::Sidecar,
         pods: 3,
+        scalings: Vec::new(),
+        shutdown: None,
+        grace: None,
     };
     let said = scenario.workloads.as_ref().and_then(|workloads| workloads.get("reviews-v1"));
     let workload = workload(identity, said, &Town, &mut calls, &mut findings);

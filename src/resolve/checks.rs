@@ -17,9 +17,9 @@ use super::states::Snapshot;
 use super::town::Town;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::scenario::Scenario;
-use crate::kernel::{Id, Table};
+use crate::kernel::{Id, SimTime, Table};
 use crate::mesh::routing::{Action, RouteTable, TcpListener};
-use crate::mesh::workload::{CallSpec, Workload};
+use crate::mesh::workload::{CallSpec, ClientKind, Workload};
 use crate::mesh::{CallSpecId, DoorId, RouteTableId, WorkloadId};
 use crate::policy::tcp;
 
@@ -39,6 +39,28 @@ pub struct Routed {
     pub of_door: Vec<Table<DoorId, RouteTableId>>,
     pub effects: Effects,
     pub seen: Vec<(View, BTreeSet<Called>)>,
+}
+
+/// Clients need a pod to start in for as long as they ask.
+pub fn check_callers(
+    plans: &[ClientPlan],
+    workloads: &Table<WorkloadId, Workload>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    for plan in plans {
+        let ClientKind::Workload(id) = plan.kind else { continue };
+        let workload = &workloads[id];
+        if let Some(empty) = workload.life.scalings.iter().find(|scaling| scaling.pods == 0) {
+            let message = format!(
+                "client `{}` starts in the pods of `{}`, which has none from {} on",
+                plan.name,
+                workload.name,
+                empty.at.since(SimTime::ZERO)
+            );
+            let help = "leave it one pod, or let the client come through a gateway or pods of its own";
+            findings.push(Diagnostic::error("MS0013", message).at(plan.span).help(help));
+        }
+    }
 }
 
 /// A call to a port that the service does not have goes nowhere, and is a typing error.

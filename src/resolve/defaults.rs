@@ -98,6 +98,13 @@ pub const WORKERS: NonZeroU32 = NonZeroU32::new(2).expect("2 is not 0");
 pub const CLIENT_PODS: u32 = 1;
 /// Envoys of a waypoint; as many pods as Istio starts for one.
 pub const WAYPOINT_REPLICAS: u32 = 1;
+/// From a pod's start until it is ready: a guess at scheduling, starting containers and the first probe that succeeds.
+/// Source: design D9.17.
+pub const STARTUP: SimDuration = SimDuration::from_secs(10);
+/// Without a preStop hook an application closes its port at once. Source: semantics S15.3.
+pub const SHUTDOWN: SimDuration = SimDuration::ZERO;
+/// Kubernetes' `terminationGracePeriodSeconds`.
+pub const GRACE: SimDuration = SimDuration::from_secs(30);
 /// Status of a failing request. Source: design D4.
 pub const ERROR_STATUS: u16 = 500;
 /// Status of an operation whose call failed. Source: design D9.9.

@@ -10,6 +10,7 @@ use super::note::Notes;
 use super::object::Object;
 use super::planes::{self, Planes};
 use super::pods::{self, Draft, Drafts, strings};
+use super::replicas;
 use super::scenario_calls::ScenarioCall;
 use super::services::{Inventory, KnownPort, KnownService, Origin, names_protocol, port_protocol};
 use super::states::Backends;
@@ -42,6 +43,7 @@ pub fn build(
     }
     let mut drafts = controllers(backends);
     overlay(&mut drafts, scenario, &home);
+    replicas::spread(&backends.scalings, &mut drafts, &home, notes);
     named_services(&mut drafts, &mut services, calls, notes);
     entry_endpoints(&mut drafts, &services, backends);
     let planes = Planes::new(scenario, &backends.namespaces);

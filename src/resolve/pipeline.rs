@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 
 use super::behaviour::{self, Identity};
 use super::called::{Called, Connects};
-use super::checks::{Parts, Routed, check_cycles, check_dotted_hosts, check_gateway_calls, check_ports};
+use super::checks::{
+    Parts, Routed, check_callers, check_cycles, check_dotted_hosts, check_gateway_calls, check_ports,
+};
 use super::clients;
 use super::clusters::{Clusters, Viewer};
 use super::defaults;
@@ -155,6 +157,9 @@ fn people(
             services: known.services.clone(),
             data_plane: known.data_plane,
             pods: u32::try_from(known.pods.len()).unwrap_or(u32::MAX),
+            scalings: known.scalings.clone(),
+            shutdown: known.shutdown,
+            grace: known.grace,
         };
         workloads.push(behaviour::workload(
             identity,
@@ -168,6 +173,7 @@ fn people(
         workloads[id].inbound = inbound::limits(inventory, snapshots, known, version);
     }
     let plans = clients::clients(scenario, &town, &loaded.traces, &mut findings);
+    check_callers(&plans, &workloads, &mut findings);
     for finding in findings {
         notes.report(finding);
     }
@@ -323,6 +329,7 @@ fn assemble(
         .map(|(snapshot, (of_view, of_door))| ConfigState {
             at: snapshot.at,
             label: snapshot.label.clone(),
+            is_push: snapshot.is_push,
             tables: proxies::spread(&proxies, of_view),
             doors: of_door.clone(),
         })

@@ -17,7 +17,7 @@ use crate::config::read::Located;
 use crate::config::scenario::{self as written, MAX_PODS, Scenario};
 use crate::kernel::Table;
 use crate::kernel::words::counted;
-use crate::mesh::workload::DataPlane;
+use crate::mesh::workload::{DataPlane, Scaling};
 use crate::mesh::{Pod, ServiceId, Zone, ZoneId};
 
 /// The zone of pods where nobody names zones.
@@ -27,7 +27,12 @@ const ZONE: &str = "default";
 #[derive(Default)]
 pub struct Draft<'a> {
     pub labels: Labels,
+    /// Of all times the most.
     pub replicas: u32,
+    /// At the start, where that is another number.
+    pub first_replicas: Option<u32>,
+    /// Empty if that holds throughout.
+    pub scalings: Vec<Scaling>,
     /// As the scenario says.
     pub data_plane: Option<DataPlane>,
     pub controller: Option<&'a Object<PodController>>,
@@ -74,6 +79,9 @@ pub fn make(
             data_plane,
             services,
             pods: Vec::new(),
+            scalings: draft.scalings.clone(),
+            shutdown: draft.controller.and_then(|c| c.spec.pre_stop()),
+            grace: draft.controller.and_then(|c| c.spec.grace()),
             named_ports: draft.controller.map(|c| c.spec.named_ports()).unwrap_or_default(),
         });
         for ordinal in 0..draft.replicas.min(MAX_PODS) {
@@ -148,17 +156,17 @@ fn target_port(inventory: &Inventory, backends: &Backends, draft: &Draft<'_>, se
 
 fn check_addresses(draft: &Draft<'_>, given: usize, notes: &mut Notes<'_>) {
     let Some(list) = draft.scenario.and_then(|workload| workload.addresses.as_ref()) else { return };
-    if given != draft.replicas as usize
+    // Those that come later may be made addresses of.
+    let pods = draft.first_replicas.unwrap_or(draft.replicas);
+    if given != pods as usize
+        && given != draft.replicas as usize
         && let Some(first) = list.0.first()
     {
         let addresses = counted(given, "address", "addresses");
         notes.report(
-            Diagnostic::error(
-                "MS0013",
-                format!("{addresses} for {}", counted(draft.replicas, "pod", "pods")),
-            )
-            .at(first.span)
-            .help("give each pod its address, or leave them all out"),
+            Diagnostic::error("MS0013", format!("{addresses} for {}", counted(pods, "pod", "pods")))
+                .at(first.span)
+                .help("give each pod its address, or leave them all out"),
         );
     }
 }

@@ -8,9 +8,9 @@ use super::planes::Planes;
 use crate::config::diagnostic::Span;
 use crate::config::istio::kubernetes::IntOrName;
 use crate::config::istio::values::Labels;
-use crate::kernel::Table;
+use crate::kernel::{SimDuration, Table};
 use crate::mesh::policy_spec::Protocol;
-use crate::mesh::workload::DataPlane;
+use crate::mesh::workload::{DataPlane, Scaling};
 use crate::mesh::{DoorId, Pod, PodId, ServiceId, WaypointId, WorkloadId, Zone, ZoneId};
 
 /// A service and what callers can know of it.
@@ -64,6 +64,12 @@ pub struct KnownWorkload {
     /// Ascending.
     pub services: Vec<ServiceId>,
     pub pods: Vec<PodId>,
+    /// Empty: all of them are there throughout.
+    pub scalings: Vec<Scaling>,
+    /// As the manifest has it: how long its containers hold their end up.
+    pub shutdown: Option<SimDuration>,
+    /// As the manifest has it.
+    pub grace: Option<SimDuration>,
     /// Ports that its pods have by name.
     pub named_ports: BTreeMap<String, u16>,
 }

@@ -12,6 +12,7 @@ use super::read::{
     DESTINATION_RULES, GATEWAYS, ISTIO_OPERATORS, PEER_AUTHENTICATIONS, SERVICE_ENTRIES, SERVICES,
     VIRTUAL_SERVICES, WAYPOINTS, pod_controllers,
 };
+use super::scalings::{CONTROLLERS, Scalings};
 use super::versions::{self, Version};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{DocId, RawObject};
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub at: SimTime,
     /// What changed, for people.
     pub label: String,
+    /// Anything but numbers of pods did.
+    pub is_push: bool,
     pub virtual_services: Vec<Object<VirtualService>>,
     pub destination_rules: Vec<Object<DestinationRule>>,
     pub gateways: Vec<Object<Gateway>>,
@@ -39,13 +42,14 @@ pub struct Snapshot {
     pub mesh_configs: Vec<Object<IstioOperator>>,
 }
 
-/// Who serves, over the whole timeline: pods neither come nor go with it.
+/// Who serves, over the whole timeline; services and what their pods are do not change with it.
 #[derive(Clone, Debug, Default)]
 pub struct Backends {
     pub services: Vec<Object<Service>>,
     pub controllers: Vec<Object<PodController>>,
     pub entries: Vec<Object<ServiceEntry>>,
     pub waypoints: Vec<Object<WaypointGateway>>,
+    pub scalings: Scalings,
     /// Namespaces that are objects, by name.
     pub namespaces: BTreeMap<String, NamespaceObject>,
 }
@@ -92,40 +96,57 @@ pub fn collect(loaded: &Loaded, version: Version, notes: &mut Notes<'_>) -> (Vec
     }
     let mut reader = Reader::default();
     let mut snapshots = Vec::new();
+    let mut scalings = Scalings::default();
     let mut steps = loaded.timeline.iter().peekable();
-    let (mut at, mut label) = (SimTime::ZERO, String::new());
+    let (mut at, mut label, mut is_push) = (SimTime::ZERO, String::new(), false);
     loop {
         while let Some(step) = steps.next_if(|step| step.at == at) {
             let state = snapshots.len();
+            is_push |= !step.apply.iter().all(starts_pods) || !step.delete.is_empty();
             for object in &step.apply {
                 tell_unmodelled(object, home, notes);
                 let key = key(object, home);
                 let since = held.get(&key).map_or(state, |(_, since)| *since);
-                tell_static(object, at, notes);
+                let before = held.get(&key).map(|(before, _)| *before);
+                let is_told = match starts_pods(object) {
+                    true => scalings.apply(at, home, object, before),
+                    false => true,
+                };
+                if is_told {
+                    tell_static(object, at, notes);
+                }
                 held.insert(key.clone(), (object, since));
                 ever.entry(key).or_insert((object, since));
             }
             for reference in &step.delete {
                 held.retain(|_, (object, _)| {
                     let goes = reference.means(object, home);
-                    if goes {
+                    if goes && starts_pods(object) {
+                        scalings.delete(at, home, object);
+                    } else if goes {
                         tell_static(object, at, notes);
                     }
                     !goes
                 });
             }
+            step.scale.iter().for_each(|order| scalings.order(at, order));
             if !label.is_empty() {
                 label.push_str("; ");
             }
             label.push_str(&step.label);
         }
-        snapshots.push(reader.snapshot(&held, at, std::mem::take(&mut label), ground, notes));
+        let snapshot = reader.snapshot(&held, at, std::mem::take(&mut label), ground, notes);
+        snapshots.push(Snapshot { is_push: std::mem::take(&mut is_push), ..snapshot });
         match steps.peek() {
             Some(step) => at = step.at,
             None => break,
         }
     }
-    (snapshots, reader.backends(&ever, ground, notes))
+    (snapshots, Backends { scalings, ..reader.backends(&ever, ground, notes) })
+}
+
+fn starts_pods(object: &RawObject) -> bool {
+    CONTROLLERS.contains(&object.kind.as_str()) && used(object)
 }
 
 fn key(object: &RawObject, home: &str) -> Key {
@@ -184,16 +205,23 @@ fn tell_meant(object: &RawObject, row: &Kind, notes: &mut Notes<'_>) {
     notes.report(Diagnostic::error("MS0004", message).at(notes.docs.span(object.doc, "kind")).help(help));
 }
 
-/// Changes of who serves: pods are all there from the start to the end.
+/// Changes of who serves, but for numbers of pods.
 fn tell_static(object: &RawObject, at: SimTime, notes: &mut Notes<'_>) {
-    let serves = ["Service", "ServiceEntry", "Deployment", "StatefulSet", "ReplicaSet", "Namespace"];
-    if at > SimTime::ZERO && (serves.contains(&object.kind.as_str()) || is_waypoint(object)) {
-        notes.not_modelled(
-            &format!("{} {}", object.kind, object.name),
-            notes.docs.span(object.doc, "kind"),
-            "a change in the timeline of what runs: it is taken to be there from the start to the end of the run",
-        );
-    }
+    let what = match object.kind.as_str() {
+        _ if at == SimTime::ZERO => return,
+        _ if starts_pods(object) => {
+            "a change in the timeline of what its pods are: no new ones roll out, only their number changes"
+        }
+        "Service" | "ServiceEntry" | "Namespace" => {
+            "a change in the timeline of what runs: it is taken to be there from the start to the end of the run"
+        }
+        _ if is_waypoint(object) => {
+            "a change in the timeline of what runs: it is taken to be there from the start to the end of the run"
+        }
+        _ => return,
+    };
+    let title = format!("{} {}", object.kind, object.name);
+    notes.not_modelled(&title, notes.docs.span(object.doc, "kind"), what);
 }
 
 /// Reads each document once, whatever number of states hold it.
@@ -218,6 +246,7 @@ impl Reader {
         Snapshot {
             at,
             label,
+            is_push: false,
             virtual_services: all(held, ground, &VIRTUAL_SERVICES, &mut self.virtual_services, notes),
             destination_rules: all(held, ground, &DESTINATION_RULES, &mut self.destination_rules, notes),
             gateways: all(held, ground, &GATEWAYS, &mut self.gateways, notes),
@@ -238,7 +267,7 @@ impl Reader {
             entries: all(ever, ground, &SERVICE_ENTRIES, &mut BTreeMap::new(), notes),
             ..Backends::default()
         };
-        for kind in ["Deployment", "StatefulSet", "ReplicaSet"] {
+        for kind in CONTROLLERS {
             backends.controllers.extend(all(
                 ever,
                 ground,

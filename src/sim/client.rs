@@ -155,7 +155,14 @@ fn ask(world: &mut World<'_>, client: ClientId, fate: u64, class: Option<usize>,
         }
         _ => NIL,
     };
-    let entry = Entry::of(spec, plan.mesh.proxy.workers.get(), state.root, fate, user);
+    let entry = Entry::of(
+        spec,
+        plan.entrances(client, world.now),
+        plan.mesh.proxy.workers.get(),
+        state.root,
+        fate,
+        user,
+    );
     let counted = world.clock.counts(world.now);
     let request = world.requests.insert(Request {
         fate,

@@ -6,12 +6,12 @@ use crate::kernel::arrivals::Load;
 use crate::kernel::random::{Purpose, draw};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::zipf::Zipf;
-use crate::mesh::ProxyId;
-use crate::mesh::workload::{Class, Client};
+use crate::mesh::workload::{Class, Client, ClientKind, PodLife};
+use crate::mesh::{Mesh, ProxyId};
 use crate::sim::plan::{NIL, Parts, SamplerId};
 
 /// What all runs share of a client.
-pub struct ClientPlan {
+pub struct ClientPlan<'m> {
     /// By class: the application's own timeout, as a delay.
     pub timeouts: Vec<u32>,
     /// By class: how long its connections last; `None`: until they are broken off.
@@ -21,6 +21,8 @@ pub struct ClientPlan {
     /// A closed loop's users think so long.
     pub think: Option<SamplerId>,
     pub population: Option<Zipf>,
+    /// Of the workload in whose pods it starts, if their number changes.
+    pub life: Option<&'m PodLife>,
 }
 
 /// Where a request comes in.
@@ -36,10 +38,9 @@ pub const ANY_WORKER: u16 = u16::MAX;
 
 impl Entry {
     /// Of a request of this fate: by a proxy drawn for it, or by its connection, which is drawn for it unless a user of a
-    /// closed loop keeps to one. A connection's worker is the kernel's choice; without Envoy there are no workers, and the
+    /// closed loop keeps to one. `proxies`: those of its that serve. A connection's worker is the kernel's choice; without Envoy there are no workers, and the
     /// connections of a pod take their place. `root`: the client's. Source: design D9.5, D9.6; semantics S16.1.
-    pub fn of(client: &Client, workers: u32, root: u64, fate: u64, user: u32) -> Entry {
-        let proxies = &client.proxies;
+    pub fn of(client: &Client, proxies: &[ProxyId], workers: u32, root: u64, fate: u64, user: u32) -> Entry {
         let pick =
             |purpose, count: usize| ((u128::from(draw(fate, purpose, 0)) * count as u128) >> 64) as usize;
         let Some(connections) = client.connections else {
@@ -49,7 +50,7 @@ impl Entry {
         let count = connections.count.get() as usize;
         let nth = if user == NIL { pick(Purpose::Connection, count) } else { user as usize % count };
         let worker = if connections.pin_hosts {
-            nth / proxies.len()
+            nth / client.proxies.len()
         } else {
             (draw(root, Purpose::ConnectionWorker, nth as u64) % u64::from(workers)) as usize
         };
@@ -63,8 +64,8 @@ pub fn pinned(client: &Client) -> Option<u32> {
     Some(connections.count.get().div_ceil(client.proxies.len() as u32))
 }
 
-impl ClientPlan {
-    pub(super) fn new(client: &Client, parts: &mut Parts<'_>) -> ClientPlan {
+impl<'m> ClientPlan<'m> {
+    pub(super) fn new(mesh: &'m Mesh, client: &Client, parts: &mut Parts<'_>) -> ClientPlan<'m> {
         let think = match &client.load {
             Load::Closed { think, .. } => Some(parts.sampler(think)),
             _ => None,
@@ -81,6 +82,11 @@ impl ClientPlan {
             gap: client.load.gap().map(|law| Arc::new(Sampler::new(&law))),
             think,
             population,
+            life: match client.kind {
+                ClientKind::Workload(id) => Some(&mesh.workloads[id].life),
+                ClientKind::Gateway(_) | ClientKind::Sidecar => None,
+            }
+            .filter(|life| !life.scalings.is_empty()),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::kernel::{Id, SimDuration};
 use crate::mesh::ZoneId;
 use crate::mesh::model::Cluster;
 use crate::mesh::policy_spec::{LocalityGroup, Protocol};
+use crate::policy::balance::sources::HostState;
 use crate::policy::pool::Rules;
 
 /// A cluster, ready to run.
@@ -24,7 +25,7 @@ pub struct ClusterPlan {
     /// Hosts are picked by a table of keys.
     pub is_keyed: bool,
     pub starts_slowly: bool,
-    pub lists_unready: bool,
+    lists_unready: bool,
 }
 
 impl ClusterPlan {
@@ -43,6 +44,14 @@ impl ClusterPlan {
             is_keyed: cluster.balancer.table.is_some(),
             starts_slowly: cluster.balancer.slow_start.is_some(),
             lists_unready: cluster.lists_unready,
+        }
+    }
+
+    /// How a host stands in the list of this cluster that is told of as `told`. Source: semantics S15.1.
+    pub fn lists(&self, told: HostState) -> HostState {
+        match told {
+            HostState::Unhealthy if !self.lists_unready => HostState::Gone,
+            told => told,
         }
     }
 

@@ -1,17 +1,18 @@
-//! What happens to the mesh from outside: configuration pushes, news of readiness, incidents, and the ends of the
-//! statistics' periods. Source: design D9.14, D9.16, D9.22.
+//! What happens to the mesh from outside: configuration pushes, incidents, and the ends of the statistics' periods. Source: design D9.14, D9.16, D9.22.
 
-use crate::kernel::random::{Purpose, draw, name_hash};
+use crate::kernel::random::{Purpose, draw};
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::workload::{CrashOf, Incident, IncidentKind};
 use crate::mesh::{PodId, ProxyId, StateId, WorkloadId};
 use crate::metrics::recorder::{ClusterGauges, Gauges, WorkloadGauges};
 use crate::metrics::results::HostTotals;
+use crate::policy::balance::sources::HostState;
 use crate::sim::endpoint::{self, Condition};
 use crate::sim::event::Event;
 use crate::sim::plan::{NIL, Plan};
+use crate::sim::stay::Presence;
 use crate::sim::world::{Upstream, World};
-use crate::sim::{session, upstream};
+use crate::sim::{news, session, upstream};
 
 /// A node's pods are found missing only after this time. Source: design D9.14.
 const NODE_GRACE: SimDuration = SimDuration::from_secs(40);
@@ -21,7 +22,7 @@ pub fn begin(world: &mut World<'_>) {
     let mesh = world.plan.mesh;
     for (state, config) in mesh.states.iter().skip(1) {
         world.recorder.event(config.at, "config", &config.label, || "applied".to_owned());
-        for proxy in mesh.proxies.ids() {
+        for proxy in mesh.proxies.ids().filter(|_| config.is_push) {
             push(world, proxy, state, config.at);
         }
     }
@@ -74,6 +75,7 @@ pub fn incident(world: &mut World<'_>, workload: WorkloadId, number: u32) {
     let incident = &spec.incidents[(number >> 1) as usize];
     let begins = number & 1 == 0;
     let pods = pods_of(plan, workload, incident);
+    let there = pods.iter().filter(|pod| world.pods[pod.index()].stay.presence != Presence::Away).count();
     let what = match &incident.kind {
         IncidentKind::Errors(_) => "errors",
         IncidentKind::Slowdown(_) => "slowdown",
@@ -81,7 +83,7 @@ pub fn incident(world: &mut World<'_>, workload: WorkloadId, number: u32) {
         IncidentKind::Crash { .. } => "crash",
     };
     world.recorder.event(world.now, "incident", &spec.name, || {
-        format!("{what} {} ({} pods)", if begins { "begins" } else { "ends" }, pods.len())
+        format!("{what} {} ({} pods)", if begins { "begins" } else { "ends" }, there)
     });
     for pod in pods {
         match &incident.kind {
@@ -139,56 +141,24 @@ fn hang(world: &mut World<'_>, pod: PodId, lasts: Option<SimDuration>) {
 
 /// The pod is gone at once; the proxies hear of it as the control plane tells them. Source: design D9.14.
 fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
+    if !world.pods[pod.index()].stay.presence.has_app() {
+        return;
+    }
     endpoint::crash(world, pod, of);
     session::crash(world, pod, of);
     let grace = if of == CrashOf::Node { NODE_GRACE } else { SimDuration::ZERO };
-    tell_readiness(world, pod, false, grace);
+    news::tell(world, pod, grace);
 }
 
 fn restart(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     let state = &mut world.pods[pod.index()];
-    // A later crash of the pod may have come over this one.
-    if state.condition != Condition::Down(of) {
+    // A later crash of the pod may have come over this one, or its end.
+    if state.condition != Condition::Down(of) || state.stay.presence != Presence::Serving {
         return;
     }
-    state.condition = Condition::Up;
-    let cold = world.plan.workload(state.workload).workload.cold_start.as_ref();
-    state.cold_until = world.now + cold.map_or(SimDuration::ZERO, |cold| cold.lasts);
+    endpoint::come_up(world, pod);
     session::restart(world, pod);
-    tell_readiness(world, pod, true, SimDuration::ZERO);
-}
-
-fn tell_readiness(world: &mut World<'_>, pod: PodId, ready: bool, grace: SimDuration) {
-    let plan = world.plan;
-    let number = (pod.index() as u32) << 1 | u32::from(ready);
-    let name = name_hash(&plan.mesh.pods[pod].name);
-    let nth = world.pods[pod.index()].changes;
-    world.pods[pod.index()].changes += 1;
-    for (index, proxy) in world.proxies.iter().enumerate() {
-        let drawn = draw(proxy.root ^ name, Purpose::Propagation, nth);
-        let delay = plan.sampler(plan.propagation).sample(drawn);
-        world.queue.push(world.now + grace + delay, Event::Readiness(ProxyId::from_index(index), number));
-    }
-}
-
-/// A proxy hears of a pod's readiness.
-pub fn readiness(world: &mut World<'_>, proxy: ProxyId, number: u32) {
-    let (pod, ready) = (PodId::from_index((number >> 1) as usize), number & 1 == 1);
-    // News of a crash that is over by now must not overtake the restart's.
-    let is_up = world.pods[pod.index()].condition == Condition::Up;
-    if ready != is_up {
-        return;
-    }
-    let state = &mut world.proxies[proxy.index()];
-    if ready {
-        state.unready.retain(|other| *other != pod);
-    } else if !state.unready.contains(&pod) {
-        state.unready.push(pod);
-    }
-    let upstreams: Vec<u32> = state.upstreams.iter().copied().filter(|index| *index != NIL).collect();
-    for index in upstreams {
-        upstream::readiness(world, index, pod, ready);
-    }
+    news::tell(world, pod, SimDuration::ZERO);
 }
 
 /// The statistics begin.
@@ -259,11 +229,12 @@ fn workload_gauges(world: &mut World<'_>) -> Vec<WorkloadGauges> {
     let mut areas = vec![(0u64, 0u64); gauges.len()];
     for pod in &mut world.pods {
         pod.account(now);
-        let (busy, length) = pod.usage.close_window(now);
+        let (busy, from) = pod.usage.close_window(now);
+        let length = pod.stay.serving_nanos(from, now);
         let index = pod.workload.index();
         let gauge = &mut gauges[index];
         gauge.queue += f64::from(pod.queued());
-        gauge.ready_pods += f64::from(u8::from(pod.condition == Condition::Up));
+        gauge.ready_pods += f64::from(u8::from(pod.standing() == HostState::Healthy));
         // Unlimited pods have no share to tell, whatever this comes to.
         areas[index] = (
             areas[index].0 + busy,
@@ -280,7 +251,6 @@ fn workload_gauges(world: &mut World<'_>) -> Vec<WorkloadGauges> {
 /// What hosts have seen over [warmup, duration).
 fn close_hosts(world: &mut World<'_>) {
     let (now, clock) = (world.now, world.clock);
-    let length = clock.duration.since(clock.warmup);
     let mut rows: Vec<(HostTotals, u32)> = Vec::new();
     let mut named = Vec::new();
     for upstream in &mut world.upstreams {
@@ -301,12 +271,13 @@ fn close_hosts(world: &mut World<'_>) {
         let (mut totals, proxies) = rows[row.index()].clone();
         let state = &world.pods[pod.index()];
         let cores = state.concurrency;
-        let nanos = length.nanos() as f64;
+        // Over the time in which it was there.
+        let nanos = state.stay.serving_nanos(clock.warmup, clock.duration) as f64;
         totals.ejected_s /= f64::from(proxies);
-        let is_limited = cores != u32::MAX;
+        let is_limited = cores != u32::MAX && nanos > 0.0;
         totals.utilization_pct =
             is_limited.then(|| 100.0 * state.usage.busy_nanos as f64 / (nanos * f64::from(cores)));
-        totals.queue_mean = state.usage.queue_nanos as f64 / nanos;
+        totals.queue_mean = if nanos > 0.0 { state.usage.queue_nanos as f64 / nanos } else { 0.0 };
         totals.queue_max = u64::from(state.usage.queue_max);
         world.recorder.host_totals(row, totals);
     }

@@ -15,11 +15,13 @@ use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::policy_spec::Breakage;
 use crate::mesh::workload::{CrashOf, OnError};
 use crate::mesh::{CallSpecId, PodId, WorkloadId};
+use crate::policy::balance::sources::HostState;
 use crate::sim::call;
 use crate::sim::event::Event;
 use crate::sim::gate::{self, Entry};
 use crate::sim::plan::{BROKEN, ErrorPlan, NIL, Plan, SamplerId, StepPlan, WorkloadPlan};
 use crate::sim::sharing::Sharing;
+use crate::sim::stay::{Presence, Stay};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
 
 /// Whether a pod serves.
@@ -33,6 +35,8 @@ pub enum Condition {
 pub struct PodState {
     pub workload: WorkloadId,
     pub condition: Condition,
+    /// It is on its way out: its sidecar ends each connection that it answers on. Source: semantics S15.4.
+    pub says_close: bool,
     /// Slots, or cores that are shared; `u32::MAX`: no limit.
     pub concurrency: u32,
     queue_limit: u32,
@@ -58,6 +62,7 @@ pub struct PodState {
     pub sharing: Option<Box<Sharing>>,
     /// Rows of `World::gates`, by number of the workload's inbound limits.
     pub gates: Vec<u32>,
+    pub stay: Stay,
     pub usage: Usage,
 }
 
@@ -83,12 +88,11 @@ impl Usage {
             Usage { since: now, window_since: self.window_since, window_carry: so_far, ..Usage::default() };
     }
 
-    /// The busy area and the length of the window that ends now; the next one begins.
-    pub fn close_window(&mut self, now: SimTime) -> (u64, u64) {
-        let area = self.busy_nanos - self.window_busy + self.window_carry;
-        let length = now.since(self.window_since).nanos();
+    /// The busy area and the beginning of the window that ends now; the next one begins.
+    pub fn close_window(&mut self, now: SimTime) -> (u64, SimTime) {
+        let (area, since) = (self.busy_nanos - self.window_busy + self.window_carry, self.window_since);
         (self.window_busy, self.window_since, self.window_carry) = (self.busy_nanos, now, 0);
-        (area, length)
+        (area, since)
     }
 }
 
@@ -97,6 +101,7 @@ impl PodState {
         PodState {
             workload,
             condition: Condition::Up,
+            says_close: false,
             concurrency: plan.concurrency,
             queue_limit: plan.queue_limit,
             is_async: plan.is_async,
@@ -111,7 +116,17 @@ impl PodState {
             hung: Vec::new(),
             sharing: plan.shares_cores.then(|| Box::new(Sharing::new(plan.concurrency))),
             gates: Vec::new(),
+            stay: Stay::default(),
             usage: Usage::default(),
+        }
+    }
+
+    /// How the control plane lists it. Source: semantics S15.1.
+    pub fn standing(&self) -> HostState {
+        match (self.stay.presence, self.condition) {
+            (Presence::Away | Presence::Leaving | Presence::Closed, _) => HostState::Gone,
+            (Presence::Serving, Condition::Up) => HostState::Healthy,
+            (Presence::Serving | Presence::Starting, _) => HostState::Unhealthy,
         }
     }
 
@@ -220,6 +235,12 @@ pub fn admitted(world: &mut World<'_>, slot: Slot) {
     }
     if gate::is_between_tries(world, slot.index) {
         return try_again(world, slot);
+    }
+    // Who has waited may find that its pod takes nothing more.
+    let pod = world.attempts[slot.index].pod;
+    if let Condition::Down(of) = world.pods[pod.index()].condition {
+        gate::leave(world, slot.index);
+        return refuse(world, slot.index, of);
     }
     take_up(world, slot);
 }
@@ -630,6 +651,9 @@ fn respond(world: &mut World<'_>, slot: Slot, status: u16) {
         None
     } else {
         (attempt.status, attempt.phase) = (status, Phase::Returning);
+        if world.pods[pod.index()].says_close {
+            world.connections[attempt.connection].close_after_answer();
+        }
         Some(world.pools[attempt.pool as usize].way.back(world.plan, attempt.key))
     };
     if had_slot {
@@ -694,6 +718,20 @@ pub fn stand_still(world: &mut World<'_>, pod: PodId, until: SimTime) {
         sharing.stand_still(until);
         schedule_shared(world, pod);
     }
+}
+
+/// A pod serves from now on, slower at first where it starts cold. Source: design D9.14.
+pub fn come_up(world: &mut World<'_>, pod: PodId) {
+    let state = &mut world.pods[pod.index()];
+    state.condition = Condition::Up;
+    let cold = world.plan.workload(state.workload).workload.cold_start.as_ref();
+    state.cold_until = world.now + cold.map_or(SimDuration::ZERO, |cold| cold.lasts);
+}
+
+/// Requests that are at a pod, wherever there.
+pub fn requests_at(world: &World<'_>, pod: PodId) -> usize {
+    let is_there = |attempt: &Attempt| attempt.pod == pod && attempt.phase == Phase::Serving;
+    world.attempts.iter().filter(|(_, attempt)| is_there(attempt)).count()
 }
 
 /// A pod goes down: what it was doing is lost, and callers learn of it as the kind of crash has it.

@@ -62,14 +62,20 @@ pub enum Event {
     Pushed(ProxyId, StateId),
     /// A push changes what a pod's own sidecar limits: row of the gates, and number of the change.
     LimitsPushed(u32, u32),
-    /// News of a pod's readiness reach a proxy: pod number, shifted left, and whether it is ready.
+    /// News of a pod reach a proxy: see `news.rs`.
     Readiness(ProxyId, u32),
+    /// A proxy gets the list of a workload's pods as it is now.
+    Endpoints(ProxyId, WorkloadId),
     /// Host changes of a cluster that waited for the merge window are applied.
     HostsMerged(u32),
     /// The periodic outlier check of a cluster at a proxy.
     OutlierSweep(u32),
     /// An incident begins or ends: workload and number in its plan.
     Incident(WorkloadId, u32),
+    /// The number of a workload's pods changes: number of the change in its plan.
+    Scaled(WorkloadId, u32),
+    /// A pod's life goes on: pod and number of its turn, which tells a stale one.
+    PodTurn(u32, u32),
     /// The warm-up is over.
     WarmupOver,
     /// A window of the time series ends.
@@ -109,6 +115,8 @@ impl queue::Event for Event {
             Event::Overflowed(_) | Event::ConnectFailed(_) | Event::TcpFailed(_) | Event::Incident(..) => {
                 EXPIRE
             }
+            Event::Endpoints(..) => GIVE,
+            Event::Scaled(..) | Event::PodTurn(..) => EXPIRE,
             Event::Arrival(_) | Event::Thought(..) | Event::FaultDelayOver(_) | Event::BackoffOver(_) => ASK,
             Event::Delivered(_) | Event::AtWaypoint(_) => ASK,
         }
@@ -150,6 +158,9 @@ impl queue::Event for Event {
             Event::AtWaypoint(slot) => slot_word(30, slot),
             Event::BackFromWaypoint(slot) => slot_word(31, slot),
             Event::LimitsPushed(gate, change) => word(32, gate, change),
+            Event::Scaled(workload, number) => word(33, workload.index() as u32, number),
+            Event::PodTurn(pod, turn) => word(34, pod, turn),
+            Event::Endpoints(proxy, workload) => word(35, proxy.index() as u32, workload.index() as u32),
         }
     }
 
@@ -190,7 +201,10 @@ impl queue::Event for Event {
             29 => Event::TcpEnded(slot),
             30 => Event::AtWaypoint(slot),
             31 => Event::BackFromWaypoint(slot),
-            _ => Event::LimitsPushed(a, b),
+            32 => Event::LimitsPushed(a, b),
+            33 => Event::Scaled(WorkloadId::from_index(a as usize), b),
+            34 => Event::PodTurn(a, b),
+            _ => Event::Endpoints(ProxyId::from_index(a as usize), WorkloadId::from_index(b as usize)),
         }
     }
 }
@@ -246,6 +260,9 @@ mod tests {
             Event::AtWaypoint(slot),
             Event::BackFromWaypoint(slot),
             Event::LimitsPushed(4, 2),
+            Event::Scaled(WorkloadId::from_index(2), 3),
+            Event::PodTurn(4, u32::MAX),
+            Event::Endpoints(ProxyId::from_index(5), WorkloadId::from_index(6)),
         ] {
             assert_eq!(format!("{:?}", Event::unpack(event.pack())), format!("{event:?}"));
         }

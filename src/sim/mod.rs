@@ -15,7 +15,9 @@ mod endpoint;
 pub mod event;
 mod gate;
 mod keep_alive;
+mod life;
 mod network;
+mod news;
 mod pick;
 pub mod plan;
 mod route_plan;
@@ -24,6 +26,7 @@ mod run;
 mod session;
 mod shapes;
 mod sharing;
+mod stay;
 mod tcp_plan;
 #[cfg(test)]
 mod testing;

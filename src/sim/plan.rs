@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use crate::kernel::distribution::Distribution;
 use crate::kernel::random::Chance;
 use crate::kernel::sampler::Sampler;
-use crate::kernel::{Id, SimDuration};
+use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::policy_spec::{Breakage, CircuitBreakers, Ending, ErrorSpec};
 use crate::mesh::routing::{Action, Destination, Rewrite, Route, RouteTable};
 use crate::mesh::workload::{DataPlane, Discipline, Inbound, Limits, OnError, Step, Threading, Workload};
 use crate::mesh::{
-    CallSpecId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, StateId, WorkloadId,
-    ZoneId,
+    CallSpecId, ClientId, ClusterId, Mesh, PodId, ProxyId, ProxyKind, RouteTableId, ServiceId, StateId,
+    WorkloadId, ZoneId,
 };
 use crate::policy::hash::xxh64;
 use crate::policy::pool::Rules;
@@ -57,7 +57,7 @@ pub struct Plan<'m> {
     /// Source: design D9.11.
     pub first_work: Vec<Option<SamplerId>>,
     pub calls: Vec<CallPlan>,
-    pub clients: Vec<ClientPlan>,
+    pub clients: Vec<ClientPlan<'m>>,
     pub network: NetworkPlan,
     pub tcp: TcpPlan<'m>,
     pub propagation: SamplerId,
@@ -189,7 +189,8 @@ impl<'m> Plan<'m> {
         });
         let calls = calls.collect();
         let clusters = mesh.clusters.rows().iter().map(ClusterPlan::new).collect();
-        let clients = mesh.clients.rows().iter().map(|client| ClientPlan::new(client, &mut parts)).collect();
+        let clients =
+            mesh.clients.rows().iter().map(|client| ClientPlan::new(mesh, client, &mut parts)).collect();
         let Parts { samplers, delays, .. } = parts;
         Plan {
             mesh,
@@ -267,6 +268,15 @@ impl<'m> Plan<'m> {
             ProxyKind::Ztunnel => Some(self.network.ztunnel),
             ProxyKind::Bare => None,
         }
+    }
+
+    /// The proxies by which a client's requests come in: all of its own, or those of its workload's pods that serve.
+    #[inline]
+    pub fn entrances(&self, client: ClientId, born: SimTime) -> &'m [ProxyId] {
+        let proxies = &self.mesh.clients[client].proxies;
+        let pods = self.clients[client.index()].life.and_then(|life| life.serving_at(born));
+        // `resolve` takes care that there is one.
+        pods.map_or(proxies, |pods| &proxies[..proxies.len().min(pods.max(1) as usize)])
     }
 
     fn between(&self, a: ZoneId, b: ZoneId) -> SamplerId {

@@ -14,7 +14,7 @@ use crate::sim::plan::Plan;
 use crate::sim::session::{self, News};
 use crate::sim::shapes::Shapes;
 use crate::sim::world::{self, Parent, World};
-use crate::sim::{attempt, control, gate, upstream};
+use crate::sim::{attempt, control, gate, life, news, upstream};
 
 /// Runs one replication to its end. The same plan, seed and replication give the same results.
 pub fn run(plan: &Plan<'_>, seed: u64, replication: u64) -> Results {
@@ -75,6 +75,7 @@ impl<'p> Run<'p> {
             begun: Vec::new(),
             host_rows: vec![Box::default(); mesh.clusters.len()],
             pods: pods.collect(),
+            listings: vec![(SimTime::MAX, 0); mesh.workloads.len()],
             clients,
             recorder,
             clock,
@@ -83,6 +84,7 @@ impl<'p> Run<'p> {
         gate::begin(&mut world, seed, replication);
         let mut run = Run { world, end: at(mesh.run.duration + mesh.run.drain), is_over: false, events: 0 };
         control::begin(&mut run.world);
+        life::begin(&mut run.world);
         client::begin(&mut run.world);
         run
     }
@@ -168,10 +170,13 @@ fn handle(world: &mut World<'_>, event: Event) {
         Event::TcpEnded(session) => tell(session::ended(world, session), world),
         Event::Pushed(proxy, state) => control::pushed(world, proxy, state),
         Event::LimitsPushed(gate, change) => gate::pushed(world, gate, change),
-        Event::Readiness(proxy, pod) => control::readiness(world, proxy, pod),
+        Event::Readiness(proxy, pod) => news::arrive(world, proxy, pod),
         Event::HostsMerged(index) => upstream::merged(world, index),
         Event::OutlierSweep(index) => upstream::sweep(world, index),
         Event::Incident(workload, number) => control::incident(world, workload, number),
+        Event::Endpoints(proxy, workload) => news::list(world, proxy, workload),
+        Event::Scaled(workload, number) => life::scaled(world, workload, number),
+        Event::PodTurn(pod, turn) => life::turned(world, pod, turn),
         Event::WarmupOver => control::warmup_over(world),
         Event::WindowOver => control::window_over(world),
     }

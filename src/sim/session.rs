@@ -329,6 +329,15 @@ pub fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     });
 }
 
+/// A pod's application takes nothing more and closes what it holds.
+pub fn close(world: &mut World<'_>, pod: PodId) {
+    let is_there = |session: &Session| session.stage == Stage::Open;
+    break_off(world, pod, "closed", is_there, |world, index| {
+        leave(world, index, pod);
+        SimDuration::ZERO
+    });
+}
+
 /// A pod is back: it knows nothing of connections from before, and says so as soon as something comes in on them.
 pub fn restart(world: &mut World<'_>, pod: PodId) {
     let is_lost = |session: &Session| session.stage == Stage::Lost;

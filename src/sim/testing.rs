@@ -190,6 +190,7 @@ impl Chain {
         mesh.states.push(ConfigState {
             at: SimTime::ZERO,
             label: "start".into(),
+            is_push: true,
             tables,
             doors: Table::new(),
         });
@@ -240,7 +241,6 @@ impl Chain {
             labels: Vec::new(),
             services: vec![service],
             data_plane: DataPlane::Bare,
-            keep_alive: None,
             concurrency: NonZeroU32::new(self.concurrency),
             queue: None,
             discipline: self.discipline,
@@ -252,8 +252,10 @@ impl Chain {
             }),
             operations: vec![Operation { condition: None, steps }],
             incidents: self.incidents.clone(),
+            life: PodLife::default(),
             cold_start: None,
             cancellation: false,
+            keep_alive: None,
             forward_headers: None,
             inbound: self.inbound.iter().map(|limits| inbound(service, limits)).collect(),
             guessed: Vec::new(),
@@ -597,7 +599,7 @@ mod tests {
                 11_922_497_660_471_564_043,
                 7_336_738_916_689_768_260,
                 6_454_865_840_455_936_030,
-                9_785_247_637_421_814_633,
+                8_364_718_407_646_443_372,
                 12_420_846_915_962_881_623
             ]
         );

@@ -7,6 +7,7 @@ use crate::kernel::{Id, SimTime};
 use crate::mesh::PodId;
 use crate::metrics::results::Counter;
 use crate::policy::balance::HostView;
+use crate::policy::balance::sources::HostState;
 use crate::policy::outlier::{EjectionRequest, Report, Verdict};
 use crate::sim::event::Event;
 use crate::sim::world::{MERGE_WINDOW, Upstream, World};
@@ -101,20 +102,57 @@ pub fn counted_nanos(start: SimTime, end: SimTime, from: SimTime, to: SimTime) -
     to.min(end).since(from.max(start)).nanos()
 }
 
-/// A pod's readiness, as the control plane tells it to the proxy.
-pub fn readiness(world: &mut World<'_>, index: u32, pod: PodId, ready: bool) {
+/// What the control plane tells the proxy of pods, all at once. Source: semantics S15.1, S15.2.
+pub fn told(world: &mut World<'_>, index: u32, news: &[(PodId, HostState)]) {
+    let mut has_changed = false;
+    for (pod, state) in news {
+        let hosts = &world.upstreams[index as usize].hosts;
+        if let Some(host) = hosts.iter().position(|host| host.pod == *pod) {
+            has_changed |= host_told(world, index, host, *state);
+        }
+    }
+    if has_changed {
+        hosts_changed(world, index);
+    }
+}
+
+/// Whether a host's place in the list changes by what is told of it.
+fn host_told(world: &mut World<'_>, index: u32, number: usize, told: HostState) -> bool {
+    let now = world.now;
     let upstream = &mut world.upstreams[index as usize];
-    let Some(host) = upstream.hosts.iter().position(|host| host.pod == pod) else { return };
-    if upstream.hosts[host].is_ready == ready {
-        return;
+    let plan = upstream.plan;
+    let host = &mut upstream.hosts[number];
+    let (before, after) = (plan.lists(host.told), plan.lists(told));
+    host.told = told;
+    if before == after {
+        return false;
     }
-    upstream.hosts[host].is_ready = ready;
-    if !ready {
-        // Who leaves the list comes back as another host, which warms up. Source: semantics S6.7, S15.1.
-        upstream.hosts[host].is_new |= !upstream.plan.lists_unready;
-        drain_host(world, index, host);
+    if let Some(detector) = &mut upstream.detector {
+        // Only who is in the list counts for the limit, and who leaves it is forgotten. Source: semantics S8.5, S8.8.
+        if after == HostState::Gone && detector.remove(number) {
+            host.ejected_nanos +=
+                counted_nanos(world.clock.warmup, world.clock.duration, host.ejected_since, now);
+        }
+        if before == HostState::Gone {
+            detector.add(number);
+        }
     }
-    hosts_changed(world, index);
+    // Who leaves the list comes back as another host, which warms up. Source: semantics S6.7.
+    host.is_new |= after == HostState::Gone;
+    if before == HostState::Healthy {
+        drain_host(world, index, number);
+    }
+    true
+}
+
+/// The pod has closed its connections: idle ones are gone everywhere, busy ones go after their answer.
+/// Simplified: their callers know of it at once, a network leg too early.
+pub fn drain_pod(world: &mut World<'_>, pod: PodId) {
+    for index in 0..world.upstreams.len() {
+        if let Some(host) = world.upstreams[index].hosts.iter().position(|host| host.pod == pod) {
+            drain_host(world, index as u32, host);
+        }
+    }
 }
 
 /// Tells the balancers: at once if they were left alone for a window, else when it ends.
@@ -146,7 +184,7 @@ fn tell_balancers(world: &mut World<'_>, index: u32) {
     upstream.survey(world.plan.mesh.proxies[upstream.proxy].zone);
     for (number, host) in upstream.hosts.iter_mut().enumerate().filter(|(_, host)| host.is_new) {
         let is_out = upstream.detector.as_ref().is_some_and(|detector| detector.is_ejected(number));
-        if host.is_ready && !is_out {
+        if host.told == HostState::Healthy && !is_out {
             host.is_new = false;
             if let Some(since) = upstream.first_healthy.get_mut(number) {
                 *since = now;

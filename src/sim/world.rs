@@ -63,6 +63,8 @@ pub struct World<'p> {
     /// By cluster: its tables of keys, which all proxies share.
     pub tables: Vec<Option<Tables>>,
     pub pods: Vec<PodState>,
+    /// By workload: when the control plane last told the proxies of its list of pods, and how often before.
+    pub listings: Vec<(SimTime, u64)>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
     pub clock: Clock,
@@ -82,10 +84,34 @@ pub struct ProxyState {
     pub last_push: SimTime,
     /// Nanoseconds that it has run at t = 0.
     pub age: u64,
-    /// Pods that it has been told are not ready.
-    pub unready: Vec<PodId>,
+    /// What it has been told of pods that are, or have been, no healthy hosts, in order of the pods.
+    pub told: Vec<Told>,
     /// By cluster: its row of `upstreams`, or [`NIL`] before first use.
     pub upstreams: Vec<u32>,
+}
+
+/// What a proxy knows of a pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub pod: PodId,
+    pub state: HostState,
+    /// When it was first healthy since it came; 0: it has been there from the start.
+    pub came: SimTime,
+}
+
+impl ProxyState {
+    /// What it knows of a pod: healthy from the start, unless it has been told otherwise.
+    pub fn told(&self, pod: PodId) -> Told {
+        let found = self.told.binary_search_by_key(&pod, |told| told.pod);
+        found.map_or(Told { pod, state: HostState::Healthy, came: SimTime::ZERO }, |at| self.told[at])
+    }
+
+    pub fn tell(&mut self, told: Told) {
+        match self.told.binary_search_by_key(&told.pod, |told| told.pod) {
+            Ok(at) => self.told[at] = told,
+            Err(at) => self.told.insert(at, told),
+        }
+    }
 }
 
 /// One cluster at one proxy.
@@ -129,7 +155,8 @@ pub struct UpstreamHost {
     pub row: HostRow,
     pub tls: bool,
     pub refusal: Option<Refusal>,
-    pub is_ready: bool,
+    /// As the proxy has been told, whatever its own detector thinks.
+    pub told: HostState,
     /// It has not been seen healthy since it came.
     pub is_new: bool,
     pub ejections: u64,
@@ -208,7 +235,8 @@ impl<'p> World<'p> {
             });
             self.host_rows[id.index()] = rows.collect();
         }
-        let unready = &self.proxies[proxy.index()].unready;
+        let knows = &self.proxies[proxy.index()];
+        let plan = self.plan.cluster(id);
         let hosts: Vec<UpstreamHost> = cluster
             .hosts
             .iter()
@@ -218,8 +246,8 @@ impl<'p> World<'p> {
                 row: *row,
                 tls: host.tls,
                 refusal: host.refusal,
-                is_ready: !unready.contains(&host.pod),
-                is_new: unready.contains(&host.pod),
+                told: knows.told(host.pod).state,
+                is_new: knows.told(host.pod).state != HostState::Healthy,
                 ejections: 0,
                 counted_ejections: 0,
                 ejected_since: SimTime::ZERO,
@@ -227,8 +255,8 @@ impl<'p> World<'p> {
             })
             .collect();
         let index = self.upstreams.len() as u32;
-        let plan = self.plan.cluster(id);
         let budget = cluster.breakers.retry_budget.as_ref();
+        let came = hosts.iter().filter(|_| plan.starts_slowly).map(|host| knows.told(host.pod).came);
         let mut upstream = Upstream {
             plan,
             cluster: id,
@@ -241,7 +269,7 @@ impl<'p> World<'p> {
             is_sure: true,
             sources: None,
             tables: Vec::new(),
-            first_healthy: vec![SimTime::ZERO; if plan.starts_slowly { hosts.len() } else { 0 }],
+            first_healthy: came.collect(),
             detector: cluster.outlier.as_ref().map(|spec| Detector::new(spec, hosts.len())),
             hosts,
             generation: 0,
@@ -254,6 +282,13 @@ impl<'p> World<'p> {
             look_back: budget.and_then(|budget| LookBack::new(budget.interval)).map(Box::new),
             fresh_until: SimTime::ZERO,
         };
+        for (number, host) in upstream.hosts.iter().enumerate() {
+            if plan.lists(host.told) == HostState::Gone
+                && let Some(detector) = &mut upstream.detector
+            {
+                detector.remove(number);
+            }
+        }
         upstream.survey(mesh.proxies[proxy].zone);
         self.upstreams.push(upstream);
         let known = &mut self.proxies[proxy.index()].upstreams;
@@ -311,10 +346,12 @@ impl<'p> World<'p> {
         let proxy = match call.parent {
             Parent::Request(request) => {
                 let request = &self.requests[request];
-                let client = &self.plan.mesh.clients[ClientId::from_index(request.client as usize)];
+                let id = ClientId::from_index(request.client as usize);
+                let client = &self.plan.mesh.clients[id];
+                let proxies = self.plan.entrances(id, request.born);
                 let root = self.clients[request.client as usize].root();
                 let workers = self.plan.mesh.proxy.workers.get();
-                return Entry::of(client, workers, root, request.fate, request.user);
+                return Entry::of(client, proxies, workers, root, request.fate, request.user);
             }
             Parent::Attempt(slot) => {
                 let pod = self.attempts.get(slot).map(|attempt| attempt.pod);
@@ -339,12 +376,10 @@ impl Upstream<'_> {
     pub fn survey(&mut self, zone: ZoneId) {
         let plan = self.plan;
         let state = |number: u32| {
-            let is_ready = self.hosts[number as usize].is_ready;
             let is_out = self.detector.as_ref().is_some_and(|detector| detector.is_ejected(number as usize));
-            match (is_ready, is_out) {
-                (true, false) => HostState::Healthy,
-                (false, _) if !plan.lists_unready => HostState::Gone,
-                _ => HostState::Unhealthy,
+            match plan.lists(self.hosts[number as usize].told) {
+                HostState::Healthy if is_out => HostState::Unhealthy,
+                listed => listed,
             }
         };
         let sources = Sources::new(plan.groups(zone), plan.weighs_localities, plan.panic_threshold, state);
@@ -402,7 +437,7 @@ pub fn proxies(plan: &Plan<'_>, seed: u64, replication: u64) -> Vec<ProxyState> 
             pins_hosts: connections.is_some(),
             last_push: SimTime::ZERO,
             age: age.sample(draw(root, Purpose::ProxyAge, 0)).nanos(),
-            unready: Vec::new(),
+            told: Vec::new(),
             upstreams: Vec::new(),
         }
     });

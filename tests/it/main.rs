@@ -15,6 +15,7 @@ mod meshes;
 mod metamorphic;
 mod mirrors;
 mod mutual_tls;
+mod pod_life;
 mod property;
 mod scenarios;
 mod tcp;

@@ -124,7 +124,33 @@ impl Maker {
             2 => scenario.push_str("dataPlane: proxyless\n"),
             _ => {}
         }
+        self.scalings(&mut scenario, millis);
         RandomMesh { scenario, manifests, steps }
+    }
+
+    /// Pods that come and go; the first service keeps one, as clients may start there.
+    fn scalings(&mut self, scenario: &mut String, millis: u64) {
+        if self.luck.percent(50) {
+            return;
+        }
+        let mut entries = String::from("timeline:\n");
+        for _ in 0..self.luck.between(1, 5) {
+            let service = self.luck.below(self.services.len() as u64);
+            let version = self.luck.between(1, self.services[service as usize]);
+            let (at, pods) = (self.luck.below(millis), self.luck.between(u64::from(service == 0), 6));
+            let workload = format!("s{service}-v{version}");
+            let _ = writeln!(entries, "  - {{at: {at}ms, set: workloads.{workload}.replicas={pods}}}");
+            let head = format!("  {workload}:\n");
+            let (startup, shutdown) = (self.luck.below(400), self.luck.below(300));
+            let life = format!("{head}    startup: {startup}ms\n    shutdown: {shutdown}ms\n");
+            if !scenario.contains(&format!("{head}    startup")) {
+                *scenario = scenario.replacen(&head, &life, 1);
+            }
+        }
+        match scenario.contains("timeline:\n") {
+            true => *scenario = scenario.replacen("timeline:\n", &entries, 1),
+            false => scenario.push_str(&entries),
+        }
     }
 
     fn head(&mut self, millis: u64) -> String {

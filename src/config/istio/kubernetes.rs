@@ -9,6 +9,7 @@ use serde_yaml::Value;
 
 use super::finding::{self, Finding, Findings, Unmodelled};
 use super::values::{Int, Labels};
+use crate::kernel::SimDuration;
 
 /// `spec` of a Service. A closed list: unknown keys are worth a warning here.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,6 +102,7 @@ pub struct PodMetadata {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
     pub containers: Vec<Container>,
+    pub termination_grace_period_seconds: Option<Int>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,6 +111,7 @@ pub struct Container {
     pub name: Option<String>,
     pub ports: Vec<ContainerPort>,
     pub resources: Option<Resources>,
+    pub lifecycle: Option<Lifecycle>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -116,6 +119,49 @@ pub struct Container {
 pub struct Resources {
     /// By name: `cpu`, `memory`.
     pub limits: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Lifecycle {
+    pub pre_stop: Option<Hook>,
+}
+
+/// What a container does before it is told to end.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hook {
+    pub sleep: Option<Sleep>,
+    pub exec: Option<Exec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Sleep {
+    pub seconds: Option<Int>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Exec {
+    pub command: Vec<String>,
+}
+
+impl Hook {
+    /// How long it sleeps: by `sleep`, or by a command that does nothing else, such as `sh -c "sleep 5"`.
+    fn sleeps(&self) -> Option<SimDuration> {
+        if let Some(Int(seconds)) = self.sleep.as_ref().and_then(|sleep| sleep.seconds) {
+            return u64::try_from(seconds).ok().map(SimDuration::from_secs);
+        }
+        let words = self.exec.as_ref()?.command.join(" ");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        match words.as_slice() {
+            [.., "sleep" | "/bin/sleep", seconds] => {
+                seconds.trim_end_matches('s').parse().ok().map(SimDuration::from_secs)
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -164,6 +210,23 @@ impl PodController {
         self.pod_metadata().and_then(annotation).is_some_and(|template| template == "grpc-agent")
     }
 
+    fn pod_spec(&self) -> Option<&PodSpec> {
+        self.template.as_ref()?.spec.as_ref()
+    }
+
+    /// How long the `preStop` hooks of its applications hold up their end.
+    pub fn pre_stop(&self) -> Option<SimDuration> {
+        let containers = self.pod_spec()?.containers.iter();
+        let apps = containers.filter(|container| container.name.as_deref() != Some("istio-proxy"));
+        apps.filter_map(|app| app.lifecycle.as_ref()?.pre_stop.as_ref()?.sleeps()).max()
+    }
+
+    /// After which time its pods are killed.
+    pub fn grace(&self) -> Option<SimDuration> {
+        let Int(seconds) = self.pod_spec()?.termination_grace_period_seconds?;
+        u64::try_from(seconds).ok().map(SimDuration::from_secs)
+    }
+
     /// The number behind a container port's name.
     pub fn named_port(&self, name: &str) -> Option<u16> {
         self.named_ports().get(name).copied()
@@ -171,9 +234,10 @@ impl PodController {
 
     /// The ports of its pods that have names; of two of one name the first counts.
     pub fn named_ports(&self) -> BTreeMap<String, u16> {
-        let spec = self.template.as_ref().and_then(|template| template.spec.as_ref());
         let mut ports = BTreeMap::new();
-        for port in spec.iter().flat_map(|spec| &spec.containers).flat_map(|container| &container.ports) {
+        for port in
+            self.pod_spec().iter().flat_map(|spec| &spec.containers).flat_map(|container| &container.ports)
+        {
             let number = port.container_port.and_then(|number| u16::try_from(number.0).ok());
             if let (Some(name), Some(number)) = (&port.name, number) {
                 ports.entry(name.clone()).or_insert(number);
@@ -304,7 +368,26 @@ mod tests {
         let spec: PodController = serde_yaml::from_str(yaml).unwrap();
         assert_eq!(spec.wants_sidecar(), Some(false));
         assert_eq!(spec.named_port("http"), Some(9080));
+        assert_eq!((spec.pre_stop(), spec.grace()), (None, None));
         assert!(validate_controller(&spec).is_empty());
+    }
+
+    #[test]
+    fn a_pod_may_take_its_time_to_end() {
+        let pre_stop = |hook: &str| {
+            let yaml = format!(
+                "{{template: {{spec: {{terminationGracePeriodSeconds: 45, containers: [{{name: istio-proxy, lifecycle: \
+                 {{preStop: {{sleep: {{seconds: 60}}}}}}}}, {{name: a, lifecycle: {{preStop: {hook}}}}}]}}}}}}"
+            );
+            let spec: PodController = serde_yaml::from_str(&yaml).unwrap();
+            assert_eq!(spec.grace(), Some(SimDuration::from_secs(45)));
+            spec.pre_stop().map(SimDuration::seconds)
+        };
+        assert_eq!(pre_stop("{sleep: {seconds: 7}}"), Some(7.0));
+        assert_eq!(pre_stop("{exec: {command: [sleep, '5']}}"), Some(5.0));
+        assert_eq!(pre_stop("{exec: {command: [/bin/sh, -c, sleep 15]}}"), Some(15.0));
+        assert_eq!(pre_stop("{exec: {command: [/bin/sh, -c, 'sleep 15; nginx -s quit']}}"), None);
+        assert_eq!(pre_stop("{httpGet: {path: /bye}}"), None);
     }
 
     #[test]

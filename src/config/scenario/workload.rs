@@ -55,6 +55,11 @@ record! {
         "operations" => operations: Vec<Operation>,
         /// What befalls the pods.
         "incidents" => incidents: Vec<Incident>,
+        /// From the start of a pod that the timeline brings until it serves and is ready; 10s by default.
+        "startup" => startup: Located<SimDuration>,
+        /// How long a pod that the timeline takes away still serves, as a `preStop` sleep does; what its manifest says, or
+        /// 0s, by default.
+        "shutdown" => shutdown: Located<SimDuration>,
         /// Slowness after each start.
         "coldStart" => cold_start: ColdStart,
         /// Whether a caller that gives up stops the work; no by default.

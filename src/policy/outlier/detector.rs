@@ -322,8 +322,10 @@ impl Detector {
             self.streaks.resize(self.known, Streaks { is_absent: true, ..Streaks::default() });
             self.history.resize(self.known, History::default());
         }
-        if std::mem::take(&mut self.streaks[host].is_absent) {
+        if self.streaks[host].is_absent {
             self.hosts += 1;
+            // Answers that came after it had left tell nothing of the new one.
+            self.change_streaks(host, |streaks| *streaks = Streaks::default());
         }
     }
 }
