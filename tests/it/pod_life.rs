@@ -66,7 +66,7 @@ fn host<'r>(results: &'r Results, pod: &str) -> &'r HostCounts {
     results.hosts.iter().find(|(key, _)| key.host == pod).expect("the pod has a row").1
 }
 
-fn series<'r>(results: &'r Results, metric: Metric) -> &'r [f64] {
+fn series(results: &Results, metric: Metric) -> &[f64] {
     let row = results.series.iter().find(|(key, _)| key.scope == Scope::Workload && key.metric == metric);
     row.expect("a series of the workload").1
 }
@@ -165,7 +165,7 @@ fn a_new_pod_warms_up() {
     let slow = run("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 20s}}");
     // Its share is f / (1 + f), where f grows from a tenth to 1 in 20 s, and a half in the last ten: by integral
     // 20 s * (0.1 * 0.1 / 1.1 + 0.9 - ln(2 / 1.1)) + 5 s.
-    let expected = 100.0 * (20.0 * (0.01 / 1.1 + 0.9 - (2.0f64 / 1.1).ln()) + 5.0);
+    let expected = 100.0 * (20.0 * (0.01 / 1.1 + 0.9 - libm::log(2.0 / 1.1)) + 5.0);
     let served = host(&slow, "shop-1").attempts as f64;
     assert!((served - expected).abs() < 0.02 * expected, "{served} requests, expected {expected}");
     // A pod that comes back is new again.
