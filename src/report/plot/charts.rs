@@ -69,7 +69,7 @@ fn verdict(report: &Report<'_>) -> String {
     let all = report.run.clients.iter().filter(|row| row.class == ALL_CLASSES);
     let figures = all.filter_map(|row| {
         let (p99, success) = (row.latency.p99.value?, row.success_pct.value?);
-        Some(format!("{}: p99 {}, {}% success", row.client, number::latency(p99), number::percent(success)))
+        Some(format!("{}: p99 {}, {}% ok", row.client, number::latency(p99), number::percent(success)))
     });
     let mut parts: Vec<String> = summary::verdict(&report.run.objectives, &Look::PLAIN).into_iter().collect();
     parts.extend(figures.take(2));
