@@ -72,6 +72,12 @@ pub fn draw(key: u64, purpose: Purpose, n: u64) -> u64 {
     mix(key.wrapping_add(PHI.wrapping_mul(counter)))
 }
 
+/// The place among `count` that a number stands for, all alike.
+#[inline(always)]
+pub fn place_of(drawn: u64, count: usize) -> usize {
+    ((u128::from(drawn) * count as u128) >> 64) as usize
+}
+
 /// A decision's 1st, 2nd ... number for one key and purpose. Tests put given numbers in with [`Draw::given`].
 #[derive(Clone, Debug)]
 pub struct Draw<'a> {

@@ -1,5 +1,6 @@
 //! Which member of a population a draw picks: all alike, or by Zipf's law.
 
+use super::random::place_of;
 use super::special::NUMBERS;
 
 /// The k-th of `count` members (from 0) has a share in proportion to 1 / (k + 1)^exponent.
@@ -36,7 +37,7 @@ impl Zipf {
     #[inline]
     pub fn pick(&self, draw: u64) -> u32 {
         if self.ends.is_empty() {
-            return ((u128::from(draw) * u128::from(self.count)) >> 64) as u32;
+            return place_of(draw, self.count as usize) as u32;
         }
         let number = draw >> 11;
         let member = self.ends.partition_point(|&end| end <= number) as u32;

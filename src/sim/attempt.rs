@@ -302,28 +302,21 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     world.queue.push(world.now + leg, Event::Delivered(slot));
 }
 
-/// The other side may have no connection for it any more.
+/// The bytes may reach a proxy that has no use for them, or a connection that is closed: the reset comes back then, and no
+/// application hears of it. Source: semantics S7.8, S13.3.
 #[cold]
 fn send_with_doubt(world: &mut World<'_>, slot: Slot) {
     let attempt = &world.attempts[slot.index];
     let way = world.pools[attempt.pool as usize].way;
-    let leg = way.out(world.plan, attempt.key);
-    if way.is_cut || keep_alive::is_too_late(world, slot) {
-        return send_in_vain(world, slot);
+    let (key, connection) = (attempt.key, attempt.connection);
+    let arrives = world.now + way.out(world.plan, key);
+    if !way.is_cut && !keep_alive::is_too_late(world, connection, arrives) {
+        return world.queue.push(arrives, Event::Delivered(slot));
     }
-    world.queue.push(world.now + leg, Event::Delivered(slot));
-}
-
-/// The bytes reach a proxy that has no use for them, or a connection that is closed, and the reset comes back: no
-/// application hears of it. Source: semantics S7.8, S13.3.
-#[cold]
-fn send_in_vain(world: &mut World<'_>, slot: Slot) {
     let attempt = &mut world.attempts[slot.index];
     attempt.phase = Phase::Returning;
     attempt.status = BROKEN + Breakage::Connection as u16;
-    let way = world.pools[attempt.pool as usize].way;
-    let legs = way.out(world.plan, attempt.key) + way.back(world.plan, attempt.key);
-    world.queue.push(world.now + legs, Event::Reset(slot));
+    world.queue.push(arrives + way.back(world.plan, key), Event::Reset(slot));
 }
 
 /// How a stream ends.
@@ -404,7 +397,8 @@ pub fn release_stream(world: &mut World<'_>, index: u32, number: u32, connection
     let waits = !at.pool.waiting.is_empty();
     let (idles, looks_back) = (at.keep_alive.is_some(), upstream.look_back.is_some());
     if idles && released == Released::Usable {
-        idle(world, number, connection, end);
+        let answered = if let End::Whole(key) = end { Some(key) } else { None };
+        keep_alive::released(world, number, connection, answered);
     }
     if looks_back {
         look_back(world, number, index);
@@ -412,16 +406,6 @@ pub fn release_stream(world: &mut World<'_>, index: u32, number: u32, connection
     if waits {
         serve_next(world, number, released);
     }
-}
-
-/// A connection whose application closes idle ones has carried its stream to the end.
-#[cold]
-fn idle(world: &mut World<'_>, number: u32, connection: u32, end: End) {
-    let back = match end {
-        End::Whole(key) => world.pools[number as usize].way.back(world.plan, key),
-        End::CutShort | End::Broken => SimDuration::ZERO,
-    };
-    keep_alive::idles(world, number, connection, back);
 }
 
 /// A stream of a pool has ended while others wait there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::kernel::arrivals::Load;
-use crate::kernel::random::{Purpose, draw};
+use crate::kernel::random::{Purpose, draw, place_of};
 use crate::kernel::sampler::Sampler;
 use crate::kernel::zipf::Zipf;
 use crate::mesh::workload::{Class, Client, ClientKind, PodLife};
@@ -41,8 +41,7 @@ impl Entry {
     /// closed loop keeps to one. `proxies`: those of its that serve. A connection's worker is the kernel's choice; without Envoy there are no workers, and the
     /// connections of a pod take their place. `root`: the client's. Source: design D9.5, D9.6; semantics S16.1.
     pub fn of(client: &Client, proxies: &[ProxyId], workers: u32, root: u64, fate: u64, user: u32) -> Entry {
-        let pick =
-            |purpose, count: usize| ((u128::from(draw(fate, purpose, 0)) * count as u128) >> 64) as usize;
+        let pick = |purpose, count| place_of(draw(fate, purpose, 0), count);
         let Some(connections) = client.connections else {
             let nth = if proxies.len() == 1 { 0 } else { pick(Purpose::ClientPod, proxies.len()) };
             return Entry { proxy: proxies[nth], worker: ANY_WORKER };

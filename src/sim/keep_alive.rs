@@ -7,12 +7,19 @@
 //!  app     ─╯ idle ....... closes ┴▶ reset
 //! ```
 
-use crate::kernel::slab::Slot;
 use crate::kernel::{SimDuration, SimTime};
 use crate::sim::world::World;
 
 /// The application has closed it, or resets all that comes.
 const CLOSED: SimTime = SimTime::ZERO;
+
+/// A connection has carried a stream to its end, by an answer of the attempt `answered` if that is one, and lives on.
+#[cold]
+pub fn released(world: &mut World<'_>, pool: u32, connection: u32, answered: Option<u64>) {
+    let way = world.pools[pool as usize].way;
+    let back = answered.map_or(SimDuration::ZERO, |key| way.back(world.plan, key));
+    idles(world, pool, connection, back);
+}
 
 /// A connection carries nothing from now on, as its proxy sees it; as its application does, since `back` ago, which is
 /// what the last answer took. The news that it is closed takes as long.
@@ -27,15 +34,12 @@ pub fn idles(world: &mut World<'_>, pool: u32, connection: u32, back: SimDuratio
     world.connections[connection].close_idle_at(news);
 }
 
-/// Whether an attempt that leaves now, and whose connection belongs to an application that closes idle ones, comes too
-/// late; its connection is lost then.
+/// Whether what arrives by a connection at this moment comes too late, where its application closes idle ones; the
+/// connection is lost then.
 #[cold]
-pub fn is_too_late(world: &mut World<'_>, slot: Slot) -> bool {
-    let attempt = &world.attempts[slot.index];
-    let way = world.pools[attempt.pool as usize].way;
-    let arrives = world.now + way.out(world.plan, attempt.key);
-    let is_alone = world.connections[attempt.connection].streams() == 1;
-    let Some(closing) = world.closings.get_mut(attempt.connection as usize) else { return false };
+pub fn is_too_late(world: &mut World<'_>, connection: u32, arrives: SimTime) -> bool {
+    let is_alone = world.connections[connection].streams() == 1;
+    let Some(closing) = world.closings.get_mut(connection as usize) else { return false };
     let is_lost = *closing == CLOSED || is_alone && arrives >= *closing;
     if is_lost {
         *closing = CLOSED;

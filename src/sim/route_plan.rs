@@ -34,13 +34,19 @@ impl RoutePlan<'_> {
     /// Which destination a call takes: by weight, once for all of its tries. Source: semantics S3.
     #[inline(always)]
     pub fn chosen(&self, key: u64) -> usize {
-        if self.total_weight == 0 {
-            return 0;
-        }
-        let weights = self.destinations.iter().map(|destination| destination.weight);
-        let stream_id = draw(key, Purpose::StreamId, 0);
-        split::pick_of(weights, self.total_weight, stream_id).expect("the weights add up")
+        chosen(self.destinations, self.total_weight, key)
     }
+}
+
+/// The place of the destination that a call or connection of this key takes; the first if their weights add up to 0.
+#[inline(always)]
+pub fn chosen(destinations: &[Destination], total_weight: u64, key: u64) -> usize {
+    if total_weight == 0 {
+        return 0;
+    }
+    let weights = destinations.iter().map(|destination| destination.weight);
+    let stream_id = draw(key, Purpose::StreamId, 0);
+    split::pick_of(weights, total_weight, stream_id).expect("the weights add up")
 }
 
 /// One mirror of a route. Source: semantics S12.

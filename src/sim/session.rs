@@ -22,13 +22,12 @@ use crate::mesh::{Flag, Outcome, PodId, ProxyId};
 use crate::metrics::recorder::ClusterRow;
 use crate::metrics::results::Counter;
 use crate::policy::outlier::{LocalOrigin, Report};
-use crate::policy::split;
 use crate::sim::endpoint::{self, Condition};
 use crate::sim::event::Event;
 use crate::sim::plan::NIL;
 use crate::sim::tcp_plan::TcpRoutePlan;
 use crate::sim::world::{Session, Stage, UpstreamHost, World};
-use crate::sim::{call, gate, network, pick, upstream};
+use crate::sim::{call, gate, network, pick, route_plan, upstream};
 
 /// How long a connection hangs whose other side is gone without a word: Linux sends what it has to send again and
 /// again, 15 times at growing intervals, before it gives up (tcp_retries2).
@@ -85,12 +84,7 @@ fn lead(
     proxy: ProxyId,
 ) -> Result<(), Flag> {
     let TcpRoutePlan { route, total_weight } = route;
-    let weights = route.destinations.iter().map(|destination| destination.weight);
-    let chosen = match total_weight {
-        0 => 0,
-        total => split::pick_of(weights, total, draw(key, Purpose::StreamId, 0)).expect("the weights add up"),
-    };
-    let destination = &route.destinations[chosen];
+    let destination = &route.destinations[route_plan::chosen(&route.destinations, total_weight, key)];
     let Some(cluster) = destination.cluster else {
         session.row = call::row_of(world, proxy, destination).index() as u32;
         return Err(Flag::NC);

@@ -6,7 +6,7 @@
 //!  (the caller's proxy)          (the replica)                            (the caller)
 //! ```
 
-use crate::kernel::random::{Purpose, draw};
+use crate::kernel::random::{Purpose, draw, place_of};
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::{DoorId, ProxyId, ProxyKind};
 use crate::sim::network;
@@ -42,7 +42,7 @@ pub fn hand_on(world: &mut World<'_>, index: u32, door: DoorId) -> SimDuration {
     } else {
         draw(call.key, Purpose::Waypoint, 0)
     };
-    let replica = replicas[((u128::from(drawn) * replicas.len() as u128) >> 64) as usize];
+    let replica = replicas[place_of(drawn, replicas.len())];
     let workers = world.proxies[replica.index()].workers;
     if is_captured && workers > 1 {
         let tunnel = draw(root(caller) ^ root(replica), Purpose::Worker, 0);
