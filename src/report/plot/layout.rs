@@ -164,7 +164,9 @@ pub fn picture(chart: &Chart) -> Picture {
 /// As much of a headline as the picture has room for.
 fn fitting(headline: &str, size: f64) -> String {
     const MARGINS: f64 = 48.0;
-    shortened(headline, ((WIDTH - MARGINS) / (size * LETTER)) as usize, '…')
+    // A long line has spaces and narrow letters enough to come out below the mean of a label.
+    const OF_PROSE: f64 = 0.5;
+    shortened(headline, ((WIDTH - MARGINS) / (size * OF_PROSE)) as usize, '…')
 }
 
 fn text_width(letters: usize, size: f64) -> f64 {
