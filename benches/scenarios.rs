@@ -24,6 +24,7 @@ const MESHES: &[Row] = &[
     ("w3", || scenario("theory/w3", "30s")),
     ("w4", || scenario("theory/w4", "30s")),
     ("mesh", || scenario("theory/mesh", "2s")),
+    ("mesh-hashed", mesh_hashed),
     ("mesh-sidecars", || scenario("theory/mesh-sidecars", "2s")),
     ("bookinfo", || scenario("bookinfo-canary", "1m")),
     ("random-churn", || churn("simple: RANDOM")),
@@ -81,8 +82,25 @@ fn mesh(path: &str, sets: &[String], files: &dyn Files) -> Mesh {
 
 /// A scenario of ours, made so long.
 fn scenario(path: &str, duration: &str) -> Mesh {
-    let sets = [format!("duration={duration}"), "warmup=0s".to_owned()];
-    mesh(&format!("{path}/scenario.yaml"), &sets, &Disk)
+    changed(path, duration, &[])
+}
+
+/// The same with these `path=value` on top.
+fn changed(path: &str, duration: &str, sets: &[String]) -> Mesh {
+    let length = [format!("duration={duration}"), "warmup=0s".to_owned()];
+    mesh(&format!("{path}/scenario.yaml"), &[&length, sets].concat(), &Disk)
+}
+
+/// `mesh` with a ring instead of draws at each hop: what the dearest balancer adds to an attempt. Pods have room
+/// enough for the users that fall to them.
+fn mesh_hashed() -> Mesh {
+    let mut sets = vec!["clients.load.users={count: 1000, header: x-user}".to_owned()];
+    for hop in ["first", "second", "third"] {
+        sets.push(format!("workloads.{hop}.concurrency=40"));
+        let ring = "trafficPolicy.loadBalancer={consistentHash: {httpHeaderName: x-user}}";
+        sets.push(format!("DestinationRule/{hop}:spec.{ring}"));
+    }
+    changed("theory/mesh", "2s", &sets)
 }
 
 /// Wall time, which the bench is about.
