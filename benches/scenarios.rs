@@ -100,7 +100,7 @@ fn mesh_hashed() -> Mesh {
         let ring = "trafficPolicy.loadBalancer={consistentHash: {httpHeaderName: x-user}}";
         sets.push(format!("DestinationRule/{hop}:spec.{ring}"));
     }
-    changed("theory/mesh", "2s", &sets)
+    changed("theory/mesh", "10s", &sets)
 }
 
 /// Wall time, which the bench is about.
