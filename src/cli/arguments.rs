@@ -85,12 +85,24 @@ pub struct RunArguments {
     /// Istio and Kubernetes YAML in place of the scenario's `manifests`: files, directories, globs, `-` for stdin
     #[arg(value_name = "MANIFEST")]
     pub manifests: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Print the scenario with every default filled in, and stop
+    #[arg(long)]
+    pub show_config: bool,
+    /// Draw no plots
+    #[arg(long)]
+    pub no_plots: bool,
+}
+
+/// What is simulated: the flags of every verb that runs a scenario.
+#[derive(Clone, Debug, Default, Args)]
+pub struct InputArguments {
     /// Scenario file; else `scenario.yaml` beside the manifests, then `meshcast.yaml`
     #[arg(short, long, value_name = "FILE")]
     pub scenario: Option<String>,
-    /// Output folder, replaced as a whole; `-` prints the results only [default: outputs/<scenario's name>]
-    #[arg(short, long, value_name = "DIR")]
-    pub out: Option<String>,
     /// Where all randomness comes from [default: the scenario's, else 42]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -109,18 +121,20 @@ pub struct RunArguments {
     /// One more objective: `reviews{subset=v2} p(99) < 250ms`; repeatable
     #[arg(long = "slo", value_name = "EXPR")]
     pub slos: Vec<String>,
+}
+
+/// Where results go and how much is said: the flags of every verb that runs a scenario.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArguments {
+    /// Output folder, replaced as a whole; `-` prints the results only [default: outputs/<scenario's name>]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<String>,
     /// Threads [default: all cores]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_024))]
     pub jobs: Option<u32>,
     /// What standard output gets
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
-    /// Print the scenario with every default filled in, and stop
-    #[arg(long)]
-    pub show_config: bool,
-    /// Draw no plots
-    #[arg(long)]
-    pub no_plots: bool,
     /// Exit 0 even if an objective is missed
     #[arg(long)]
     pub exit_zero: bool,

@@ -7,6 +7,7 @@ mod ending;
 mod files;
 mod findings;
 mod init;
+mod inputs;
 mod marks;
 mod output;
 mod pods;
@@ -14,6 +15,7 @@ mod run;
 mod scaffold;
 mod schema;
 mod show;
+mod simulation;
 mod terminal;
 
 use std::process::ExitCode;

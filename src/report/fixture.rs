@@ -21,8 +21,11 @@ impl Held {
         let stamp = Stamp {
             tool_version: "0.1.0".to_owned(),
             model_revision: 1,
+            verb: "run".to_owned(),
             seed: 42,
             replications: run.replications,
+            sets: Vec::new(),
+            slos: Vec::new(),
             inputs: vec![Input { name: "scenario.yaml".to_owned(), sha256: "ab".repeat(32) }],
         };
         Held { run, stamp, marks: vec![], traffic: Traffic::default(), notes: vec![], not_modelled: vec![] }

@@ -50,8 +50,11 @@ pub fn stamp_value(stamp: &Stamp) -> Value {
         "tool": "meshcast",
         "version": stamp.tool_version,
         "model_revision": stamp.model_revision,
+        "verb": stamp.verb,
         "seed": stamp.seed,
         "replications": stamp.replications,
+        "set": stamp.sets,
+        "slo": stamp.slos,
         "inputs": inputs,
     })
 }

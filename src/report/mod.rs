@@ -25,7 +25,7 @@ pub use traffic::Told;
 
 use crate::kernel::SimTime;
 use crate::kernel::words::counted;
-use crate::study::{RunResults, replicate};
+use crate::study::{Crew, RunResults};
 
 /// All that a report of one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -85,11 +85,11 @@ fn clients_csv(run: &RunResults) -> String {
 }
 
 /// All files of the output folder, `run.json` with the digest of the others at the end. `more` are files made
-/// elsewhere that belong to them. Plots are drawn on `jobs` threads.
+/// elsewhere that belong to them. Plots are drawn by `crew`.
 pub fn folder(
     report: &Report<'_>,
     with_plots: bool,
-    jobs: usize,
+    crew: &Crew,
     more: Vec<File>,
 ) -> Result<Vec<File>, plot::DrawError> {
     let with_intervals = report.run.replications > 1;
@@ -105,7 +105,7 @@ pub fn folder(
         let entry = &plots[number as usize];
         plot::draw(entry.name, &(entry.make)(report))
     };
-    for drawn in replicate::in_order(plots.len() as u32, jobs, draw).map_err(plot::DrawError::from)? {
+    for drawn in crew.in_order(plots.len() as u32, draw) {
         files.extend(drawn?);
     }
     files.extend(more);
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_folder_holds_every_table_and_chart_and_seals_them() {
         let held = fixture::Held::tiny();
-        let files = folder(&held.report(), true, 2, Vec::new()).expect("drawn");
+        let files = folder(&held.report(), true, &Crew::new(2).expect("threads"), Vec::new()).expect("drawn");
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         for path in [
             "clients.csv",
@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn without_charts_none_are_told() {
         let held = fixture::Held::tiny();
-        let files = folder(&held.report(), false, 1, Vec::new()).expect("drawn");
+        let files =
+            folder(&held.report(), false, &Crew::new(1).expect("threads"), Vec::new()).expect("drawn");
         assert!(wrote("x", &files).starts_with("wrote x/ (summary.json, 7 CSV)  digest "));
     }
 

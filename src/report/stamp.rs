@@ -12,8 +12,13 @@ pub struct Stamp {
     pub tool_version: String,
     /// Number of the model: it changes when the same input gives other results.
     pub model_revision: u32,
+    /// What was asked of it: `run`.
+    pub verb: String,
     pub seed: u64,
     pub replications: usize,
+    /// What the command line put into scenario and manifests, as `path=value`, and its objectives.
+    pub sets: Vec<String>,
+    pub slos: Vec<String>,
     /// In the order in which they were given.
     pub inputs: Vec<Input>,
 }

@@ -1,16 +1,17 @@
 //! Questions that take many runs: replications and the figures that they give together.
 
 pub mod bottleneck;
+pub mod crew;
 pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod objectives;
 pub mod over_time;
-pub mod replicate;
 pub mod sample;
 pub mod traffic;
 
 pub use bottleneck::Bottleneck;
+pub use crew::Crew;
 pub use figures::{ClientFigures, ClusterFigures, HostFigures, ResponseFigures, RunResults, SpectrumPoint};
 pub use objectives::Judged;
 pub use over_time::SeriesFigures;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
 
 use meshcast::kernel::SimTime;
 use meshcast::kernel::random::{Purpose, draw};
@@ -13,7 +12,7 @@ use meshcast::metrics::Results;
 use meshcast::report::stamp::sha256;
 use meshcast::report::{csv, tables};
 use meshcast::sim::{self, Plan, Run};
-use meshcast::study::{RunResults, replicate};
+use meshcast::study::{Crew, RunResults};
 use serde_yaml::Value;
 
 use crate::meshes::{Luck, RandomMesh};
@@ -68,7 +67,7 @@ fn threads_and_the_number_of_replications_do_not_matter() {
         let plan = Plan::compile(&mesh);
         let replicate = |replications, jobs| {
             let run = |replication| sim::run(&plan, mesh.run.seed, u64::from(replication));
-            replicate::replicate(replications, jobs, &AtomicBool::new(false), &|_| {}, run).expect("threads")
+            Crew::new(jobs).expect("threads").in_order(replications, run)
         };
         let (alone, eight) = (replicate(5, 1), replicate(5, 8));
         assert_eq!(bytes(&alone), bytes(&eight), "mesh {seed}");

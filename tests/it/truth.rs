@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use meshcast::config::files::{Files, ReadError};
 use meshcast::config::load::{self, Request};
@@ -21,7 +20,7 @@ use meshcast::metrics::histogram::Histogram;
 use meshcast::metrics::results::Counter;
 use meshcast::resolve;
 use meshcast::sim::{self, Plan};
-use meshcast::study::replicate::replicate;
+use meshcast::study::Crew;
 use serde::Deserialize;
 
 /// Seeded runs behind each prediction: they make its own error a fifth of one run's.
@@ -103,7 +102,7 @@ fn predicted(id: &str) -> Vec<Results> {
     let mesh = resolved.mesh.unwrap_or_else(|| panic!("{}", findings.join("\n")));
     let plan = Plan::compile(&mesh);
     let run = |seed| sim::run(&plan, 1_000 + u64::from(seed), 0);
-    replicate(SEEDS, 2, &AtomicBool::new(false), &|_| {}, run).expect("threads")
+    Crew::new(2).expect("threads").in_order(SEEDS, run)
 }
 
 /// How far a prediction may be from the measured mean.

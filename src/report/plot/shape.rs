@@ -74,12 +74,6 @@ impl fmt::Display for DrawError {
 
 impl Error for DrawError {}
 
-impl From<rayon::ThreadPoolBuildError> for DrawError {
-    fn from(error: rayon::ThreadPoolBuildError) -> DrawError {
-        failed(error)
-    }
-}
-
 fn failed(error: impl fmt::Display) -> DrawError {
     DrawError(error.to_string())
 }

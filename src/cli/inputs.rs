@@ -1,0 +1,201 @@
+//! What a verb reads before it simulates: the scenario, the manifests and the orders of the command line, what they
+//! mean, and what was found wrong with them.
+
+use std::path::Path;
+
+use super::arguments::{InputArguments, OutputArguments};
+use super::ending::{Failure, exit};
+use super::files::Disk;
+use super::output::Folder;
+use super::{findings, marks, pods};
+use crate::config::diagnostic::{Diagnostic, Severity, Span};
+use crate::config::files::under;
+use crate::config::load::{self, Loaded};
+use crate::config::read::{Located, OneOrMany};
+use crate::config::scenario::Scenario;
+use crate::mesh::{Mesh, Place};
+use crate::report::{Input, Mark, Remark, Stamp, Told, place};
+use crate::resolve::{self, Resolved};
+use crate::sim;
+use crate::study::Traffic;
+
+/// One configuration with its scenario, without an error.
+pub struct Inputs {
+    pub loaded: Loaded,
+    pub resolved: Resolved,
+    pub mesh: Mesh,
+    pub traffic: Traffic,
+    /// `path=value`, as ordered.
+    pub sets: Vec<String>,
+    /// Objectives of the command line.
+    slos: Vec<String>,
+}
+
+impl Inputs {
+    /// Reads and resolves; tells what was found, errors alone with `quiet`. Fails if one of them is an error.
+    /// `disk` is that of all inputs of a verb, as standard input can be read once only.
+    pub fn read(
+        manifests: &[String],
+        arguments: &InputArguments,
+        disk: &Disk,
+        quiet: bool,
+    ) -> Result<Inputs, Failure> {
+        let sets = orders(arguments);
+        let loaded = load(manifests, arguments, &sets, disk)?;
+        let mut resolved = resolve::mesh(&loaded);
+        let traffic = resolved.mesh.as_ref().map(Traffic::of);
+        let found = all_findings(&loaded, &resolved, traffic.as_ref());
+        let has_errors = findings::tell_all(found, &loaded.docs.sources, quiet);
+        match (resolved.mesh.take(), traffic, has_errors) {
+            (Some(mesh), Some(traffic), false) => {
+                Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos: arguments.slos.clone() })
+            }
+            _ => Err(Failure::silent(exit::BAD_INPUT)),
+        }
+    }
+
+    /// Where the results go; `None` with `-o -`.
+    pub fn folder(&self, arguments: &OutputArguments) -> Result<Option<Folder>, Failure> {
+        let name = match arguments.out.as_deref() {
+            Some("-") => return Ok(None),
+            Some(name) => name.to_owned(),
+            None => format!("outputs/{}", self.mesh.name.replace(['/', '\\'], "-")),
+        };
+        let files = self.loaded.docs.sources.iter().filter(|source| source.is_file && source.name != "-");
+        let inputs: Vec<&str> = files.map(|source| source.name.as_str()).collect();
+        Folder::prepare(&name, &inputs, arguments.force).map(Some)
+    }
+
+    /// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was
+    /// given.
+    pub fn stamp(&self, verb: &str, replications: usize) -> Stamp {
+        let name = |path: &str| place::portable(path, &self.loaded.base).to_owned();
+        let files = self.loaded.docs.sources.iter().filter(|source| source.is_file);
+        Stamp {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model_revision: sim::MODEL_REVISION,
+            verb: verb.to_owned(),
+            seed: self.mesh.run.seed,
+            replications,
+            sets: self.sets.clone(),
+            slos: self.slos.clone(),
+            inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
+        }
+    }
+}
+
+/// What `--set` and the flags that stand for it order.
+fn orders(arguments: &InputArguments) -> Vec<String> {
+    let mut sets = Vec::new();
+    sets.extend(arguments.seed.map(|seed| format!("seed={seed}")));
+    sets.extend(arguments.reps.map(|reps| format!("replications={reps}")));
+    sets.extend(arguments.duration.as_ref().map(|time| format!("duration={time}")));
+    sets.extend(arguments.warmup.as_ref().map(|time| format!("warmup={time}")));
+    sets.extend(arguments.sets.iter().cloned());
+    sets
+}
+
+fn load(
+    manifests: &[String],
+    arguments: &InputArguments,
+    sets: &[String],
+    disk: &Disk,
+) -> Result<Loaded, Failure> {
+    let scenario = match &arguments.scenario {
+        Some(path) if Path::new(path).is_dir() => format!("{}/scenario.yaml", path.trim_end_matches('/')),
+        Some(path) => path.clone(),
+        None => discover(manifests)?,
+    };
+    let request = load::Request { scenario: Some(&scenario), manifests, sets };
+    let mut loaded = load::load(&request, disk);
+    add_objectives(&mut loaded, &arguments.slos);
+    Ok(loaded)
+}
+
+/// `scenario.yaml` beside the manifests, then `meshcast.yaml`.
+fn discover(manifests: &[String]) -> Result<String, Failure> {
+    let mut places: Vec<String> = Vec::new();
+    for manifest in manifests.iter().filter(|manifest| *manifest != "-") {
+        let path = Path::new(manifest);
+        let beside = path.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() {
+            places.push(manifest.trim_end_matches('/').to_owned());
+        }
+        places.push(beside);
+    }
+    places.push(String::new());
+    places.dedup();
+    let paths: Vec<String> = ["scenario.yaml", "meshcast.yaml"]
+        .iter()
+        .flat_map(|name| places.iter().map(move |place| under(place, name)))
+        .collect();
+    match paths.iter().find(|path| Path::new(path).is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(Failure::usage(format!(
+            "no scenario is given, and there is no {}\nname one with `-s`, or let `meshcast init` write one",
+            paths.join(", ")
+        ))),
+    }
+}
+
+/// Objectives of `--slo` stand behind those of the scenario.
+fn add_objectives(loaded: &mut Loaded, texts: &[String]) {
+    let Some(document) = &mut loaded.scenario else { return };
+    let Scenario { objectives, .. } = &mut document.value;
+    let list = objectives.get_or_insert_with(|| OneOrMany(Vec::new()));
+    for text in texts {
+        let source = loaded.docs.sources.add_argument("--slo", text);
+        list.0.push(Located { value: text.clone(), span: Span { source, start: 0, end: text.len() } });
+    }
+}
+
+/// What loading, resolving and the walk of requests found.
+fn all_findings(loaded: &Loaded, resolved: &Resolved, traffic: Option<&Traffic>) -> Vec<Diagnostic> {
+    // What is missing because its text could not be read is no finding of its own.
+    let unread = ["MS0001", "MS0002", "MS0006", "MS0008"];
+    let is_partial =
+        loaded.diagnostics.iter().any(|f| f.severity == Severity::Error && unread.contains(&f.code));
+    let resolving = resolved.diagnostics.iter().filter(|finding| !is_partial || finding.code != "MS0013");
+    let mut all: Vec<Diagnostic> = loaded.diagnostics.iter().chain(resolving).cloned().collect();
+    if let (Some(mesh), Some(traffic)) = (&resolved.mesh, traffic) {
+        all.extend(pods::check(loaded, mesh, traffic));
+    }
+    all
+}
+
+/// What is known before the run, beside where requests go.
+pub struct Known {
+    pub without_effect: Vec<Remark>,
+    pub guesses: Vec<Remark>,
+    pub not_modelled: Vec<Remark>,
+    pub marks: Vec<Mark>,
+}
+
+impl Known {
+    pub fn new(inputs: &Inputs) -> Known {
+        let Inputs { resolved, mesh, .. } = inputs;
+        let remark = |about: &str, place: Option<&Place>, what: &str| Remark {
+            about: about.to_owned(),
+            place: place.cloned(),
+            what: what.to_owned(),
+        };
+        let without_effect = resolved.without_effect.iter();
+        let guesses = resolved.guesses.iter();
+        let not_modelled = resolved.not_modelled.iter();
+        Known {
+            without_effect: without_effect.map(|e| remark(&e.object, Some(&e.place), &e.why)).collect(),
+            guesses: guesses.map(|guess| remark(&guess.about, None, &guess.what)).collect(),
+            not_modelled: not_modelled.map(|e| remark(&e.object, Some(&e.place), &e.what)).collect(),
+            marks: marks::of(mesh),
+        }
+    }
+
+    pub fn told<'a>(&'a self, inputs: &'a Inputs) -> Told<'a> {
+        Told {
+            traffic: &inputs.traffic,
+            without_effect: &self.without_effect,
+            guesses: &self.guesses,
+            base: &inputs.loaded.base,
+        }
+    }
+}
