@@ -8,11 +8,12 @@ use super::files::Disk;
 use super::inputs::{Inputs, Known};
 use super::output::Folder;
 use super::show;
-use super::simulation::{self, SLICES};
+use super::simulation::{self, INTERRUPTED};
 use super::terminal::{self, Progress};
 use crate::kernel::words::counted;
 use crate::report::{self, Look, Report, summary, traffic};
-use crate::study::{Crew, RunResults};
+use crate::study::replication::SLICES;
+use crate::study::{Crew, RunResults, Watch};
 
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let RunArguments { input, output, .. } = arguments;
@@ -34,8 +35,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         print(&format!("{}\n", summary::sections(&traffic::sections(&told, &look), &look)))?;
     }
     let crew = simulation::crew(output)?;
-    let progress = Progress::new(u64::from(mesh.run.replications.get()) * SLICES, !output.quiet);
-    let results = simulation::replications(&crew, mesh, &progress);
+    let steps = u64::from(mesh.run.replications.get()) * u64::from(SLICES);
+    let progress = Progress::new(steps, !output.quiet);
+    let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
+    let results = simulation::replications(&crew, mesh, watch);
     progress.finish();
     if results.is_empty() {
         tell("interrupted before the first replication was done; nothing was written");

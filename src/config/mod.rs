@@ -25,4 +25,5 @@ pub mod source;
 pub mod span;
 pub mod timeline;
 pub mod url;
+pub mod vary;
 pub mod yaml;

@@ -51,6 +51,22 @@ impl Load {
             _ => None,
         }
     }
+
+    /// `factor` times as much: rates, or users of a closed loop, at least one. `None` for a trace, which says itself
+    /// when each request is born. `factor` is positive.
+    pub fn scaled(&self, factor: f64) -> Option<Load> {
+        let mut scaled = self.clone();
+        match &mut scaled {
+            Load::Constant { rate } | Load::Poisson { rate } | Load::Bursty { rate, .. } => *rate *= factor,
+            Load::Profile { points, .. } => points.iter_mut().for_each(|(_, rate)| *rate *= factor),
+            Load::Closed { users, .. } => {
+                let count = (f64::from(users.get()) * factor).round().clamp(1.0, f64::from(u32::MAX));
+                *users = NonZeroU32::new(count as u32)?;
+            }
+            Load::Trace { .. } => return None,
+        }
+        Some(scaled)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +145,22 @@ mod tests {
     fn times(load: &Load, count: usize) -> Vec<u64> {
         let mut arrivals = arrivals(load);
         (0..count).map_while(|_| arrivals.next_birth()).map(|birth| birth.at.nanos()).collect()
+    }
+
+    #[test]
+    fn a_load_grows_by_a_factor_and_births_keep_their_numbers() {
+        let load = Load::Poisson { rate: 100.0 };
+        let (single, double) = (times(&load, 50), times(&load.scaled(2.0).expect("a rate"), 50));
+        assert!(single.iter().zip(&double).all(|(slow, fast)| slow.abs_diff(2 * fast) <= 2));
+        let users = NonZeroU32::new(10).expect("positive");
+        let closed = Load::Closed { users, think: Distribution::Constant(crate::kernel::SimDuration::ZERO) };
+        for (factor, expected) in [(0.25, 3), (0.01, 1), (2.0, 20)] {
+            match closed.scaled(factor) {
+                Some(Load::Closed { users, .. }) => assert_eq!(users.get(), expected),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(Load::Trace { births: Vec::new() }.scaled(2.0), None);
     }
 
     /// Births before a moment in seconds.

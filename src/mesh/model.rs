@@ -36,6 +36,16 @@ pub struct Mesh {
     pub objectives: Vec<Objective>,
 }
 
+impl Mesh {
+    /// The load of all clients times `factor`, which is positive. Fails with the name of a client whose load is a trace.
+    pub fn scale_load(&mut self, factor: f64) -> Result<(), String> {
+        for client in self.clients.rows_mut() {
+            client.load = client.load.scaled(factor).ok_or_else(|| client.name.clone())?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSpec {
     pub duration: SimDuration,

@@ -25,7 +25,7 @@ use crate::sim::attempt::{self, End};
 use crate::sim::event::Event;
 use crate::sim::plan::{ANY_WORKER, NIL, RoutePlan, breakage};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
-use crate::sim::{network, upstream, waypoint};
+use crate::sim::{network, observer, upstream, waypoint};
 
 /// Calls deeper than this are reset. Source: design D9.10.
 const MOST_HOPS: u8 = 64;
@@ -142,11 +142,17 @@ fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<
     let Some(cluster) = destination.cluster else {
         if destination.door.is_none() {
             call.is_meant_for(row_of(world, proxy, destination));
+            observer::sent(world, call.parent, call.key, 0);
         }
         return;
     };
     call.upstream = world.upstream(proxy, cluster);
-    call.is_meant_for(world.upstreams[call.upstream as usize].row);
+    let upstream = &world.upstreams[call.upstream as usize];
+    call.is_meant_for(upstream.row);
+    if world.observer.is_some() {
+        let name = upstream.plan.name_hash;
+        observer::sent(world, call.parent, call.key, name);
+    }
 }
 
 /// A cluster that does not exist has no state, but a row of its own.

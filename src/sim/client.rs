@@ -203,7 +203,11 @@ pub fn finished(world: &mut World<'_>, index: u32, outcome: Outcome) {
 fn count_answered(world: &mut World<'_>, index: u32, outcome: Outcome) {
     let request = &world.requests[index];
     let row = world.clients[request.client as usize].rows[request.class as usize];
-    world.recorder.request_done(row, world.now.since(request.born), outcome, request.counted);
+    let took = world.now.since(request.born);
+    world.recorder.request_done(row, took, outcome, request.counted);
+    if let Some(observer) = &mut world.observer {
+        observer.answered(index, request, took, outcome);
+    }
     world.requests.remove(index);
 }
 

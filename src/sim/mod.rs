@@ -18,6 +18,7 @@ mod keep_alive;
 mod life;
 mod network;
 mod news;
+mod observer;
 mod pick;
 pub mod plan;
 mod route_plan;
@@ -34,6 +35,7 @@ mod upstream;
 mod waypoint;
 mod world;
 
+pub use observer::{Answered, Heard, Step};
 pub use plan::Plan;
 pub use run::{Run, run};
 

@@ -10,6 +10,7 @@ use crate::sim::call::{self, Ended};
 use crate::sim::client::{self, ClientState};
 use crate::sim::endpoint::{self, PodState};
 use crate::sim::event::{Event, TIMER_RANK};
+use crate::sim::observer::Heard;
 use crate::sim::plan::Plan;
 use crate::sim::session::{self, News};
 use crate::sim::shapes::Shapes;
@@ -78,6 +79,7 @@ impl<'p> Run<'p> {
             listings: vec![(SimTime::MAX, 0); mesh.workloads.len()],
             clients,
             recorder,
+            observer: None,
             clock,
         };
         world::open_gates(&mut world);
@@ -107,6 +109,19 @@ impl<'p> Run<'p> {
             }
         }
         until < self.end
+    }
+
+    /// Keeps what becomes of each request from here on, to be asked for by [`Run::hear`].
+    pub fn observe(&mut self) {
+        self.world.observer.get_or_insert_default();
+    }
+
+    /// Puts what was heard since the last time in place of `heard`.
+    pub fn hear(&mut self, heard: &mut Heard) {
+        heard.clear();
+        if let Some(observer) = &mut self.world.observer {
+            std::mem::swap(heard, &mut observer.heard);
+        }
     }
 
     /// Events handled so far.

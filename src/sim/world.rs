@@ -27,6 +27,7 @@ use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
 use crate::sim::network::Way;
+use crate::sim::observer::Observer;
 use crate::sim::plan::{self, ANY_WORKER, ClusterPlan, Entry, NIL, Plan};
 pub use crate::sim::rows::{Attempt, Call, Parent, Phase, Request, Session, Stage};
 use crate::sim::shapes::Shapes;
@@ -67,6 +68,8 @@ pub struct World<'p> {
     pub listings: Vec<(SimTime, u64)>,
     pub clients: Vec<ClientState>,
     pub recorder: Recorder,
+    /// Whoever hears of each request, if anybody does.
+    pub observer: Option<Box<Observer>>,
     pub clock: Clock,
 }
 

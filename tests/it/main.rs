@@ -18,6 +18,7 @@ mod mutual_tls;
 mod pod_life;
 mod property;
 mod scenarios;
+mod studies;
 mod tcp;
 mod texts;
 mod theory;
