@@ -95,7 +95,16 @@ pub fn terms(policies: &[HashPolicy], shape: &RequestShape) -> Vec<Term> {
         };
         value.map(|value| Term { value, is_terminal: policy.is_terminal })
     };
-    (0..).zip(policies).filter_map(term).collect()
+    let mut terms: Vec<Term> = Vec::new();
+    for (place, policy) in (0..).zip(policies) {
+        match (term((place, policy)), terms.last_mut()) {
+            (Some(term), _) => terms.push(term),
+            // It adds nothing, but ends the list all the same if there is a hash by then.
+            (None, Some(last)) => last.is_terminal |= policy.is_terminal,
+            (None, None) => {}
+        }
+    }
+    terms
 }
 
 /// The hash that the terms make; `hash_of` tells what one of them adds, if anything. Source: semantics S5.7.
@@ -226,6 +235,12 @@ mod tests {
         let second = HashPolicy { source: header("x-b"), is_terminal: false };
         let only = request_hash(&[first, second], &request, Connection::default());
         assert_eq!(only.hash, Some(xxh64("1", 0)));
+        // One that adds nothing ends the list too, once there is a hash.
+        let policies = [("x-a", false), ("x-none", true), ("x-b", false)]
+            .map(|(name, is_terminal)| HashPolicy { source: header(name), is_terminal });
+        let hash_of = |policies: &[HashPolicy]| request_hash(policies, &request, Connection::default()).hash;
+        assert_eq!(hash_of(&policies), Some(xxh64("1", 0)));
+        assert_eq!(hash_of(&policies[1..]), Some(xxh64("2", 0)));
     }
 
     #[test]

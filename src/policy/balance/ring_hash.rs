@@ -68,8 +68,12 @@ impl Ring {
             }
         }
         points.sort_unstable();
+        // A least size of 0 makes no points at all.
+        let Some(bits) = points.len().checked_ilog2() else {
+            return Ring { points, starts: Vec::new(), shift: 0 };
+        };
         // Between one and two points a place; a ring of one point still has two.
-        let bits = (points.len() as u64).ilog2().max(1);
+        let bits = bits.max(1);
         let shift = u64::BITS - bits;
         let first = |place: u64| points.partition_point(|(point, _)| *point < place << shift) as u32;
         let starts = (0..1 << bits).map(first).collect();
@@ -146,5 +150,6 @@ mod tests {
     #[test]
     fn an_empty_ring_has_no_host() {
         assert_eq!(Ring::new(&[], 1024, |key| xxh64(key, 0)).host(5, 1), None);
+        assert_eq!(Ring::new(&hosts(&[1.0, 2.0]), 0, |key| xxh64(key, 0)).host(5, 1), None);
     }
 }

@@ -225,6 +225,8 @@ impl Detector {
     }
 
     fn take_out(&mut self, host: usize, now: SimTime, draw: &mut Draw<'_>) {
+        // Rates can speak against a host that never failed.
+        self.make_state();
         self.ejected += 1;
         self.streaks[host].is_ejected = true;
         let history = &mut self.history[host];

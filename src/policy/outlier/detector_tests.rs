@@ -210,3 +210,11 @@ fn sweeps_count_from_the_creation_of_the_cluster() {
     assert_eq!(detector.next_sweep_after(at(7), -3 * second), at(17));
     assert_eq!(detector.next_sweep_after(at(5), 5 * second), at(15));
 }
+
+#[test]
+fn a_threshold_of_nothing_ejects_hosts_that_never_failed() {
+    let all = FailurePercentageSpec { minimum_hosts: 1, request_volume: 1, threshold: 0 };
+    let mut detector = Detector::new(&OutlierSpec { failure_percentage: Some(all), ..spec(100) }, 1);
+    interval(&mut detector, &[(3, 0)]);
+    assert_eq!(judged(&mut detector, at(10)), [(0, Verdict::Ejected(Cause::FailurePercentage))]);
+}
