@@ -53,13 +53,10 @@ pub fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
     }
 }
 
+/// As Istio compares the patterns of its objects: there the star may stand for nothing, other than in the proxy.
 fn covers(wide: &str, narrow: &str) -> bool {
-    match (wide.strip_prefix('*'), narrow.strip_prefix('*')) {
-        (Some(""), _) => true,
-        (Some(suffix), Some(inner)) => inner.ends_with(suffix),
-        (Some(_), None) => takes(wide, narrow),
-        (None, _) => false,
-    }
+    let inner = narrow.strip_prefix('*').unwrap_or(narrow);
+    wide.strip_prefix('*').is_some_and(|suffix| inner.ends_with(suffix))
 }
 
 /// The more specific pattern first: exact names, then the longest wildcard, then by name. Source: semantics S2.2, S4.1.
@@ -153,6 +150,8 @@ mod tests {
         assert_eq!(common("*.com", "*.a.com"), Some("*.a.com"));
         assert_eq!(common("b.com", "*.com"), Some("b.com"));
         assert_eq!(common("a.com", "b.com"), None);
+        assert_eq!(common("*foo.com", "foo.com"), Some("foo.com"));
+        assert_eq!(common("*.foo.com", "foo.com"), None);
         assert!(!takes("*.foo.com", "foo.com"));
     }
 
