@@ -201,14 +201,11 @@ pub fn port_protocol(app_protocol: Option<&str>, name: Option<&str>) -> Protocol
         let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
         return match word.as_str() {
             "http2" | "h2c" => Protocol::Http2,
-            "http" | "grpc-web" | "ws" => Protocol::Http1,
+            "http" | "ws" => Protocol::Http1,
             _ => known_word(&word).unwrap_or(Protocol::Http1),
         };
     }
     let name = name.unwrap_or("").to_ascii_lowercase();
-    if name == "grpc-web" || name.starts_with("grpc-web-") {
-        return Protocol::Http1;
-    }
     known_word(name.split('-').next().unwrap_or("")).unwrap_or(Protocol::Http1)
 }
 
@@ -218,7 +215,7 @@ pub fn names_protocol(app_protocol: Option<&str>, name: Option<&str>) -> bool {
     match app_protocol {
         Some(word) => {
             let word = word.rsplit('/').next().unwrap_or(word).to_ascii_lowercase();
-            matches!(word.as_str(), "h2c" | "grpc-web" | "ws") || known_word(&word).is_some()
+            matches!(word.as_str(), "h2c" | "ws") || known_word(&word).is_some()
         }
         None => known_word(&prefix(name.unwrap_or(""))).is_some(),
     }
@@ -228,7 +225,8 @@ fn known_word(word: &str) -> Option<Protocol> {
     match word {
         "http" => Some(Protocol::Http1),
         "http2" => Some(Protocol::Http2),
-        "grpc" => Some(Protocol::Grpc),
+        // The proxy turns what browsers send into gRPC. Source: istio/istio pkg/config/protocol/instance.go.
+        "grpc" | "grpc-web" => Some(Protocol::Grpc),
         "tcp" | "mongo" | "redis" | "mysql" | "udp" => Some(Protocol::Tcp),
         "tls" | "https" => Some(Protocol::Tls),
         _ => None,
@@ -243,7 +241,7 @@ mod tests {
     fn the_name_tells_the_protocol_unless_another_field_does() {
         assert_eq!(port_protocol(None, Some("grpc-api")), Protocol::Grpc);
         assert_eq!(port_protocol(Some("grpc"), Some("http")), Protocol::Grpc);
-        assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Http1);
+        assert_eq!(port_protocol(None, Some("grpc-web")), Protocol::Grpc);
         assert_eq!(port_protocol(None, Some("tcp")), Protocol::Tcp);
         assert_eq!(port_protocol(None, Some("https")), Protocol::Tls);
         assert_eq!(port_protocol(Some("tls"), Some("mongo")), Protocol::Tls);
