@@ -1,6 +1,6 @@
-//! Golden figures: every case of `tests/golden/golden.yaml` and `requests.yaml` runs through the functions that a simulation runs
-//! through. A case is data: a kind, what goes in, what must come out. `MESHCAST_GOLDEN_EXTRA` names more files of
-//! that form, separated by `:`.
+//! Golden figures: every case of `tests/golden/golden.yaml`, `requests.yaml` and `derived.yaml` runs through the
+//! functions that a simulation runs through. A case is data: a kind, what goes in, what must come out.
+//! `MESHCAST_GOLDEN_EXTRA` names more files of that form, separated by `:`.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
@@ -116,6 +116,7 @@ struct GoldenFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Case {
     id: String,
     area: String,
@@ -124,6 +125,13 @@ struct Case {
     input: Value,
     #[serde(default)]
     expect: Value,
+    /// Where it comes from: for readers.
+    #[serde(rename = "source")]
+    _source: Option<String>,
+    #[serde(rename = "provenance")]
+    _provenance: Option<String>,
+    #[serde(rename = "note")]
+    _note: Option<String>,
 }
 
 impl Case {
@@ -144,10 +152,27 @@ impl Case {
         &self,
         ask: impl Fn(I, &E) -> Result<(), String>,
     ) -> Result<(), String> {
+        if self.expect.as_mapping().is_none_or(|fields| fields.is_empty()) {
+            return Err("nothing is expected".to_owned());
+        }
         let input = serde_yaml::from_value(self.input.clone()).map_err(|error| format!("input: {error}"))?;
         let expected =
             serde_yaml::from_value(self.expect.clone()).map_err(|error| format!("expect: {error}"))?;
         ask(input, &expected)
+    }
+
+    /// Whether it comes out as it should. A panic is this case's failure, not that of those after it.
+    fn run(&self) -> Result<(), String> {
+        let (_, check) = KINDS
+            .iter()
+            .find(|(kind, _)| *kind == self.kind)
+            .ok_or_else(|| format!("nothing checks the kind `{}`", self.kind))?;
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(self)));
+        result.unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("it panicked: {}", words.unwrap_or("without words")))
+        })
     }
 }
 
@@ -169,7 +194,7 @@ struct Tally {
 }
 
 fn golden_files() -> Vec<String> {
-    let own = ["golden.yaml", "requests.yaml"]
+    let own = ["golden.yaml", "requests.yaml", "derived.yaml"]
         .map(|name| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR")));
     let extra = std::env::var("MESHCAST_GOLDEN_EXTRA").unwrap_or_default();
     own.into_iter().chain(extra.split(':').filter(|path| !path.is_empty()).map(str::to_owned)).collect()
@@ -186,12 +211,7 @@ fn golden_cases_come_out_as_they_should() {
         for case in &file.cases {
             let tally = areas.entry(case.area.clone()).or_default();
             tally.total += 1;
-            let check = KINDS.iter().find(|(kind, _)| *kind == case.kind).map(|(_, check)| check);
-            let result = match check {
-                Some(check) => check(case),
-                None => Err(format!("nothing checks the kind `{}`", case.kind)),
-            };
-            match result {
+            match case.run() {
                 Ok(()) => tally.passed += 1,
                 Err(why) => writeln!(wrong, "{}: {why}", case.id).expect("strings take text"),
             }

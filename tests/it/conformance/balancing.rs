@@ -243,7 +243,9 @@ pub fn lr_full_scan(input: FullScan) -> Result<PickedHost, String> {
     let spec = BalancerSpec { scans_all: true, ..BalancerSpec::plain("LEAST_REQUEST") };
     let mut balancer = balance::build(&spec, 0).expect("a balancer of this name");
     let cluster = Cluster { active: input.rq_active.clone(), ..Cluster::new(input.rq_active.len()) };
-    let draws: Vec<u64> = std::iter::once(0).chain(input.tie_draws).collect();
+    // Ties that the case does not speak of go to the later host, and matter to no result.
+    let unspoken = std::iter::repeat_n(0, cluster.active.len());
+    let draws: Vec<u64> = std::iter::once(0).chain(input.tie_draws).chain(unspoken).collect();
     Ok(PickedHost { host: balancer.pick(&cluster.view(), &mut Draw::given(&draws)) })
 }
 

@@ -4,6 +4,9 @@ use meshcast::config::istio::destination_rule::{Distribute, Failover, LocalitySe
 use meshcast::config::istio::values::Labels;
 use meshcast::resolve::locality::{self, Locality, Place, Rules, Spread};
 use serde::Deserialize;
+use serde_yaml::Value;
+
+use super::objects::strict;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,7 +15,7 @@ pub struct Shares {
     endpoint_localities: Vec<Option<String>>,
     #[serde(default = "one")]
     endpoint_weight: u32,
-    distribute: Vec<Distribute>,
+    distribute: Vec<Value>,
 }
 
 fn one() -> u32 {
@@ -28,11 +31,16 @@ pub struct Weights {
 /// Each entry of the list is a locality of its own, even where two have one name.
 pub fn istio_distribute(input: Shares) -> Result<Weights, String> {
     let client = Locality::parse(&input.client);
-    let entry = locality::entry_for(&input.distribute, &client).ok_or("no entry holds for the client")?;
+    let entries = input.distribute.iter().map(strict).collect::<Result<Vec<Distribute>, String>>()?;
     let localities = localities(&input.endpoint_localities);
     let weighed: Vec<(&Locality, u32)> =
         localities.iter().map(|locality| (locality, input.endpoint_weight)).collect();
-    Ok(Weights { locality_weights: locality::distribute(entry, &weighed) })
+    // Without an entry for the client all localities keep their own weights.
+    let locality_weights = match locality::entry_for(&entries, &client) {
+        Some(entry) => locality::distribute(entry, &weighed),
+        None => weighed.iter().map(|(_, weight)| *weight).collect(),
+    };
+    Ok(Weights { locality_weights })
 }
 
 fn localities(written: &[Option<String>]) -> Vec<Locality> {
@@ -51,7 +59,7 @@ pub struct Ranking {
     #[serde(rename = "endpoint_labels")]
     endpoint_labels: Option<Vec<Labels>>,
     #[serde(default)]
-    failover: Vec<Failover>,
+    failover: Vec<Value>,
     #[serde(default)]
     failover_priority: Vec<String>,
     enabled: Option<bool>,
@@ -83,7 +91,7 @@ pub fn priorities(input: Ranking) -> Result<Priorities, String> {
     let setting = LocalitySetting {
         enabled: input.enabled,
         distribute: Vec::new(),
-        failover: input.failover,
+        failover: input.failover.iter().map(strict).collect::<Result<Vec<Failover>, String>>()?,
         failover_priority: input.failover_priority,
     };
     let endpoints: Vec<Place<'_>> = localities

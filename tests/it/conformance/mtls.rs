@@ -42,6 +42,9 @@ fn policies(levels: &Levels) -> Result<Vec<Object<PeerAuthentication>>, String> 
     {
         return Err(format!("no level `{level}`"));
     }
+    if let Some(mode) = levels.values().find(|mode| *mode != "UNSET" && Mode::parse(mode).is_none()) {
+        return Err(format!("no mode `{mode}`"));
+    }
     let mut drafts: Vec<Draft> = Vec::new();
     for (level, namespace) in [("mesh", ROOT_NAMESPACE), ("namespace", NAMESPACE)] {
         if let Some(mode) = levels.get(level) {
@@ -112,6 +115,9 @@ pub fn mtls_outcome(input: Encounter) -> Result<Ending, String> {
         true => Server::Sidecar(mode),
         false => Server::App { speaks_tls: input.app_speaks_tls },
     };
+    if !["auto", "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"].contains(&input.client_tls.as_str()) {
+        return Err(format!("no client speaks `{}`", input.client_tls));
+    }
     let tls_mode = Some(input.client_tls.as_str()).filter(|mode| *mode != "auto");
     let opening = opening(tls_mode, false, modes.of_namespace(NAMESPACE), server);
     let result = match meet(opening, server) {

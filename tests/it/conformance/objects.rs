@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use meshcast::config::decode::decode;
 use meshcast::config::istio::DestinationRule;
 use meshcast::config::istio::values::Labels;
 use meshcast::config::istio::virtual_service::HttpMatch;
 use meshcast::config::load::{Request, load};
 use meshcast::mesh::routing::VirtualHost;
 use meshcast::mesh::{Mesh, RouteTableId};
+use meshcast::resolve;
 use meshcast::resolve::note::Notes;
 use meshcast::resolve::object::{Object, Reading};
 use meshcast::resolve::services::{Caller, KnownService, Origin};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
@@ -51,7 +54,7 @@ pub fn read<T: Default + DeserializeOwned>(
     let mut notes = Notes::new(&loaded.docs);
     let objects: Vec<Object<T>> =
         loaded.objects.iter().filter_map(|raw| reading.read(raw, "default", 0, &mut notes)).collect();
-    let wrong = loaded.diagnostics.iter().chain(&notes.diagnostics).find(|finding| finding.code == "MS0003");
+    let wrong = loaded.diagnostics.iter().chain(&notes.diagnostics).find(|finding| finding.code == UNKNOWN);
     match wrong {
         Some(finding) => Err(finding.message.clone()),
         None if objects.len() == drafts.len() => Ok(objects),
@@ -59,11 +62,51 @@ pub fn read<T: Default + DeserializeOwned>(
     }
 }
 
-/// The mesh of these objects and a scenario beside them.
+/// The mesh of these objects and a scenario beside them. A field that nobody knows is an error here.
 pub fn mesh(drafts: &[Draft], scenario: &str) -> Result<Mesh, String> {
     let text = drafts.iter().map(Draft::text).collect::<Result<String, String>>()?;
     let scenario = format!("apiVersion: meshcast/v1\nkind: Scenario\nmanifests: [objects.yaml]\n{scenario}");
-    Texts([("scenario.yaml".to_owned(), scenario), ("objects.yaml".to_owned(), text)].into()).try_mesh()
+    let texts = Texts([("scenario.yaml".to_owned(), scenario), ("objects.yaml".to_owned(), text)].into());
+    let unknown =
+        resolve::mesh(&texts.load()).diagnostics.into_iter().find(|finding| finding.code == UNKNOWN);
+    match unknown {
+        Some(finding) => Err(finding.message),
+        None => texts.try_mesh(),
+    }
+}
+
+/// What a loader says of a field that it does not know.
+const UNKNOWN: &str = "MS0003";
+
+/// All keys that an object may have, so that none of them counts as unknown.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Whole<T> {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    #[serde(rename = "metadata")]
+    _metadata: Value,
+    spec: T,
+}
+
+/// A piece of one of Istio's objects by itself, in which a field that nobody knows is an error: the types alone would
+/// pass over it, and a case with a slip of the pen would test nothing.
+pub fn strict<T: Default + DeserializeOwned>(written: &Value) -> Result<T, String> {
+    let text = virtual_service("default", "piece", 1, written.clone()).text()?;
+    let names = ["piece.yaml".to_owned()];
+    let texts = Texts([(names[0].clone(), text)].into());
+    let loaded = load(&Request { scenario: None, manifests: &names, sets: &[] }, &texts);
+    let mut findings = Vec::new();
+    let object = loaded.objects.first().ok_or_else(|| format!("{:?}", loaded.diagnostics))?;
+    let whole = decode::<Whole<T>>(object, &loaded.docs, &mut findings);
+    match (findings.first(), whole) {
+        (None, Some(whole)) => Ok(whole.spec),
+        (finding, _) => {
+            Err(finding.map_or("it cannot be read".to_owned(), |finding| finding.message.clone()))
+        }
+    }
 }
 
 pub fn virtual_service(namespace: &str, name: &str, created: u32, spec: Value) -> Draft {
@@ -117,8 +160,7 @@ pub fn http_match(written: &Value) -> Result<HttpMatch, String> {
         Some("query") => (Value::from("queryParams"), value),
         _ => (key, value),
     });
-    let text = serde_yaml::to_string(&renamed.collect::<Mapping>()).map_err(|error| error.to_string())?;
-    serde_yaml::from_str(&text).map_err(|error| error.to_string())
+    strict(&Value::Mapping(renamed.collect()))
 }
 
 /// `{present: true}` is `{}` to Istio.
@@ -168,6 +210,13 @@ pub fn virtual_hosts(mesh: &Mesh, port: u16) -> impl Iterator<Item = &VirtualHos
     let table: Option<RouteTableId> = mesh.states.rows()[0].tables.rows().first().copied();
     let listeners = table.map(|table| &mesh.tables[table].listeners);
     listeners.and_then(|listeners| listeners.get(&port)).into_iter().flatten()
+}
+
+#[test]
+fn an_unknown_field_is_no_condition() {
+    let of = |text: &str| http_match(&yaml(text).unwrap()).unwrap_err();
+    assert_eq!(of("{urii: {exact: /}}"), "unknown field `urii` is ignored");
+    assert_eq!(of("{uri: {prefx: /}}"), "unknown field `prefx` is ignored");
 }
 
 #[test]

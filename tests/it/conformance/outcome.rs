@@ -24,7 +24,8 @@ fn retries(attempts: u32, retry_on: Option<&str>, codes: &[u16], more: &str) -> 
 }
 
 fn per_try(timeout: Option<u64>) -> String {
-    timeout.map_or(String::new(), |timeout| format!(", perTryTimeout: {timeout}ms"))
+    let given = timeout.filter(|timeout| *timeout > 0);
+    given.map_or(String::new(), |timeout| format!(", perTryTimeout: {timeout}ms"))
 }
 
 /// A rule to the server with these keys.
@@ -33,12 +34,12 @@ fn rule(keys: &[String]) -> String {
     format!("{TO_SERVER}{keys}}}")
 }
 
-/// The rule for the other request, which must not meet what is tested.
+/// The rule for the other request, which must not meet what is tested. With `retries` it retries whatever goes wrong.
 fn other_rule(retries: u32) -> String {
-    let retries = format!(
-        "retries: {{attempts: {retries}{}}}",
-        if retries > 0 { ", retryOn: \"5xx,connect-failure,reset\", backoff: 1ms" } else { "" }
-    );
+    let grpc = "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable";
+    let codes: String = (400..500).map(|code| format!(",{code}")).collect();
+    let on = format!(", retryOn: \"5xx,connect-failure,reset,{grpc}{codes}\", backoff: 1ms");
+    let retries = format!("retries: {{attempts: {retries}{}}}", if retries > 0 { &on } else { "" });
     format!("{{match: [{{uri: {{exact: /other}}}}], route: [{{destination: {{host: server}}}}], {retries}}}")
 }
 
@@ -89,7 +90,9 @@ pub fn retry_outcome(input: Retries) -> Result<Tried, String> {
             ", outlierDetection: {{consecutive5xxErrors: 1, maxEjectionPercent: 100, minHealthPercent: {health}}}"
         );
     }
-    let others = u64::from(input.max_retries_full);
+    // A first try that goes well goes well with the other request, too, which then holds no retry.
+    let others =
+        u64::from(input.max_retries_full && !matches!(tries.first(), None | Some(Try::Answers(..400))));
     let seen = Stage {
         port: tries.iter().map(|each| each.port()).find(|port| *port != "http").unwrap_or("http"),
         leg: LEG,
@@ -168,7 +171,7 @@ fn steady(results: Option<&Results>, upstream: u64) -> Result<String, String> {
 pub fn timeout_outcome(input: Timeouts) -> Result<Timed, String> {
     let server = steady(input.results.as_ref(), input.upstream_ms.unwrap_or(0))?;
     // Without a policy of its own a case asks for none, but for the limit of each try.
-    let attempts = input.attempts.unwrap_or(u32::from(input.per_try_timeout_ms.is_some()));
+    let attempts = input.attempts.unwrap_or(u32::from(input.per_try_timeout_ms > Some(0)));
     let retries = retries(attempts, input.retry_on.as_deref(), &[], &per_try(input.per_try_timeout_ms));
     let mut pool = vec![format!("connectTimeout: {}ms", input.connect_timeout_ms.unwrap_or(10_000))];
     let mut stage = Stage::default();
@@ -239,7 +242,8 @@ pub fn fault_outcome(input: Faults, expected: &Faulted) -> Result<(), String> {
         fault.push(format!("abort: {{grpcStatus: {status}, percentage: {{value: 100}}}}"));
     }
     let retries = input.attempts.map_or(String::new(), |n| retries(n, input.retry_on.as_deref(), &[], ""));
-    let keys = [format!("fault: {{{}}}", fault.join(", ")), retries, timeout(input.timeout_ms)];
+    let fault = if fault.is_empty() { String::new() } else { format!("fault: {{{}}}", fault.join(", ")) };
+    let keys = [fault, retries, timeout(input.timeout_ms)];
     let mut stage = Stage {
         port: if input.abort_grpc.is_some() { "grpc" } else { "http" },
         server: format!("serviceTime: {}ms", input.upstream_ms.unwrap_or(0)),
@@ -267,7 +271,8 @@ pub fn fault_outcome(input: Faults, expected: &Faulted) -> Result<(), String> {
         && seen.flags == expected.flags
         && expected.total_ms.is_none_or(|total| total == millis(&seen))
         && expected.tries.is_none_or(|tries| tries == seen.count("server", Counter::Attempts))
-        && expected.grpc_status == seen.grpc_status;
+        // A call that went well ends with status 0.
+        && expected.grpc_status.filter(|status| *status > 0) == seen.grpc_status;
     if is_same { Ok(()) } else { Err(format!("got {seen:?}")) }
 }
 
@@ -293,8 +298,16 @@ pub fn mirror_send(input: Mirrored) -> Result<Copies, String> {
     };
     let mut fault = String::new();
     let down = "{at: 0s, crash: {of: pod, restart: 1h}}".to_owned();
-    let errors = "serviceTime: 0s\n    errors: {rate: 100%, status: 503}".to_owned();
+    let errors = |status: u16| format!("serviceTime: 0s\n    errors: {{rate: 100%, status: {status}}}");
+    let mut limit = String::new();
+    let status = input
+        .main
+        .split(|c: char| !c.is_ascii_digit())
+        .find_map(|digits| digits.parse::<u16>().ok().filter(|status| (400..600).contains(status)));
     match input.main.as_str() {
+        main if main.contains("fault") && main.contains("delay") => {
+            fault = "fault: {delay: {fixedDelay: 1s, percentage: {value: 100}}}".into()
+        }
         main if main.contains("fault") => {
             fault = "fault: {abort: {httpStatus: 503, percentage: {value: 100}}}".into()
         }
@@ -307,11 +320,18 @@ pub fn mirror_send(input: Mirrored) -> Result<Copies, String> {
             stage.other = Some(START);
             stage.policy = ", connectionPool: {http: {http1MaxPendingRequests: 1}}".to_owned();
         }
-        main if main.contains("retr") || main.contains("50") => stage.server = errors,
+        main if main.contains("timeout") => {
+            stage.server = "serviceTime: 1h".to_owned();
+            limit = "timeout: 1s".into();
+        }
+        main if main.contains("terminat") || main.contains("reset") => {
+            stage.server = "serviceTime: 0s\n    errors: {rate: 100%, reset: connection}".to_owned();
+        }
+        main if main.contains("retr") || status.is_some() => stage.server = errors(status.unwrap_or(503)),
         main if main.contains("200") || main.contains("answer") => {}
         other => return Err(format!("no request is known to fare like `{other}`")),
     }
-    let keys = [fault, "mirror: {host: shadow}".into(), retries(2, Some("5xx"), &[], "")];
+    let keys = [fault, "mirror: {host: shadow}".into(), limit, retries(2, Some("5xx"), &[], "")];
     stage.rules = format!("[{}, {}]", other_rule(0), rule(&keys));
     let seen = stage.play()?;
     Ok(Copies { copies: seen.count("shadow", Counter::Mirrored) })
@@ -333,15 +353,35 @@ pub struct Answer {
 
 pub fn outcome(input: Picked) -> Result<Answer, String> {
     let mut stage = Stage::default();
-    let picked = &input.picked;
-    let destination = if picked.contains("subset not defined") {
+    let speaks_of = |words: &[&str]| words.iter().any(|word| input.picked.to_lowercase().contains(word));
+    let destination = if speaks_of(&["dns"]) {
+        return Err(format!("no destination is known that is a `{}`", input.picked));
+    } else if speaks_of(&[
+        "not defined",
+        "undefined",
+        "no destinationrule",
+        "unknown subset",
+        "missing subset",
+    ]) {
         "{host: server, subset: nowhere}"
-    } else if picked.contains("no healthy host") || picked.contains("no host") {
+    } else if speaks_of(&["registry", "unknown service", "unknown host", "does not exist"]) {
+        "{host: nowhere}"
+    } else if speaks_of(&[
+        "no pod",
+        "no endpoint",
+        "without hosts",
+        "without endpoints",
+        "without pods",
+        "empty",
+    ]) {
+        stage.subsets = "[{name: empty, labels: {version: none}}]";
+        "{host: server, subset: empty}"
+    } else if speaks_of(&["healthy host", "no host", "ejected"]) {
         stage.incidents.push("{at: 0s, crash: {of: pod, restart: 1h}}".to_owned());
         stage.propagation = "0s";
         "{host: server}"
     } else {
-        return Err(format!("no destination is known that is a `{picked}`"));
+        return Err(format!("no destination is known that is a `{}`", input.picked));
     };
     stage.rules = format!("[{{route: [{{destination: {destination}}}]}}]");
     let seen = stage.play()?;

@@ -75,7 +75,8 @@ enum Fate {
     Pending(Place),
     /// On a connection, since when.
     Attached(usize, u64),
-    Completed(usize),
+    /// On which, and since when it had been on it.
+    Completed(usize, u64),
     /// When, and whether it had waited.
     Overflowed(u64, bool),
     Failed,
@@ -93,6 +94,8 @@ struct Stage {
     /// In order of birth: c1, c2 ...
     connections: Vec<Slot>,
     closed: BTreeMap<usize, u64>,
+    /// To take no more streams.
+    told: Vec<usize>,
     failed: Vec<String>,
 }
 
@@ -108,6 +111,7 @@ impl Stage {
             requests: Vec::new(),
             connections: Vec::new(),
             closed: BTreeMap::new(),
+            told: Vec::new(),
             failed: Vec::new(),
         })
     }
@@ -141,8 +145,12 @@ impl Stage {
             self.fail(place);
         } else if let Some(name) = event.complete {
             self.complete(&name)?;
-        } else if event.goaway.is_some() && self.connections.len() == 1 {
-            // Of one connection all are told, which is what the pool can do.
+        } else if let Some(name) = event.goaway {
+            self.told.push(self.connection(&name)?);
+            let mut untold = (0..self.connections.len()).filter(|place| !self.told.contains(place));
+            if untold.any(|place| self.slab.is_alive(self.connections[place])) {
+                return Err(format!("all connections are told at once, and {name} is not the only one"));
+            }
             self.pool.drain(&mut self.breakers, &mut self.slab);
         } else {
             return Err("an event of no known kind".to_owned());
@@ -206,8 +214,8 @@ impl Stage {
         let now = self.now();
         let request = self.requests.iter_mut().find(|(known, _)| known == name);
         let (_, fate) = request.ok_or(format!("there is no request {name}"))?;
-        let Fate::Attached(place, _) = *fate else { return Err(format!("{name} is on no connection")) };
-        *fate = Fate::Completed(place);
+        let Fate::Attached(place, since) = *fate else { return Err(format!("{name} is on no connection")) };
+        *fate = Fate::Completed(place, since);
         let index = self.connections[place].index;
         let released = self.pool.release(&mut self.breakers, &mut self.slab, self.rules, index, false, now);
         if released == Released::Usable {
@@ -237,7 +245,7 @@ impl Stage {
             ["draining", "after", last, "attached"] => {
                 let on: Vec<usize> = (0..self.requests.len())
                     .filter(|request| {
-                        matches!(self.requests[*request].1, Fate::Attached(at, _) | Fate::Completed(at) if at == place)
+                        matches!(self.requests[*request].1, Fate::Attached(at, _) | Fate::Completed(at, _) if at == place)
                     })
                     .collect();
                 let is_last = on.last().is_some_and(|request| self.requests[*request].0 == last);
@@ -252,24 +260,24 @@ impl Stage {
         let is_at = |time: u64, text: &str| time.to_string() == text;
         Ok(match (words, fate) {
             (["pending"], fate) => matches!(fate, Fate::Pending(_)),
-            (["completes"], fate) => matches!(fate, Fate::Completed(_)),
+            (["completes"], fate) => matches!(fate, Fate::Completed(..)),
             (["overflow", "(503", "UO)"], fate) => matches!(fate, Fate::Overflowed(_, false)),
             (["overflow", "(503", "UO)", "at", time], Fate::Overflowed(at, false)) => is_at(*at, time),
             (
                 ["overflow", "(503", "UO)", "when", "it", "would", "attach", "at", time],
                 Fate::Overflowed(at, true),
             ) => is_at(*at, time),
-            (["on", name], Fate::Attached(place, _) | Fate::Completed(place)) => {
+            (["on", name], Fate::Attached(place, _) | Fate::Completed(place, _)) => {
                 *place == self.connection(name)?
             }
-            (["on", name, "at", time], Fate::Attached(place, at)) => {
+            (["on", name, "at", time], Fate::Attached(place, at) | Fate::Completed(place, at)) => {
                 *place == self.connection(name)? && is_at(*at, time)
             }
             // Bare: on it, or waiting for it, as the newest.
             ([name] | ["new", "connection", name], fate) if name.starts_with('c') => {
                 let wanted = self.connection(name)?;
                 match fate {
-                    Fate::Attached(place, _) | Fate::Completed(place) => *place == wanted,
+                    Fate::Attached(place, _) | Fate::Completed(place, _) => *place == wanted,
                     Fate::Pending(_) => wanted + 1 == self.connections.len(),
                     Fate::Overflowed(..) | Fate::Failed => false,
                 }

@@ -167,6 +167,9 @@ pub fn policy_merge(input: Blocks, expected: &Effective) -> Result<(), String> {
     let wanted = read(&[destination_rule("default", "r", 0, wanted)], &DESTINATION_RULES)?;
     let wanted_policy = wanted[0].spec.traffic_policy.as_ref().ok_or("nothing is expected")?;
     let wanted = wanted_policy.blocks();
+    if expected.effective.is_empty() {
+        return Err("nothing is expected".to_owned());
+    }
     let mut wrong = Vec::new();
     for block in expected.effective.keys() {
         let is_right = match block.as_str() {

@@ -26,6 +26,8 @@ pub struct Stage {
     pub rules: String,
     /// trafficPolicy of its DestinationRule beside plain text, as the keys of a YAML mapping.
     pub policy: String,
+    /// Its subsets, as a YAML list.
+    pub subsets: &'static str,
     /// Keys of the server's workload.
     pub server: String,
     /// Of the server: it would answer for its app, and keep the caller's limits a second time.
@@ -47,6 +49,7 @@ impl Default for Stage {
             leg: 0,
             rules: format!("[{TO_SERVER}}}]"),
             policy: String::new(),
+            subsets: "[]",
             server: "serviceTime: 0s".to_owned(),
             has_sidecar: false,
             incidents: Vec::new(),
@@ -115,8 +118,8 @@ impl Stage {
                  apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: server}}\n\
                  spec: {{hosts: [server], http: {}}}\n---\n\
                  apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: server}}\n\
-                 spec: {{host: server, trafficPolicy: {{tls: {{mode: DISABLE}}{}}}}}\n",
-                self.port, self.rules, self.policy
+                 spec: {{host: server, trafficPolicy: {{tls: {{mode: DISABLE}}{}}}, subsets: {}}}\n",
+                self.port, self.rules, self.policy, self.subsets
             ),
         );
         let birth = |at: u64| format!("t_s\n{}\n", at as f64 / 1e3);

@@ -16,7 +16,7 @@ use meshcast::resolve::versions::Version;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::objects::fields;
+use super::objects;
 
 fn version(written: Option<&str>) -> Result<Version, String> {
     let parse = |text: &str| Version::parse(text).ok_or_else(|| format!("no version: {text}"));
@@ -49,7 +49,7 @@ fn millis(length: meshcast::kernel::SimDuration) -> Value {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleRetries {
-    retries: Option<Retries>,
+    retries: Option<Value>,
     #[serde(default)]
     consistent_hash: bool,
     virtual_service: Option<bool>,
@@ -65,11 +65,12 @@ pub struct Envoy {
 
 pub fn istio_retry_translate(input: RuleRetries, expected: &Envoy) -> Result<(), String> {
     let version = version(input.istio.as_deref())?;
+    let retries: Option<Retries> = input.retries.as_ref().map(objects::strict).transpose()?;
     let spec = if input.virtual_service == Some(false) {
         retries::translate(None, version)
     } else {
         let keeps_hash = retries::keeps_hash(input.destinations.unwrap_or(1), || input.consistent_hash);
-        retries::of_rule(input.retries.as_ref(), version, keeps_hash)
+        retries::of_rule(retries.as_ref(), version, keeps_hash)
     };
     match (&expected.envoy, spec) {
         (None, None) => Ok(()),
@@ -91,10 +92,20 @@ fn compare_retries(asserted: &BTreeMap<String, Value>, spec: &RetrySpec) -> Resu
             return Err(format!("retry_on: expected {words:?}, got {:?}", spec.on));
         }
     }
-    let codes = spec.status_codes.iter().map(|code| Value::from(*code)).collect();
+    // The order of codes means nothing.
+    let sorted = |codes: &[Value]| {
+        let mut codes = codes.to_vec();
+        codes.sort_by_key(Value::as_u64);
+        Value::Sequence(codes)
+    };
+    if let Some(Value::Sequence(codes)) = asserted.get("codes") {
+        let codes = sorted(codes);
+        asserted.insert("codes".to_owned(), codes);
+    }
+    let codes: Vec<Value> = spec.status_codes.iter().map(|code| Value::from(*code)).collect();
     let mut given = BTreeMap::from([
         ("num_retries", Value::from(spec.attempts.get())),
-        ("codes", Value::Sequence(codes)),
+        ("codes", sorted(&codes)),
         ("previous_hosts", Value::from(spec.avoid_previous_hosts)),
         ("host_selection_max_attempts", Value::from(spec.host_selection_attempts)),
         ("base_interval_ms", millis(spec.base_interval)),
@@ -115,7 +126,9 @@ pub struct InboundPort {
 
 /// All null: no retry policy.
 pub fn istio_inbound_retry(input: InboundPort, expected: &BTreeMap<String, Value>) -> Result<(), String> {
-    match retries::inbound(None, input.port_protocol == "grpc", version(input.istio.as_deref())?) {
+    let is_grpc = matches!(input.port_protocol.as_str(), "grpc" | "grpc-web");
+    match retries::inbound(None, is_grpc, version(input.istio.as_deref())?) {
+        Some(spec) if expected.values().all(Value::is_null) => Err(format!("got {spec:?}")),
         Some(spec) => compare_retries(expected, &spec),
         None if expected.values().all(Value::is_null) => Ok(()),
         None => Err("got no policy".to_owned()),
@@ -159,9 +172,7 @@ pub fn istio_outlier_translate(input: OutlierBlock, expected: &Envoy) -> Result<
 }
 
 fn with(block: &str, value: Value) -> Result<TrafficPolicy, String> {
-    let text = serde_yaml::to_string(&fields([(block, Some(value).filter(|value| !value.is_null()))]));
-    let text = text.map_err(|error| error.to_string())?;
-    serde_yaml::from_str(&text).map_err(|error| error.to_string())
+    objects::strict(&objects::fields([(block, Some(value).filter(|value| !value.is_null()))]))
 }
 
 fn effective(policy: &TrafficPolicy) -> Effective<'_> {
