@@ -1,4 +1,4 @@
-//! The simulator's ground floor: time, ids and tables, the event queue, keyed randomness, distributions.
+//! The simulator's ground floor: time, ids and tables, the event queue, keyed randomness, distributions, regular expressions.
 //! It says no word about meshes and imports nothing of ours.
 
 pub mod arrivals;
@@ -13,6 +13,7 @@ mod law;
 pub mod quantile;
 pub mod queue;
 pub mod random;
+pub mod re2;
 mod ring;
 pub mod sampler;
 pub mod slab;

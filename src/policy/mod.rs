@@ -10,7 +10,6 @@ pub mod look_back;
 pub mod onward;
 pub mod outlier;
 pub mod pool;
-pub mod re2;
 pub mod request;
 pub mod retry;
 pub mod route;

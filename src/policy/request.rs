@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use xxhash_rust::xxh64::Xxh64;
 
-use super::re2::Re2;
+use crate::kernel::re2::Re2;
 use crate::mesh::routing::{HeaderOps, Route, RouteMatch, StringMatch};
 use crate::mesh::workload::Target;
 

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::re2::RegexError;
 use super::request::{RequestShape, port_suffix};
 use super::string_match::Matcher;
+use crate::kernel::re2::RegexError;
 use crate::mesh::routing::{Route, RouteMatch, RouteTable, StringMatch};
 
 /// A route's place in its table.

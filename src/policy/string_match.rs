@@ -1,6 +1,6 @@
 //! One condition on one string, ready to be asked. Source: semantics S2.4.
 
-use super::re2::{Re2, RegexError};
+use crate::kernel::re2::{Re2, RegexError};
 use crate::mesh::routing::StringMatch;
 
 #[derive(Clone, Debug)]

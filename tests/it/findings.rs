@@ -80,6 +80,13 @@ fn what_istio_or_envoy_refuses_is_an_error_at_its_line() {
     );
     refused(&rule(&["match:", "- uri: {regex: '(?=x)'}", TO_SHOP]), "regex", "no RE2 regex");
     refused(&rule(&["match:", "- headers: {a: {regex: '['}}", TO_SHOP]), "regex", "no RE2 regex");
+    // The regex crate takes these, RE2 does not.
+    for pattern in ["a++", "(?x)a b", "/a{1001}", "x{2}{3}", "(?R)"] {
+        let uri = format!("- uri: {{regex: '{pattern}'}}");
+        refused(&rule(&["match:", &uri, TO_SHOP]), "regex", "no RE2 regex");
+        let rewrite = format!("rewrite: {{uriRegexRewrite: {{match: '{pattern}', rewrite: b}}}}");
+        refused(&rule(&[&rewrite, TO_SHOP]), "rewrite:", "no RE2 regex");
+    }
     refused(&rule(&[TO_SHOP, "retries:", "  attempts: -1"]), "attempts", "-1 is out of range");
     refused(&rule(&[TO_SHOP, "retries:", "  retryOn: 5xx"]), "retryOn", "needs attempts");
     let fault = ["fault:", "  abort:", "    httpStatus: 500", "    percentage: {value: 100.5}", TO_SHOP];
@@ -133,6 +140,7 @@ fn what_is_legal_and_does_nothing_is_a_warning_at_its_line() {
 #[test]
 fn what_works_is_not_told() {
     let quiet = [
+        rule(&["match:", r"- uri: {regex: '/\Qa.b\E{,2}'}", "- {}", TO_SHOP]),
         rule(&[TO_SHOP, "retries: {attempts: 2, retryOn: '5xx'}"]),
         rule(&[TO_SHOP, "fault:", "  abort: {httpStatus: 500, percentage: {value: 1}}"]),
         policy(&["outlierDetection:", "  maxEjectionPercent: 34"]),
