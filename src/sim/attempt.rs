@@ -28,7 +28,7 @@ use crate::sim::keep_alive;
 use crate::sim::network;
 use crate::sim::pick;
 use crate::sim::plan::{BROKEN, NIL, RoutePlan};
-use crate::sim::world::{Attempt, Phase, UpstreamHost, World};
+use crate::sim::world::{Attempt, Parent, Phase, UpstreamHost, World};
 
 /// Starts the next attempt of a call: it is on its way or waits for a connection, or fails on the spot.
 /// Source: semantics S1.1 (h) and (k), S7.4.
@@ -282,7 +282,7 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     let attempt = &mut world.attempts[slot.index];
     debug_assert_eq!(attempt.phase, Phase::Pending);
     attempt.phase = Phase::Sent;
-    let key = attempt.key;
+    let (key, call) = (attempt.key, attempt.call);
     let at = &world.pools[number as usize];
     let upstream = &mut world.upstreams[at.upstream as usize];
     upstream.active[at.host as usize] += 1;
@@ -292,7 +292,8 @@ fn send(world: &mut World<'_>, slot: Slot, number: u32, per_try: u32) {
     }
     world.recorder.count(upstream.row, Counter::Attempts, attempt.counted);
     world.recorder.attempt_sent(at.row, attempt.counted);
-    if per_try != NIL {
+    // Copies have the route's time limit alone. Source: semantics S12.4.
+    if per_try != NIL && world.calls[call].parent != Parent::Nobody {
         attempt.per_try_timer = world.queue.arm(world.lanes[per_try as usize], Event::PerTryTimeout(slot));
     }
     if at.way.is_cut || at.keep_alive.is_some() {

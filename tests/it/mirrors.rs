@@ -59,6 +59,15 @@ fn copies_make_their_calls_and_delay_nobody() {
 }
 
 #[test]
+fn a_limit_on_each_try_is_not_for_copies() {
+    let results = mirrored("500ms", ", retries: {attempts: 1, perTryTimeout: 100ms}");
+    let copies = row(&results, "web", "shadow");
+    assert_eq!((count(copies, Counter::PerTryTimeout), count(copies, Counter::CxTotal)), (0, 3));
+    let results = mirrored("1ms", ", retries: {attempts: 1, perTryTimeout: 1ms}");
+    assert_eq!(count(row(&results, "web", "front"), Counter::PerTryTimeout), 1_000, "of the originals");
+}
+
+#[test]
 fn copies_end_with_the_routes_timeout() {
     let results = mirrored("500ms", ", timeout: 100ms");
     let copies = row(&results, "web", "shadow");
