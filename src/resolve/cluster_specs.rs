@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use super::defaults;
 use super::policies::Effective;
+use super::services::KnownPort;
 use super::versions::{Change, Version};
 use crate::config::istio::destination_rule::{
     ConsistentHash, HttpPool, LoadBalancer, OutlierDetection, TcpPool,
@@ -43,7 +44,10 @@ pub fn breakers(effective: &Effective<'_>) -> CircuitBreakers {
         max_connections: limit(tcp.and_then(|tcp| tcp.max_connections)),
         max_pending_requests: limit(http.and_then(|http| http.http1_max_pending_requests)),
         max_requests: limit(http.and_then(|http| http.http2_max_requests)),
-        max_retries: limit(http.and_then(|http| http.max_retries)),
+        // A budget takes its place. Source: semantics S9.7.
+        max_retries: limit(
+            http.and_then(|http| http.max_retries).filter(|_| effective.retry_budget.is_none()),
+        ),
         retry_budget: effective.retry_budget.map(|budget| RetryBudget {
             percent: budget.percent.unwrap_or(defaults::BUDGET_PERCENT),
             min_retry_concurrency: positive(budget.min_retry_concurrency)
@@ -53,17 +57,39 @@ pub fn breakers(effective: &Effective<'_>) -> CircuitBreakers {
     }
 }
 
-/// `port` is the port's own protocol; an HTTP/1.1 port may be upgraded.
+/// Of a caller. `port` is the port's own protocol; an HTTP/1.1 port may be upgraded.
 pub fn connection(effective: &Effective<'_>, port: Protocol, version: Version) -> ConnectionSpec {
+    let upgrade = http(effective).and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
+    let spoken = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
+    let own_limit = http(effective).and_then(|http| http.max_concurrent_streams);
+    connection_of(effective, spoken, own_limit.filter(|_| port.is_http2()), version)
+}
+
+/// Of a pod's own sidecar with its application. Callers' upgrades end there, unless the port names no protocol: then
+/// what comes in goes on. Source: semantics S1.2, S7.3.
+pub fn inbound_connection(effective: &Effective<'_>, port: &KnownPort, version: Version) -> ConnectionSpec {
+    if port.is_sniffed {
+        return connection(effective, port.protocol, version);
+    }
+    let own_limit = http(effective).and_then(|http| http.max_concurrent_streams);
+    connection_of(effective, port.protocol, own_limit, version)
+}
+
+/// `own_limit`: of streams at once, which the rule has a say in only where the port itself speaks HTTP/2; an upgraded
+/// one keeps the default. Source: semantics S7.2.
+fn connection_of(
+    effective: &Effective<'_>,
+    protocol: Protocol,
+    own_limit: Option<Int>,
+    version: Version,
+) -> ConnectionSpec {
     let (tcp, http) = (tcp(effective), http(effective));
-    let upgrade = http.and_then(|http| http.h2_upgrade_policy.as_deref()) == Some("UPGRADE");
-    let protocol = if port == Protocol::Http1 && upgrade { Protocol::Http2 } else { port };
     let streams = if protocol.is_http2() {
         let default = match version.has(Change::StreamsAreBounded) {
             true => defaults::CONCURRENT_STREAMS,
             false => defaults::CONCURRENT_STREAMS_BEFORE_1_28,
         };
-        positive(http.and_then(|http| http.max_concurrent_streams)).map_or(default, NonZeroU32::get)
+        positive(own_limit).map_or(default, NonZeroU32::get)
     } else {
         1
     };
@@ -294,6 +320,12 @@ mod tests {
         let upgrade = "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}";
         let read = at("1.28", upgrade);
         assert_eq!((read.protocol, read.max_concurrent_streams), (Protocol::Http2, 1024));
+        // Only where the port itself speaks HTTP/2 has the rule a say in streams.
+        let streams = "connectionPool: {http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}}";
+        let of = |port| {
+            with(streams, |e| connection(e, port, Version::parse("1.28").unwrap()).max_concurrent_streams)
+        };
+        assert_eq!((of(Protocol::Http1), of(Protocol::Http2), of(Protocol::Grpc)), (1024, 7, 7));
         // Without a word there was no limit before Envoy 1.36.
         assert_eq!(at("1.27", upgrade).max_concurrent_streams, (1 << 31) - 1);
         let read = at("1.28", "connectionPool: {tcp: {idleTimeout: 0s}}");

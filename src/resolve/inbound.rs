@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster_specs::{breakers, connection};
+use super::cluster_specs::{breakers, inbound_connection};
 use super::defaults::UNLIMITED;
 use super::mesh_wide::MeshWide;
 use super::policies::{self, Effective};
@@ -79,7 +79,7 @@ fn in_state(
                 ..effective
             };
             let (breakers, connection): (CircuitBreakers, ConnectionSpec) =
-                (breakers(&pool), connection(&pool, port.protocol, version));
+                (breakers(&pool), inbound_connection(&pool, port, version));
             limits.insert((*id, port.number), Limits { breakers, connection });
         }
     }

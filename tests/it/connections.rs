@@ -96,6 +96,35 @@ fn shares(client: &str, extra: &str) -> Vec<u64> {
     attempts
 }
 
+/// Four users of a pod whose work takes a tenth of a second, behind one connection.
+fn behind_one_connection(port: &str) -> u64 {
+    let mut texts = Texts::scenario(
+        "apiVersion: meshcast/v1\nkind: Scenario\nmetadata: {name: upgrade}\nduration: 60s\nwarmup: 0s\n\
+         network: {latency: 0s}\nproxy: {workers: 1, latency: 0s}\nistioVersion: \"1.31\"\nmanifests: [objects.yaml]\n\
+         workloads:\n  shop: {labels: {app: shop}, replicas: 1, concurrency: unlimited, serviceTime: 100ms}\n\
+         clients:\n  web: {load: \"closed(users=4, think=0s)\", requests: [{get: \"http://shop/\"}]}\n",
+    );
+    let objects = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\n\
+         spec: {{selector: {{app: shop}}, ports: [{{name: {port}, port: 80}}]}}\n---\n\
+         apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop}}\n\
+         spec: {{host: shop, trafficPolicy: {{connectionPool: {{tcp: {{maxConnections: 1}}, \
+         http: {{h2UpgradePolicy: UPGRADE}}}}}}}}\n"
+    );
+    texts.0.insert("objects.yaml".to_owned(), objects);
+    outcomes(&texts.mesh())["200 -"]
+}
+
+#[test]
+fn an_upgrade_ends_at_the_servers_sidecar() {
+    // Its one connection to the application takes one request at a time, unless that speaks HTTP/2 itself. Three of
+    // the last minute are answered behind it.
+    assert_eq!(behind_one_connection("http-web"), 603);
+    assert_eq!(behind_one_connection("http2"), 2_400);
+    // Behind a port that names no protocol, what comes in goes on.
+    assert_eq!(behind_one_connection("web"), 2_400);
+}
+
 #[test]
 fn without_envoy_a_connection_keeps_its_host() {
     let used = |shares: &[u64]| shares.iter().filter(|share| **share > 0).count();
