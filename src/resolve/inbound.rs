@@ -67,10 +67,7 @@ fn in_state(
     let seen = Caller { namespace: workload.namespace.clone(), labels: workload.labels.clone() };
     for id in &workload.services {
         let service = &inventory.services[*id];
-        let found = policies::find(&snapshot.destination_rules, service, &seen);
-        // Rules that select callers are not for servers.
-        let selects = found.top().is_some_and(|(rule, _)| rule.spec.workload_selector.is_some());
-        let found = if selects { policies::Policies::default() } else { found };
+        let found = policies::find_for_server(&snapshot.destination_rules, service, &seen);
         let found = found.under(MeshWide::of(&snapshot.mesh_configs));
         for port in &service.ports {
             let effective = found.effective(None, port.number);

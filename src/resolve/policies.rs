@@ -9,6 +9,7 @@ use super::object::{Object, is_exported, selects};
 use super::services::{Caller, KnownService};
 use crate::config::istio::DestinationRule;
 use crate::config::istio::destination_rule::{Blocks, RetryBudget, Subset, TrafficPolicy};
+use crate::config::istio::values::Labels;
 use crate::kernel::SimDuration;
 
 type Rule = Object<DestinationRule>;
@@ -32,6 +33,22 @@ pub struct Effective<'a> {
 /// The first of three levels with any match wins: the caller's namespace, the service's, the root namespace.
 /// Inside a level the most specific host wins. Source: semantics S4.1.
 pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> Policies<'a> {
+    look_up(rules, service, &caller.namespace, Some(&caller.labels))
+}
+
+/// As a pod of the service looks up its own limits: rules that select callers are not for servers. Source: semantics
+/// S1.2.
+pub fn find_for_server<'a>(rules: &'a [Rule], service: &KnownService, server: &Caller) -> Policies<'a> {
+    look_up(rules, service, &server.namespace, None)
+}
+
+/// `labels`: of the caller that selectors ask for; `None`: no selector takes anybody.
+fn look_up<'a>(
+    rules: &'a [Rule],
+    service: &KnownService,
+    from: &str,
+    labels: Option<&Labels>,
+) -> Policies<'a> {
     let host_of = |rule: &Rule| full_name(rule.spec.host.as_deref().unwrap_or(""), &rule.namespace);
     let matching = |namespace: &str| -> Vec<&'a Rule> {
         let takes_service = |rule: &&Rule| {
@@ -47,16 +64,15 @@ pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> P
         };
         candidates.into_iter().filter(|rule| host_of(rule) == best).collect()
     };
-    let seen = |rule: &&Rule| is_exported(&rule.spec.export_to, &rule.namespace, &caller.namespace);
+    let seen = |rule: &&Rule| is_exported(&rule.spec.export_to, &rule.namespace, from);
 
-    let at_home = caller.namespace != ROOT_NAMESPACE;
-    let own = matching(&caller.namespace).into_iter().filter(|rule| match &rule.spec.workload_selector {
-        Some(selector) => selects(&selector.match_labels, &caller.labels),
-        None => seen(rule) && (at_home || is_private(rule)),
+    // A rule for other callers than this one ends the search too: whom a rule selects is asked behind it.
+    let own = matching(from).into_iter().filter(|rule| {
+        rule.spec.workload_selector.is_some() || seen(rule) && (from != ROOT_NAMESPACE || is_private(rule))
     });
     let level = most_specific(own.collect());
     if !level.is_empty() {
-        return together(level);
+        return together(level, labels);
     }
     for namespace in [service.namespace.as_str(), ROOT_NAMESPACE] {
         // Which host is the most specific is settled before it is asked whether it is exported to this caller.
@@ -66,7 +82,7 @@ pub fn find<'a>(rules: &'a [Rule], service: &KnownService, caller: &Caller) -> P
             .collect();
         let level: Vec<&Rule> = most_specific(candidates).into_iter().filter(seen).collect();
         if !level.is_empty() {
-            return together(level);
+            return together(level, labels);
         }
     }
     Policies::default()
@@ -77,13 +93,16 @@ fn is_private(rule: &Rule) -> bool {
         && rule.spec.export_to.iter().all(|to| *to == "." || *to == rule.namespace)
 }
 
-/// Rules for one host: those with a selector that fits beat the others; equal export lists are merged, of unequal ones
-/// the newest stands alone. Source: semantics S4.2.
-fn together(mut level: Vec<&Rule>) -> Policies<'_> {
-    if level.iter().any(|rule| rule.spec.workload_selector.is_some()) {
-        level.retain(|rule| rule.spec.workload_selector.is_some());
-    }
+/// Rules for one host: the first with a selector that fits beats the others, and those with the same selector belong to
+/// it; equal export lists are merged, of unequal ones the newest stands alone. Source: semantics S4.2.
+fn together<'a>(mut level: Vec<&'a Rule>, labels: Option<&Labels>) -> Policies<'a> {
     level.sort_by(|a, b| a.by_age(b));
+    let fits = |rule: &&&Rule| match (&rule.spec.workload_selector, labels) {
+        (Some(selector), Some(labels)) => selects(&selector.match_labels, labels),
+        _ => false,
+    };
+    let selector = level.iter().find(fits).and_then(|rule| rule.spec.workload_selector.clone());
+    level.retain(|rule| rule.spec.workload_selector == selector);
     let exports = |rule: &Rule| rule.spec.export_to.iter().cloned().collect::<BTreeSet<String>>();
     if let Some(newest) = level.last().map(|rule| exports(rule)) {
         level.retain(|rule| exports(rule) == newest);
@@ -161,7 +180,7 @@ impl<'a> Policies<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::istio::values::{Int, Labels};
+    use crate::config::istio::values::Int;
     use crate::resolve::services::Origin;
     use crate::resolve::test_support::{objects, text_docs};
 
@@ -236,6 +255,32 @@ mod tests {
             );
         assert_eq!(names(&yaml, "web", &[("app", "w")]), ["some"]);
         assert_eq!(names(&yaml, "web", &[]), ["all"]);
+    }
+
+    #[test]
+    fn a_selector_that_does_not_fit_ends_the_search_all_the_same() {
+        let select = |app: &str| {
+            format!("host: a.shop.svc.cluster.local, workloadSelector: {{matchLabels: {{app: {app}}}}}")
+        };
+        let yaml = rule("wide", "web", "host: '*.local'")
+            + &rule("one", "web", &select("one"))
+            + &rule("other", "web", &select("other"))
+            + &rule("theirs", "shop", "host: a");
+        assert_eq!(names(&yaml, "web", &[("app", "one")]), ["one"]);
+        assert_eq!(names(&yaml, "web", &[]), [""; 0]);
+        assert_eq!(names(&yaml, "shop", &[]), ["theirs"]);
+    }
+
+    #[test]
+    fn servers_are_selected_by_no_rule() {
+        let yaml = rule("all", "shop", "host: a")
+            + &rule("some", "shop", "host: a, workloadSelector: {matchLabels: {app: a}}");
+        let labels: Labels = [("app".to_owned(), "a".to_owned())].into();
+        let pod = Caller { namespace: "shop".into(), labels };
+        let rules = rules(&yaml);
+        let name = |found: Policies<'_>| found.rules()[0].name.clone();
+        assert_eq!(name(find(&rules, &service(), &pod)), "some");
+        assert_eq!(name(find_for_server(&rules, &service(), &pod)), "all");
     }
 
     #[test]
