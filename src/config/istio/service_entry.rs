@@ -148,6 +148,10 @@ pub fn not_modelled(spec: &ServiceEntry) -> Vec<Unmodelled> {
         Some("DNS") if spec.endpoints.is_empty() => {
             add("spec.resolution", "DNS answers with several addresses: each host counts as one endpoint");
         }
+        Some("DNS_ROUND_ROBIN") => add(
+            "spec.resolution",
+            "DNS_ROUND_ROBIN makes one host of all addresses, with nothing to balance or eject: each pod is a host here",
+        ),
         Some("DYNAMIC_DNS") => {
             add("spec.resolution", "resolution per request: the host counts as one endpoint")
         }
@@ -169,6 +173,15 @@ pub fn not_modelled(spec: &ServiceEntry) -> Vec<Unmodelled> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resolutions_that_know_no_hosts_are_told() {
+        let told = |resolution: &str| {
+            let yaml = format!("{{hosts: [a.example.com], resolution: {resolution}}}");
+            not_modelled(&serde_yaml::from_str(&yaml).unwrap()).len()
+        };
+        assert_eq!(["NONE", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS", "STATIC"].map(told), [1, 1, 1, 1, 0]);
+    }
 
     #[test]
     fn a_wildcard_needs_no_lookup_only_with_endpoints() {
