@@ -244,6 +244,10 @@ mod tests {
         assert_eq!(read.max_retries, defaults::UNLIMITED);
         let budget = with("retryBudget: {budgetInterval: 2s}", breakers).retry_budget.unwrap();
         assert_eq!((budget.min_retry_concurrency, budget.interval), (3, SimDuration::from_secs(2)));
+        let retries = |rest: &str| {
+            with(&format!("{{connectionPool: {{http: {{maxRetries: 4}}}}{rest}}}"), breakers).max_retries
+        };
+        assert_eq!((retries(""), retries(", retryBudget: {}")), (4, defaults::UNLIMITED));
     }
 
     #[test]

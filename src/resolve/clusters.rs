@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::cluster_specs::{
     balancer, breakers, connection, hash_policy, lists_unready, outlier, passes_through,
 };
+use super::cluster_warnings::{FoundSubset, origin, tell};
 use super::localities::{self, Members};
 use super::mesh_wide::MeshWide;
 use super::mutual_tls::{PeerModes, Server, Speech, arrive, refusal};
@@ -16,10 +17,9 @@ use super::services::{Caller, Inventory, KnownPort, KnownService};
 use super::versions::Version;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::istio::DestinationRule;
-use crate::config::istio::destination_rule::{Blocks, Subset};
+use crate::config::istio::destination_rule::Blocks;
 use crate::config::istio::values::Labels;
 use crate::kernel::Table;
-use crate::kernel::words::counted;
 use crate::mesh::model::{Cluster, Host};
 use crate::mesh::policy_spec::{BalancerSpec, HashPolicy, TableKind};
 use crate::mesh::workload::DataPlane;
@@ -130,7 +130,7 @@ impl<'a> Clusters<'a> {
                 .map(|block| outlier(block, version)),
             hosts,
         };
-        self.tell(&cluster, &policies, subset, &effective, notes);
+        tell(&cluster, service, &policies, subset, &effective, notes);
         if self.viewer == Viewer::Library {
             self.note_unfollowed(&policies, subset, port, notes);
         }
@@ -332,7 +332,7 @@ impl<'a> Clusters<'a> {
     fn note_unfollowed(
         &mut self,
         policies: &Policies<'_>,
-        subset: Option<(&Object<DestinationRule>, usize, &Subset)>,
+        subset: Option<FoundSubset<'_>>,
         port: u16,
         notes: &Notes<'_>,
     ) {
@@ -349,86 +349,9 @@ impl<'a> Clusters<'a> {
             }
         }
     }
-
-    /// What a careful reader would want to hear about this cluster.
-    fn tell(
-        &self,
-        cluster: &Cluster,
-        policies: &Policies<'_>,
-        subset: Option<(&Object<DestinationRule>, usize, &Subset)>,
-        effective: &Effective<'_>,
-        notes: &mut Notes<'_>,
-    ) {
-        if let Some((rule, index, _)) = subset
-            && cluster.hosts.is_empty()
-        {
-            notes.report(no_pods(rule, index, cluster, notes));
-        }
-        let has = |blocks: Blocks<'_>| blocks.outlier_detection.is_some();
-        let Some((rule, path)) = origin(policies, subset, cluster.port, has, "outlierDetection") else {
-            return;
-        };
-        if let Some(outlier) = &cluster.outlier {
-            let (hosts, percent) = (cluster.hosts.len(), outlier.max_ejection_percent);
-            if hosts > 0 && !outlier.always_ejects_one && percent as usize * hosts < 100 {
-                let message = format!(
-                    "maxEjectionPercent {percent} of {} lets none of {} be ejected",
-                    counted(hosts, "host", "hosts"),
-                    cluster.name
-                );
-                let field = format!("{path}.maxEjectionPercent");
-                let written = effective.blocks.outlier_detection.and_then(|block| block.max_ejection_percent);
-                let at = match written {
-                    Some(_) => rule.span(notes, &field),
-                    None => notes.docs.key_span(rule.doc, &path),
-                };
-                notes.report(
-                    Diagnostic::warning("MS-07", message)
-                        .at(at)
-                        .label(format!("one host is already {:.0} %", 100.0 / hosts as f64))
-                        .help("raise it to at least the share of one host, or take outlierDetection out"),
-                );
-            }
-        }
-    }
 }
 
 /// `outbound|9080|v2|reviews.default.svc.cluster.local`. Source: semantics S0.3.
 pub fn cluster_name(service: &KnownService, port: u16, subset: &str) -> String {
     format!("outbound|{port}|{subset}|{}", service.host)
-}
-
-fn no_pods(rule: &Object<DestinationRule>, index: usize, cluster: &Cluster, notes: &Notes<'_>) -> Diagnostic {
-    Diagnostic::warning(
-        "IST0173",
-        format!("no pod of the service has the labels of subset `{}`", cluster.subset),
-    )
-    .at(rule.span(notes, &format!("spec.subsets[{index}].labels")))
-    .label("requests that are routed here get 503 UH")
-    .help("compare them with the labels of the Deployment's pod template, or of the scenario's workload")
-}
-
-/// The rule and path of the block that holds for a cluster: `has` tells whether a policy has it, `block` is its name.
-fn origin<'a>(
-    policies: &Policies<'a>,
-    subset: Option<(&'a Object<DestinationRule>, usize, &'a Subset)>,
-    port: u16,
-    has: impl Fn(Blocks<'_>) -> bool,
-    block: &str,
-) -> Option<(&'a Object<DestinationRule>, String)> {
-    let of_subset = subset.and_then(|(rule, index, subset)| {
-        Some((rule, format!("spec.subsets[{index}].trafficPolicy"), subset.traffic_policy.as_ref()?))
-    });
-    let top = policies.top().map(|(rule, policy)| (rule, "spec.trafficPolicy".to_owned(), policy));
-    for (rule, path, policy) in of_subset.into_iter().chain(top) {
-        // A port's settings replace all blocks, those that they leave out as well.
-        if let Some((index, settings)) = policy.port_level(port) {
-            let path = format!("{path}.portLevelSettings[{index}].{block}");
-            return has(settings.blocks()).then_some((rule, path));
-        }
-        if has(policy.blocks()) {
-            return Some((rule, format!("{path}.{block}")));
-        }
-    }
-    None
 }

@@ -15,6 +15,7 @@ mod called;
 mod checks;
 pub mod clients;
 pub mod cluster_specs;
+pub mod cluster_warnings;
 pub mod clusters;
 pub mod conditions;
 pub mod cycles;

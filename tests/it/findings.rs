@@ -133,6 +133,19 @@ fn what_is_legal_and_does_nothing_is_a_warning_at_its_line() {
         "useSourceIp",
         "all calls of a pod to one host",
     );
+    warned(
+        &rule(&["match:", "- uri: {prefix: /}", TO_SHOP, "- match: [{uri: {prefix: /a}}]", TO_SHOP])
+            .replace("    - match: [", "  - match: ["),
+        "- match: [",
+        "no request reaches this rule",
+    );
+    let settings = ["portLevelSettings:", "- port: {number: 81}", "  loadBalancer: {simple: RANDOM}"];
+    warned(&policy(&settings), "number: 81", "`shop` has no port 81");
+    let streams =
+        ["connectionPool:", "  http:", "    h2UpgradePolicy: UPGRADE", "    maxConcurrentStreams: 9"];
+    warned(&policy(&streams), "maxConcurrentStreams", "does nothing on a port that is not HTTP/2");
+    let both = ["retryBudget: {percent: 20}", "connectionPool:", "  http:", "    maxRetries: 3"];
+    warned(&policy(&both), "maxRetries", "does nothing beside retryBudget");
     let old = ["outlierDetection:", "  maxEjectionPercent: 50", "  consecutiveErrors: 3"];
     warned(&policy(&old), "consecutiveErrors", "");
 }

@@ -142,6 +142,15 @@ fn check_policy(policy: &TrafficPolicy, path: &str, out: &mut Findings) {
     }
     if let Some(budget) = &policy.retry_budget {
         check_budget(budget, &format!("{path}.retryBudget"), out);
+        let http = policy.connection_pool.as_ref().and_then(|pool| pool.http.as_ref());
+        if http.and_then(|http| http.max_retries).is_some_and(|most| most.0 > 0) {
+            out.warn(
+                "MS2004",
+                format!("{path}.connectionPool.http.maxRetries"),
+                "maxRetries does nothing beside retryBudget, which takes its place",
+            )
+            .help("take one of them out");
+        }
     }
     if policy.tunnel.is_some() && policy.proxy_protocol.is_some() {
         out.refused(format!("{path}.tunnel"), "tunnel does not go with proxyProtocol");

@@ -35,13 +35,15 @@ pub fn not_modelled(spec: &VirtualService) -> Vec<Unmodelled> {
     for (index, rule) in spec.http.iter().enumerate() {
         let path = format!("spec.http[{index}]");
         for (number, condition) in rule.matches.iter().enumerate() {
-            for name in condition.headers.keys().chain(condition.without_headers.keys()) {
-                if is_claim(name) {
-                    add(
-                        format!("{path}.match[{number}].headers"),
-                        "routing by JWT claims: the condition never holds",
-                    );
-                }
+            let path = format!("{path}.match[{number}]");
+            if condition.headers.keys().any(|name| is_claim(name)) {
+                add(format!("{path}.headers"), "routing by JWT claims: the condition never holds");
+            }
+            if condition.without_headers.keys().any(|name| is_claim(name)) {
+                add(
+                    format!("{path}.withoutHeaders"),
+                    "routing by JWT claims: no request has any, so the condition always holds",
+                );
             }
         }
     }
@@ -216,15 +218,33 @@ fn check_destinations(rule: &HttpRoute, path: &str, out: &mut Findings) {
 
 /// Rules behind one that takes every request. Source: semantics S2.3; lint IST0130.
 fn check_reachable(spec: &VirtualService, out: &mut Findings) {
-    let Some(first) = spec.http.iter().position(|rule| rule.matches.is_empty()) else { return };
+    // A delegate's matches are narrowed by those of the rule that delegates to it, and that rule's by the delegate's.
+    let takes_all = |rule: &HttpRoute| {
+        rule.delegate.is_none()
+            && (rule.matches.is_empty() || !spec.is_delegate() && rule.matches.iter().any(is_catch_all))
+    };
+    let Some(first) = spec.http.iter().position(takes_all) else { return };
+    let why = match spec.http[first].matches.is_empty() {
+        true => "has no match and takes all",
+        false => "takes all paths",
+    };
     for index in first + 1..spec.http.len() {
         out.warn(
             "IST0130",
             format!("spec.http[{index}]"),
-            format!("no request reaches this rule: http[{first}] before it has no match and takes all"),
+            format!("no request reaches this rule: http[{first}] before it {why}"),
         )
-        .help("move the rule without match to the end");
+        .help("move the rule that takes all to the end");
     }
+}
+
+/// Takes every request of every listener and caller.
+fn is_catch_all(condition: &HttpMatch) -> bool {
+    let any_path =
+        |uri: &StringMatch| uri.prefix.as_deref() == Some("/") || uri.regex.as_deref() == Some(".*");
+    let rest =
+        HttpMatch { name: None, stat_prefix: None, uri: None, ignore_uri_case: None, ..condition.clone() };
+    condition.uri.as_ref().is_none_or(any_path) && rest == HttpMatch::default()
 }
 
 #[cfg(test)]
@@ -247,6 +267,22 @@ mod tests {
     fn a_plain_route_is_fine() {
         assert!(findings("[{route: [{destination: {host: a}}]}]").is_empty());
         assert!(findings("[{match: null, route: [{destination: {host: a}, weight: 0}]}]").is_empty());
+    }
+
+    #[test]
+    fn rules_behind_one_that_takes_all_are_told() {
+        let with = |condition: &str| {
+            let to = "route: [{destination: {host: a}}]";
+            findings(&format!("[{{match: [{condition}], {to}}}, {{match: [{{uri: {{prefix: /a}}}}], {to}}}]"))
+        };
+        for all in ["{uri: {prefix: /}}", "{name: x, uri: {regex: '.*'}}", "{uri: {exact: /b}}, {}"] {
+            assert_eq!(with(all), ["http[1]: warning"], "{all}");
+        }
+        let delegating = "[{delegate: {name: b}}, {route: [{destination: {host: a}}]}]";
+        assert!(findings(delegating).is_empty());
+        for some in ["{uri: {prefix: /b}}", "{uri: {prefix: /}, port: 80}", "{sourceLabels: {app: b}}"] {
+            assert!(with(some).is_empty(), "{some}");
+        }
     }
 
     #[test]
