@@ -9,7 +9,7 @@ use super::files::Disk;
 use super::output::Folder;
 use super::{findings, marks, pods};
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
-use crate::config::files::under;
+use crate::config::files::{Files, under};
 use crate::config::load::{self, Loaded};
 use crate::config::read::{Located, OneOrMany};
 use crate::config::scenario::Scenario;
@@ -101,15 +101,45 @@ fn load(
     sets: &[String],
     disk: &Disk,
 ) -> Result<Loaded, Failure> {
-    let scenario = match &arguments.scenario {
-        Some(path) if Path::new(path).is_dir() => format!("{}/scenario.yaml", path.trim_end_matches('/')),
-        Some(path) => path.clone(),
-        None => discover(manifests)?,
-    };
-    let request = load::Request { scenario: Some(&scenario), manifests, sets };
+    let (scenario, manifests) = split(manifests, arguments.scenario.as_deref(), disk)?;
+    let request = load::Request { scenario: Some(&scenario), manifests: &manifests, sets };
     let mut loaded = load::load(&request, disk);
     add_objectives(&mut loaded, &arguments.slos);
     Ok(loaded)
+}
+
+/// The scenario, and the manifests beside it. Without `-s` a scenario may stand among the manifests, as people forget
+/// the flag; the other manifests then take the place of its own, and if there are none, its own hold.
+fn split(
+    manifests: &[String],
+    scenario: Option<&str>,
+    disk: &Disk,
+) -> Result<(String, Vec<String>), Failure> {
+    match scenario {
+        Some(path) if Path::new(path).is_dir() => {
+            return Ok((format!("{}/scenario.yaml", path.trim_end_matches('/')), manifests.to_vec()));
+        }
+        Some(path) => return Ok((path.to_owned(), manifests.to_vec())),
+        None => {}
+    }
+    match manifests.iter().position(|path| holds_scenario(path, disk)) {
+        Some(place) => {
+            let mut others = manifests.to_vec();
+            Ok((others.remove(place), others))
+        }
+        None => Ok((discover(manifests)?, manifests.to_vec())),
+    }
+}
+
+/// Whether a file says that it is a scenario. What cannot be read is told when it is read in earnest.
+fn holds_scenario(path: &str, disk: &Disk) -> bool {
+    let is_file = path != "-" && Path::new(path).is_file();
+    let text = is_file.then(|| disk.read(path).ok()).flatten();
+    text.is_some_and(|bytes| {
+        let text = String::from_utf8_lossy(&bytes);
+        let says = |wanted: &str| text.lines().any(|line| line.trim_end().starts_with(wanted));
+        says("kind: Scenario") && says("apiVersion: meshcast/")
+    })
 }
 
 /// `scenario.yaml` beside the manifests, then `meshcast.yaml`.

@@ -25,7 +25,7 @@ use crate::sim::attempt::{self, End};
 use crate::sim::event::Event;
 use crate::sim::plan::{ANY_WORKER, NIL, RoutePlan, breakage};
 use crate::sim::world::{Attempt, Call, Parent, Phase, World};
-use crate::sim::{network, observer, upstream, waypoint};
+use crate::sim::{network, upstream, waypoint};
 
 /// Calls deeper than this are reset. Source: design D9.10.
 const MOST_HOPS: u8 = 64;
@@ -142,7 +142,7 @@ fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<
     let Some(cluster) = destination.cluster else {
         if destination.door.is_none() {
             call.is_meant_for(row_of(world, proxy, destination));
-            observer::sent(world, call.parent, call.key, 0);
+            world.tell_observer(call.parent, call.key, 0);
         }
         return;
     };
@@ -151,7 +151,7 @@ fn choose_destination(world: &mut World<'_>, call: &mut Call, route: &RoutePlan<
     call.is_meant_for(upstream.row);
     if world.observer.is_some() {
         let name = upstream.plan.name_hash;
-        observer::sent(world, call.parent, call.key, name);
+        world.tell_observer(call.parent, call.key, name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::Outcome;
-use crate::sim::world::{Parent, Request, World};
+use crate::sim::rows::Request;
 
 /// A request that has its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,33 +78,11 @@ impl Observer {
         }
     }
 
-    fn sent(&mut self, row: u32, step: Step) {
+    /// A call of it has its destination.
+    pub fn sent(&mut self, row: u32, step: Step) {
         if self.open.len() <= row as usize {
             self.open.resize_with(row as usize + 1, Vec::new);
         }
         self.open[row as usize].push(step);
-    }
-}
-
-/// A call, whose key is `call`, has its destination. Copies, and work for which nobody waits any more, belong to no request.
-#[cold]
-pub fn sent(world: &mut World<'_>, parent: Parent, call: u64, cluster: u64) {
-    let Some(request) = request_of(world, parent) else { return };
-    if let Some(observer) = &mut world.observer {
-        observer.sent(request, Step { call, cluster });
-    }
-}
-
-/// The row of the request that a call with this parent serves in the end.
-pub fn request_of(world: &World<'_>, mut parent: Parent) -> Option<u32> {
-    loop {
-        match parent {
-            Parent::Request(request) => return Some(request),
-            Parent::Nobody => return None,
-            Parent::Attempt(slot) => {
-                let attempt = world.attempts.get(slot).filter(|attempt| !attempt.is_abandoned)?;
-                parent = world.calls[attempt.call].parent;
-            }
-        }
     }
 }

@@ -27,7 +27,7 @@ use crate::sim::event::Event;
 use crate::sim::plan::NIL;
 use crate::sim::tcp_plan::TcpRoutePlan;
 use crate::sim::world::{Parent, Session, Stage, UpstreamHost, World};
-use crate::sim::{call, gate, network, observer, pick, route_plan, upstream};
+use crate::sim::{call, gate, network, pick, route_plan, upstream};
 
 /// How long a connection hangs whose other side is gone without a word: Linux sends what it has to send again and
 /// again, 15 times at growing intervals, before it gives up (tcp_retries2).
@@ -92,7 +92,7 @@ fn lead(
     let number = world.upstream(proxy, cluster);
     if world.observer.is_some() {
         let name = world.upstreams[number as usize].plan.name_hash;
-        observer::sent(world, Parent::Request(session.request), key, name);
+        world.tell_observer(Parent::Request(session.request), key, name);
     }
     let upstream = &world.upstreams[number as usize];
     let (row, breakers) = (upstream.row, &upstream.breakers);

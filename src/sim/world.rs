@@ -27,7 +27,7 @@ use crate::sim::client::ClientState;
 use crate::sim::endpoint::PodState;
 use crate::sim::event::Event;
 use crate::sim::network::Way;
-use crate::sim::observer::Observer;
+use crate::sim::observer::{Observer, Step};
 use crate::sim::plan::{self, ANY_WORKER, ClusterPlan, Entry, NIL, Plan};
 pub use crate::sim::rows::{Attempt, Call, Parent, Phase, Request, Session, Stage};
 use crate::sim::shapes::Shapes;
@@ -214,6 +214,30 @@ impl WorkerState {
 }
 
 impl<'p> World<'p> {
+    /// A call with this key goes to the cluster of this name (its hash). Copies, and work for which nobody waits any more,
+    /// belong to no request.
+    #[cold]
+    pub fn tell_observer(&mut self, parent: Parent, call: u64, cluster: u64) {
+        let Some(request) = self.request_of(parent) else { return };
+        if let Some(observer) = &mut self.observer {
+            observer.sent(request, Step { call, cluster });
+        }
+    }
+
+    /// The row of the request that a call with this parent serves in the end.
+    fn request_of(&self, mut parent: Parent) -> Option<u32> {
+        loop {
+            match parent {
+                Parent::Request(request) => return Some(request),
+                Parent::Nobody => return None,
+                Parent::Attempt(slot) => {
+                    let attempt = self.attempts.get(slot).filter(|attempt| !attempt.is_abandoned)?;
+                    parent = self.calls[attempt.call].parent;
+                }
+            }
+        }
+    }
+
     /// The state of cluster `cluster` at `proxy`, made at its first use.
     #[inline]
     pub fn upstream(&mut self, proxy: ProxyId, cluster: ClusterId) -> u32 {

@@ -260,6 +260,16 @@ fn scenarios_are_found_beside_the_manifests() {
     assert!(lost.stderr.contains("scenario.yaml, meshcast.yaml") && lost.stderr.contains("meshcast init"));
 }
 
+/// People forget `-s`.
+#[test]
+fn a_scenario_among_the_manifests_is_the_scenario() {
+    let desk = Desk::new();
+    let named = desk.run(&["run", "-s", "scenario.yaml", "-o", "-"]).ends(0).stdout;
+    fs::rename(desk.path().join("scenario.yaml"), desk.path().join("peak.yaml")).expect("renamed");
+    assert_eq!(desk.run(&["run", "peak.yaml", "-o", "-"]).ends(0).stdout, named);
+    assert_eq!(desk.run(&["run", "mesh.yaml", "peak.yaml", "-o", "-"]).ends(0).stdout, named);
+}
+
 #[test]
 fn manifests_come_through_a_pipe_too() {
     let desk = Desk::new();
