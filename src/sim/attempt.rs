@@ -223,6 +223,10 @@ pub fn connected(world: &mut World<'_>, slot: Slot) {
     let Some(connection) = world.connections.get(slot) else { return };
     let number = connection.pool;
     let at = &mut world.pools[number as usize];
+    if world.pods[at.pod.index()].condition == Condition::Down(CrashOf::Pod) {
+        // It has died meanwhile. Source: semantics S7.8, S15.5.
+        return world.queue.push(world.now, Event::ConnectFailed(slot));
+    }
     let rules = world.upstreams[at.upstream as usize].plan.rules;
     at.pool.connected(&mut world.connections, rules, slot.index, world.now);
     if at.keep_alive.is_some() {

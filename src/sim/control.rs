@@ -12,7 +12,7 @@ use crate::sim::event::Event;
 use crate::sim::plan::{NIL, Plan};
 use crate::sim::stay::Presence;
 use crate::sim::world::{Upstream, World};
-use crate::sim::{news, session, upstream};
+use crate::sim::{life, news, session, upstream};
 
 /// A node's pods are found missing only after this time. Source: design D9.14.
 const NODE_GRACE: SimDuration = SimDuration::from_secs(40);
@@ -144,8 +144,7 @@ fn crash(world: &mut World<'_>, pod: PodId, of: CrashOf) {
     if !world.pods[pod.index()].stay.presence.has_app() {
         return;
     }
-    endpoint::crash(world, pod, of);
-    session::crash(world, pod, of);
+    life::die(world, pod, of);
     let grace = if of == CrashOf::Node { NODE_GRACE } else { SimDuration::ZERO };
     news::tell(world, pod, grace);
 }

@@ -168,6 +168,17 @@ fn look(world: &mut World<'_>, pod: PodId) {
     gone(world, pod);
 }
 
+/// A pod dies with all that it was doing. Where its sidecar dies too, so do the connections that carry nothing at this
+/// moment: the next requests to it make new ones, which are refused. A node that is gone says nothing, and its callers
+/// go on sending by connections that lead nowhere. Source: semantics S15.5; design D9.14.
+pub fn die(world: &mut World<'_>, pod: PodId, of: CrashOf) {
+    endpoint::crash(world, pod, of);
+    session::crash(world, pod, of);
+    if of == CrashOf::Pod {
+        upstream::drain_pod(world, pod);
+    }
+}
+
 /// Nothing is left of it: what it was doing is reset, and connections to it are refused. Source: semantics S15.5.
 fn gone(world: &mut World<'_>, pod: PodId) {
     let now = world.now;
@@ -177,9 +188,7 @@ fn gone(world: &mut World<'_>, pod: PodId) {
     state.says_close = false;
     let left = endpoint::requests_at(world, pod);
     if world.pods[pod.index()].condition != Condition::Down(CrashOf::Node) {
-        endpoint::crash(world, pod, CrashOf::Pod);
-        session::crash(world, pod, CrashOf::Pod);
-        upstream::drain_pod(world, pod);
+        die(world, pod, CrashOf::Pod);
     }
     record(world, pod, || match left {
         0 => "is gone".to_owned(),
