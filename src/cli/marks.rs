@@ -2,6 +2,7 @@
 //! incidents with their ends.
 
 use crate::kernel::SimTime;
+use crate::kernel::words::counted;
 use crate::mesh::Mesh;
 use crate::mesh::workload::{Incident, IncidentKind, Workload};
 use crate::report::Mark;
@@ -20,13 +21,25 @@ pub fn of(mesh: &Mesh) -> Vec<Mark> {
     marks
 }
 
-/// `apply steps/canary-10.yaml` is `canary-10` on a chart.
+/// `apply steps/canary-10.yaml` is `canary-10` on a chart, and `set workloads.shop.replicas=2` is `shop: 2 pods`.
 fn short_label(label: &str) -> String {
+    let parts: Vec<String> =
+        label.split(", ").map(|part| pods(part).unwrap_or_else(|| part.to_owned())).collect();
+    let label = parts.join(", ");
     let Some(file) = label.strip_prefix("apply ").filter(|rest| !rest.contains([' ', ','])) else {
-        return label.to_owned();
+        return label;
     };
     let name = file.rsplit('/').next().unwrap_or(file);
     name.strip_suffix(".yaml").or(name.strip_suffix(".yml")).unwrap_or(name).to_owned()
+}
+
+fn pods(part: &str) -> Option<String> {
+    let (workload, pods) = part.strip_prefix("set workloads.")?.split_once(".replicas=")?;
+    Some(format!(
+        "{}: {}",
+        workload.trim_matches(['[', ']', '"', '\'']),
+        counted(pods.parse::<u32>().ok()?, "pod", "pods")
+    ))
 }
 
 /// `reviews-v2: slowdown`, and `slowdown ends` if it does.
@@ -59,6 +72,9 @@ mod tests {
             ("apply steps/canary-10.yaml", "canary-10"),
             ("delete DestinationRule/reviews", "delete DestinationRule/reviews"),
             ("all to v2", "all to v2"),
+            ("set workloads.shop-v2.replicas=1", "shop-v2: 1 pod"),
+            ("set workloads.old.replicas=0, set workloads.new.replicas=4", "old: 0 pods, new: 4 pods"),
+            ("set Deployment/shop:spec.replicas=2", "set Deployment/shop:spec.replicas=2"),
         ] {
             assert_eq!(short_label(label), short);
         }

@@ -44,6 +44,17 @@ impl Mesh {
         }
         Ok(())
     }
+
+    /// Whether a pod is to be there at a moment, starting or serving, as the timeline has it.
+    pub fn has_pod(&self, pod: PodId, moment: SimTime) -> bool {
+        let Pod { workload, ordinal, .. } = self.pods[pod];
+        self.workloads[workload].life.pods_at(moment).is_none_or(|pods| ordinal < pods)
+    }
+
+    /// How many hosts of a cluster are to be there at a moment.
+    pub fn hosts_at(&self, cluster: &Cluster, moment: SimTime) -> usize {
+        cluster.hosts.iter().filter(|host| self.has_pod(host.pod, moment)).count()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::observed::observed;
+use super::rows::Asked;
 use super::terminal::Look;
 use super::{Report, number, remark, traffic};
 use crate::kernel::words::counted;
@@ -29,10 +30,11 @@ pub fn render(report: &Report<'_>) -> String {
         size(right).total_cmp(&size(left))
     });
     let (open, folded) = clusters.split_at(clusters.len().min(ROWS));
-    table(&mut text, open);
+    let rate = Asked::of(run).rate();
+    table(&mut text, rate, open);
     text.push_str("\n<details><summary>Details</summary>\n\n");
     if !folded.is_empty() {
-        table(&mut text, folded);
+        table(&mut text, rate, folded);
         text.push('\n');
     }
     let mut list = |title: &str, lines: &[String]| {
@@ -87,8 +89,9 @@ fn objective(text: &mut String, judged: &Judged) {
     let _ = writeln!(text, "| {mark} | `{}` | {observed} |", judged.text.replace('|', "\\|"));
 }
 
-fn table(text: &mut String, rows: &[&ClusterFigures]) {
-    text.push_str("| caller | service | subset | rps | p50 | p99 | ok % |\n|---|---|---|--:|--:|--:|--:|\n");
+fn table(text: &mut String, rate: &str, rows: &[&ClusterFigures]) {
+    let _ = writeln!(text, "| caller | service | subset | {rate} | p50 | p99 | ok % |");
+    text.push_str("|---|---|---|--:|--:|--:|--:|\n");
     for row in rows {
         let cell =
             |value: Option<f64>, format: fn(f64) -> String| value.map_or_else(|| "-".to_owned(), format);

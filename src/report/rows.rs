@@ -7,14 +7,60 @@ use super::terminal::{Field, Set};
 use crate::mesh::{Flag, Outcome};
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::{Counter, Estimate, Scope};
-use crate::study::{ClientFigures, ClusterFigures, RunResults, Subject};
+use crate::study::{ClientFigures, ClusterFigures, ResponseFigures, RunResults, Subject};
 
 const fn field(title: &'static str, set: Set, expendable: u8) -> Field {
     Field { title, set, expendable }
 }
 
+/// What clients ask for, by which rates are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Requests,
+    /// Connections of opaque bytes.
+    Connections,
+    Both,
+}
+
+impl Asked {
+    pub fn of(run: &RunResults) -> Asked {
+        let of_clients = || run.responses.iter().filter(|row| row.subject.scope == Scope::Client);
+        let connects = |row: &ResponseFigures| row.outcome.code().is_none();
+        match (of_clients().any(connects), of_clients().all(connects)) {
+            (false, _) => Asked::Requests,
+            (true, true) => Asked::Connections,
+            (true, false) => Asked::Both,
+        }
+    }
+
+    /// The title of a column of rates.
+    pub fn rate(self) -> &'static str {
+        match self {
+            Asked::Requests => "rps",
+            Asked::Connections => "conn/s",
+            Asked::Both => "per s",
+        }
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Asked::Requests => "requests",
+            Asked::Connections => "connections",
+            Asked::Both => "requests and connections",
+        }
+    }
+}
+
 /// What failed and how outlives all that may go, as it tells most.
-pub const FIELDS: [Field; 11] = [
+pub fn fields(run: &RunResults) -> [Field; 11] {
+    let mut fields = FIELDS;
+    fields[RATE].title = Asked::of(run).rate();
+    fields
+}
+
+/// The column of rates.
+const RATE: usize = 3;
+const FIELDS: [Field; 11] = [
     field("caller", Set::Name, 0),
     field("service", Set::Name, 0),
     field("subset", Set::Name, 0),
@@ -142,4 +188,23 @@ fn failures(run: &RunResults, of: impl Fn(&Subject) -> bool) -> String {
 /// Failures, and answers without a route, which count as success and are none.
 fn is_worth_telling(outcome: Outcome) -> bool {
     !outcome.is_success() || outcome.flags.contains(Flag::NR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn rates_have_the_unit_of_what_clients_ask_for() {
+        let held = fixture::Held::tiny();
+        let mut run = held.report().run.clone();
+        let title = |run: &RunResults| fields(run)[RATE].title;
+        assert_eq!(title(&run), "rps");
+        let of_clients = |row: &&mut ResponseFigures| row.subject.scope == Scope::Client;
+        run.responses.iter_mut().find(of_clients).expect("some").outcome = Outcome::OPENED;
+        assert_eq!(title(&run), "per s");
+        run.responses.iter_mut().for_each(|row| row.outcome = Outcome::OPENED);
+        assert_eq!(title(&run), "conn/s");
+    }
 }

@@ -2,7 +2,7 @@
 //! model leaves out. Source: reference ux 4.1.
 
 use super::observed::observed;
-use super::rows::{FIELDS, MOST_CLUSTERS, rows};
+use super::rows::{MOST_CLUSTERS, fields, rows};
 use super::terminal::{Look, grid, shortened, sparkline, wrapped};
 use super::{Report, Section, number, remark};
 use crate::kernel::SimTime;
@@ -25,7 +25,7 @@ pub fn render(report: &Report<'_>, look: &Look, elapsed_s: Option<f64>) -> Strin
     let run = report.run;
     let mut blocks = vec![vec![title(report, look, elapsed_s)]];
     blocks.push(objectives(&run.objectives, look));
-    blocks.push(grid(&FIELDS, &rows(run), look));
+    blocks.push(grid(&fields(run), &rows(run), look));
     blocks.push(
         [over_time(run, look), bottleneck(run, look).into_iter().collect(), notes(run, report.notes, look)]
             .concat(),

@@ -1,6 +1,7 @@
 //! The life of pods that come and go, as the timeline has it: `stay.rs` draws it. Highest numbers go first.
 //! Source: semantics S15.2 to S15.4; design D9.17.
 
+use crate::kernel::words::counted;
 use crate::kernel::{Id, SimDuration, SimTime};
 use crate::mesh::workload::{CrashOf, PodLife, Scaling};
 use crate::mesh::{PodId, WorkloadId};
@@ -50,9 +51,9 @@ pub fn scaled(world: &mut World<'_>, id: WorkloadId, number: u32) {
     let workload = &plan.mesh.workloads[id];
     let before = &workload.life.scalings[number as usize - 1];
     let Scaling { pods: wanted, .. } = workload.life.scalings[number as usize];
-    world
-        .recorder
-        .event(world.now, "scaling", &workload.name, || format!("{wanted} pods instead of {}", before.pods));
+    world.recorder.event(world.now, "scaling", &workload.name, || {
+        format!("{} instead of {}", counted(wanted, "pod", "pods"), before.pods)
+    });
     for pod in pods(world, id) {
         if plan.mesh.pods[pod].ordinal < wanted {
             start(world, pod);

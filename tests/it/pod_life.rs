@@ -91,7 +91,7 @@ fn without_a_pre_stop_a_pod_loses_what_comes_until_its_callers_know() {
     assert_eq!(
         told,
         [
-            is(20_000, "shop 1 pods instead of 2"),
+            is(20_000, "shop 1 pod instead of 2"),
             is(20_000, "shop-1 is told to go"),
             is(25_000, "shop-1 is gone")
         ]

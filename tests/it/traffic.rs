@@ -179,6 +179,37 @@ fn the_text_fits_a_narrow_terminal() {
     assert_eq!(text, expected, "\n{text}");
 }
 
+/// Hosts and proxies are those of the moment that is told of, not all that there ever are.
+#[test]
+fn pods_count_while_they_are_there() {
+    let files = [("subsets.yaml", SUBSETS.to_owned()), ("rule.yaml", split(50, 50))];
+    let timeline = "timeline:\n  - {at: 1m, set: [workloads.back-v1.replicas=5, workloads.back-v2.replicas=0]}\n\
+                    \x20 - {at: 2m, set: workloads.front.replicas=3}\n";
+    let (traffic, text) = told(WEB, timeline, &files);
+    assert!(text.contains("50% → back v1 (3 hosts)") && text.contains("50% → back v2 (1 host)"), "{text}");
+    assert!(text.contains("32 × 4 front proxies = 128 in all"), "{text}");
+    assert!(text.contains("32 at each of 3 back-v1 pods"), "{text}");
+    let (_, changes) = text.split_once("What the timeline changes").expect("told");
+    let expected = "
+    at 1:00 set workloads.back-v1.replicas=5, set workloads.back-v2.replicas=0
+      back-v1: 3 ⇒ 5 pods, new ones serve after 10s
+      back-v2: 1 ⇒ 0 pods, the one that goes takes no request from then on
+";
+    assert!(changes.starts_with(expected), "\n{text}");
+    assert!(changes.contains("⇒ 50% back v1, 50% back v2 (no host: 503 UH)"), "\n{text}");
+    let fewer = "    at 2:00 set workloads.front.replicas=3
+      front: 4 ⇒ 3 pods, the one that goes takes no request from then on
+      limits of back v1, back v2
+        http1MaxPendingRequests  32 × 3 front proxies = 96 in all
+";
+    assert!(changes.contains(fewer), "\n{text}");
+    let told = traffic::Told { traffic: &traffic, without_effect: &[], guesses: &[], base: "" };
+    assert_eq!(
+        traffic::object(&told)["changes"][1]["pods"],
+        json!([{"workload": "front", "before": 4, "after": 3, "startup_s": 10, "shutdown_s": 0}])
+    );
+}
+
 #[test]
 fn programs_are_told_the_same() {
     let files =

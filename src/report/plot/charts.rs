@@ -1,5 +1,6 @@
 //! What each chart shows.
 
+use super::super::rows::Asked;
 use super::super::summary;
 use super::super::terminal::Look;
 use super::super::{Report, number};
@@ -57,8 +58,9 @@ pub fn overview(report: &Report<'_>) -> Chart {
         data.band(client.to_owned(), Data::client_colour(index), &low, &high)
     });
     let empty = "no request has ended";
+    let rates = format!("{} per second", Asked::of(report.run).words());
     let panels = vec![
-        panel("requests per second", Unit::PerSecond, Range::FromZero, plain(Metric::Rps), empty),
+        panel(&rates, Unit::PerSecond, Range::FromZero, plain(Metric::Rps), empty),
         panel("success", Unit::Percent, Range::ToHundred, plain(Metric::SuccessPct), empty),
         panel("latency: line p99, band down to p50", Unit::Millis, Range::FromZero, latency, empty),
     ];

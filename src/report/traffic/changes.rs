@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use super::limits::limits;
 use super::words::{Told, between, named, percent, refused, target, written};
-use crate::kernel::SimTime;
+use crate::kernel::words::counted;
+use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::routing::Rule;
 use crate::report::number;
 use crate::report::terminal::{Look, wrapped};
-use crate::study::traffic::{Answer, Change, Hop};
+use crate::study::traffic::{Answer, Change, Hop, ScaledWorkload};
 
 pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Vec<String> {
     let at = number::moment(change.at.since(SimTime::ZERO).seconds());
     let mut lines = vec![format!("{} {}", look.bold(&format!("at {at}")), change.label)];
+    let scalings = change.scalings.iter().map(|one| format!("  {}", scaling(one, look)));
+    lines.extend(wrapped(scalings, room));
     let mut said: BTreeSet<String> = BTreeSet::new();
     for question in &change.questions {
         let Some(hop) = question.after.first().or(question.before.first()) else { continue };
@@ -63,6 +66,25 @@ pub fn changes(change: &Change, told: &Told<'_>, look: &Look, room: usize) -> Ve
         }
     }));
     lines
+}
+
+/// `shop-v1: 4 ⇒ 3 pods, the one that goes takes requests for 5s more`.
+fn scaling(one: &ScaledWorkload, look: &Look) -> String {
+    let ScaledWorkload { workload, before, after, startup, shutdown } = one;
+    let (arrow, pods) = (look.pick("⇒", "=>"), counted(*after, "pod", "pods"));
+    let then = match (before < after, before.abs_diff(*after)) {
+        (true, 1) => format!("the new one serves after {startup}"),
+        (true, _) => format!("new ones serve after {startup}"),
+        (false, 1) if *shutdown == SimDuration::ZERO => {
+            "the one that goes takes no request from then on".to_owned()
+        }
+        (false, _) if *shutdown == SimDuration::ZERO => {
+            "those that go take no requests from then on".to_owned()
+        }
+        (false, 1) => format!("the one that goes takes requests for {shutdown} more"),
+        (false, _) => format!("those that go take requests for {shutdown} more"),
+    };
+    format!("{workload}: {before} {arrow} {pods}, {then}")
 }
 
 /// Where calls go, over all rules that take them: `90% reviews v1, 10% reviews v2`.

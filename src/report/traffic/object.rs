@@ -4,13 +4,13 @@
 use serde_json::{Map, Value, json};
 
 use super::words::Told;
-use crate::kernel::SimTime;
 use crate::kernel::arrivals::Load;
+use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::routing::Rule;
 use crate::report::number::{self, Kind};
 use crate::report::place;
 use crate::study::traffic::{
-    Answer, Change, ChangedQuestion, ClientTraffic, Detector, Door, Hop, Limit, Split,
+    Answer, Change, ChangedQuestion, ClientTraffic, Detector, Door, Hop, Limit, ScaledWorkload, Split,
 };
 
 /// All that can be told before a run.
@@ -158,5 +158,17 @@ fn change(change: &Change, told: &Told<'_>) -> Value {
         "label": change.label,
         "calls": list(&change.questions, question),
         "limits": list(&change.limits, limit),
+        "pods": list(&change.scalings, scaling),
+    })
+}
+
+fn scaling(one: &ScaledWorkload) -> Value {
+    let length = |length: SimDuration| seconds(SimTime::ZERO + length);
+    json!({
+        "workload": one.workload,
+        "before": one.before,
+        "after": one.after,
+        "startup_s": length(one.startup),
+        "shutdown_s": length(one.shutdown),
     })
 }

@@ -50,8 +50,8 @@ impl Walker<'_> {
         let caller = mesh.proxies[proxy].source.clone();
         for (to, part) in destinations.iter().flat_map(|list| list.iter().zip(shares(list))) {
             let Some(id) = to.cluster.filter(|_| part > 0.0) else { continue };
-            carriers.add(id, &(caller.clone(), client.proxies.len()));
-            for workload in workloads(mesh, &mesh.clusters[id]).into_keys() {
+            carriers.add(id, &(caller.clone(), self.proxies_of(client, None)));
+            for workload in workloads(mesh, &mesh.clusters[id], self.now).into_keys() {
                 self.reached[workload.index()] = true;
             }
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::kernel::SimTime;
 use crate::kernel::arrivals::Load;
+use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::routing::Rule;
 
 /// Calls per request below which two states count as equal.
@@ -134,6 +134,20 @@ pub struct Change {
     pub questions: Vec<ChangedQuestion>,
     /// Limits that were not there before.
     pub limits: Vec<Limit>,
+    /// Numbers of pods that are others from then on.
+    pub scalings: Vec<ScaledWorkload>,
+}
+
+/// A workload of which the timeline wants another number of pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaledWorkload {
+    pub workload: String,
+    pub before: u32,
+    pub after: u32,
+    /// From a new pod's start until it serves.
+    pub startup: SimDuration,
+    /// So long one that is told to go takes requests.
+    pub shutdown: SimDuration,
 }
 
 /// The calls of one caller to one host that go elsewhere than before, or in another number.
@@ -156,13 +170,32 @@ pub struct StateTraffic {
     pub detectors: Vec<Detector>,
 }
 
+impl Answer {
+    fn is_like(&self, other: &Answer) -> bool {
+        match (self, other) {
+            (Answer::Forward(left), Answer::Forward(right)) => are_alike(left, right),
+            (left, right) => left == right,
+        }
+    }
+}
+
+/// Whether the same destinations have the same shares. How many hosts serve those is told with the pods, but not that
+/// there is none.
+fn are_alike(left: &[Split], right: &[Split]) -> bool {
+    let alike = |(left, right): (&Split, &Split)| {
+        let known = Split { hosts: right.hosts, ..left.clone() };
+        known == *right && left.hosts.map(|hosts| hosts > 0) == right.hosts.map(|hosts| hosts > 0)
+    };
+    left.len() == right.len() && left.iter().zip(right).all(alike)
+}
+
 impl Hop {
     /// Whether calls go the same way in the same number. Where the rule is written does not matter.
     pub fn is_like(&self, other: &Hop) -> bool {
         (self.calls - other.calls).abs() < TOLERANCE
             && (self.aborted - other.aborted).abs() < TOLERANCE
-            && self.answer == other.answer
-            && self.mirrors == other.mirrors
+            && self.answer.is_like(&other.answer)
+            && are_alike(&self.mirrors, &other.mirrors)
     }
 
     pub fn question(&self) -> (&str, &str, u16) {

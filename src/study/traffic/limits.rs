@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::facts::{Detector, Limit};
+use crate::kernel::SimTime;
 use crate::mesh::policy_spec::CircuitBreakers;
 use crate::mesh::{ClusterId, Mesh};
 
@@ -30,13 +31,13 @@ impl Carriers {
         self.callers.entry(cluster).or_default().insert(caller.clone(), *proxies);
     }
 
-    /// Limits that were set, and outlier detectors, for each caller.
-    pub fn told(&self, mesh: &Mesh) -> (Vec<Limit>, Vec<Detector>) {
+    /// Limits that were set, and outlier detectors, for each caller that is there at a moment.
+    pub fn told(&self, mesh: &Mesh, moment: SimTime) -> (Vec<Limit>, Vec<Detector>) {
         let (mut limits, mut detectors) = (Vec::new(), Vec::new());
         for (id, callers) in &self.callers {
             let cluster = &mesh.clusters[*id];
             let service = mesh.services[cluster.service].name.clone();
-            for (caller, proxies) in callers {
+            for (caller, proxies) in callers.iter().filter(|(_, proxies)| **proxies > 0) {
                 for (field, each) in fields(&cluster.breakers) {
                     limits.push(Limit {
                         service: service.clone(),
@@ -51,18 +52,22 @@ impl Carriers {
                 let Some(outlier) = &cluster.outlier else { continue };
                 let counts = outlier.consecutive_5xx.into_iter().chain(outlier.consecutive_gateway);
                 let Some(consecutive) = counts.min().map(NonZeroU32::get) else { continue };
+                let hosts = mesh.hosts_at(cluster, moment);
+                if hosts == 0 {
+                    continue;
+                }
                 detectors.push(Detector {
                     service: service.clone(),
                     subset: cluster.subset.clone(),
                     consecutive,
                     max_ejection_percent: outlier.max_ejection_percent,
-                    hosts: cluster.hosts.len(),
+                    hosts,
                     caller: caller.clone(),
                     proxies: *proxies,
                 });
             }
         }
-        limits.extend(self.inbound(mesh));
+        limits.extend(self.inbound(mesh, moment));
         limits.sort_by(|a: &Limit, b| {
             let key = |limit: &Limit| {
                 (limit.service.clone(), limit.is_inbound, limit.subset.clone(), limit.caller.clone())
@@ -76,14 +81,18 @@ impl Carriers {
     }
 
     /// The limits that act again at the pods of services that somebody calls. Source: semantics S1.2.
-    fn inbound(&self, mesh: &Mesh) -> Vec<Limit> {
+    fn inbound(&self, mesh: &Mesh, moment: SimTime) -> Vec<Limit> {
         let called = |service, port| {
             let mut clusters = self.callers.keys().map(|id| &mesh.clusters[*id]);
             clusters.any(|cluster| cluster.service == service && cluster.port == port)
         };
         let mut limits = Vec::new();
         for (id, workload) in mesh.workloads.iter() {
-            let pods = mesh.pods.rows().iter().filter(|pod| pod.workload == id).count();
+            let own = mesh.pods.iter().filter(|(_, pod)| pod.workload == id);
+            let pods = own.filter(|(pod, _)| mesh.has_pod(*pod, moment)).count();
+            if pods == 0 {
+                continue;
+            }
             for inbound in workload.inbound.iter().filter(|of| called(of.service, of.port)) {
                 let fields =
                     fields(&inbound.limits.breakers).into_iter().filter(|(field, _)| *field != "maxRetries");

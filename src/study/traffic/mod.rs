@@ -9,10 +9,13 @@ mod walk;
 
 use std::collections::BTreeSet;
 
-pub use facts::{Answer, Change, ChangedQuestion, ClientTraffic, Detector, Door, Hop, Limit, Split, Traffic};
+pub use facts::{
+    Answer, Change, ChangedQuestion, ClientTraffic, Detector, Door, Hop, Limit, ScaledWorkload, Split,
+    Traffic,
+};
 
-use crate::kernel::Id;
-use crate::mesh::workload::ClientKind;
+use crate::kernel::{Id, SimTime};
+use crate::mesh::workload::{ClientKind, PodLife, Workload};
 use crate::mesh::{Mesh, WorkloadId};
 use walk::Walker;
 
@@ -28,8 +31,15 @@ impl Traffic {
             let questions = changed(&before.clients, &after.clients);
             let limits: Vec<Limit> =
                 after.limits.iter().filter(|limit| !before.limits.contains(limit)).cloned().collect();
-            if !questions.is_empty() || !limits.is_empty() {
-                changes.push(Change { at: state.at, label: state.label.clone(), questions, limits });
+            let scalings = scalings(mesh, state.at);
+            if !questions.is_empty() || !limits.is_empty() || !scalings.is_empty() {
+                changes.push(Change {
+                    at: state.at,
+                    label: state.label.clone(),
+                    questions,
+                    limits,
+                    scalings,
+                });
             }
             before = after;
         }
@@ -47,6 +57,22 @@ impl Traffic {
             changes,
         }
     }
+}
+
+/// Numbers of pods that change at a moment. An entry of the timeline that does so begins a state.
+fn scalings(mesh: &Mesh, at: SimTime) -> Vec<ScaledWorkload> {
+    let of = |workload: &Workload| {
+        let PodLife { scalings, startup, shutdown, .. } = &workload.life;
+        let pair = scalings.windows(2).find(|pair| pair[1].at == at)?;
+        Some(ScaledWorkload {
+            workload: workload.name.clone(),
+            before: pair[0].pods,
+            after: pair[1].pods,
+            startup: *startup,
+            shutdown: *shutdown,
+        })
+    };
+    mesh.workloads.rows().iter().filter_map(of).collect()
 }
 
 fn changed(before: &[ClientTraffic], after: &[ClientTraffic]) -> Vec<ChangedQuestion> {

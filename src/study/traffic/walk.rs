@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Answer, ClientTraffic, Door, Hop, Split, StateTraffic};
 use super::limits::Carriers;
-use crate::kernel::{Id, Table};
-use crate::mesh::model::Cluster;
+use crate::kernel::{Id, SimTime, Table};
+use crate::mesh::model::{Cluster, Host, Pod};
 use crate::mesh::routing::{Action, Destination, Route, ServiceRef};
 use crate::mesh::workload::{Client, ClientKind, Step, Users};
 use crate::mesh::{ClusterId, ConfigState, DoorId, Mesh, ProxyId, RouteTableId, WorkloadId};
@@ -49,6 +49,8 @@ pub(super) struct Walker<'m> {
     /// A proxy through which the workload calls.
     proxies: Table<WorkloadId, Option<ProxyId>>,
     pub reached: Vec<bool>,
+    /// When the state begins that is looked at: pods that are away then do not count.
+    pub(super) now: SimTime,
 }
 
 impl<'m> Walker<'m> {
@@ -70,17 +72,25 @@ impl<'m> Walker<'m> {
             let first: &mut Option<ProxyId> = &mut proxies[pod.workload];
             *first = first.or(pod.proxy);
         }
-        Walker { mesh, routers, operations, proxies, reached: vec![false; mesh.workloads.len()] }
+        Walker {
+            mesh,
+            routers,
+            operations,
+            proxies,
+            reached: vec![false; mesh.workloads.len()],
+            now: SimTime::ZERO,
+        }
     }
 
     /// Follows the requests of every client through one state of the configuration.
     pub fn state(&mut self, state: &ConfigState) -> StateTraffic {
+        self.now = state.at;
         let mut carriers = Carriers::default();
         let mut clients = Vec::new();
         for client in self.mesh.clients.rows() {
             clients.push(self.client(client, state, &mut carriers));
         }
-        let (limits, detectors) = carriers.told(self.mesh);
+        let (limits, detectors) = carriers.told(self.mesh, self.now);
         StateTraffic { clients, limits, detectors }
     }
 
@@ -130,7 +140,7 @@ impl<'m> Walker<'m> {
                 ClientKind::Workload(id) => Door::Workload(self.mesh.workloads[*id].name.clone()),
                 ClientKind::Sidecar => Door::Sidecar,
             },
-            proxies: client.proxies.len(),
+            proxies: self.proxies_of(client, None),
             connections: client.connections.map(|connections| connections.count.get()),
             is_approximate,
             hops: connections.into_iter().chain(ordered.into_iter().map(|(_, hop)| hop)).collect(),
@@ -179,12 +189,17 @@ impl<'m> Walker<'m> {
         }
     }
 
-    fn proxies_of(&self, client: &Client, caller: Option<WorkloadId>) -> usize {
-        match caller {
-            None => client.proxies.len(),
-            Some(id) => {
-                self.mesh.pods.rows().iter().filter(|p| p.workload == id && p.proxy.is_some()).count()
-            }
+    pub(super) fn proxies_of(&self, client: &Client, caller: Option<WorkloadId>) -> usize {
+        let mesh = self.mesh;
+        let count = |meant: &dyn Fn(&Pod) -> bool| {
+            mesh.pods.iter().filter(|(id, pod)| meant(pod) && mesh.has_pod(*id, self.now)).count()
+        };
+        match (caller, &client.kind) {
+            (Some(id), _) => count(&|pod| pod.workload == id && pod.proxy.is_some()),
+            (None, ClientKind::Workload(id)) => count(&|pod| {
+                pod.workload == *id && pod.proxy.is_some_and(|own| client.proxies.contains(&own))
+            }),
+            (None, ClientKind::Gateway(_) | ClientKind::Sidecar) => client.proxies.len(),
         }
     }
 
@@ -281,7 +296,7 @@ impl<'m> Walker<'m> {
             port,
             subset: subset.to_owned(),
             share,
-            hosts: cluster.map(|id| self.mesh.clusters[id].hosts.len()),
+            hosts: cluster.map(|id| self.mesh.hosts_at(&self.mesh.clusters[id], self.now)),
         }
     }
 
@@ -344,7 +359,7 @@ impl<'m> Walker<'m> {
     ) {
         let Some(id) = cluster.filter(|_| calls > 0.0) else { return };
         carriers.add(id, source);
-        for (workload, share) in workloads(self.mesh, &self.mesh.clusters[id]) {
+        for (workload, share) in workloads(self.mesh, &self.mesh.clusters[id], self.now) {
             self.reached[workload.index()] = true;
             let serves = self.operations[workload]
                 .iter()
@@ -375,12 +390,14 @@ pub(super) fn shares(destinations: &[Destination]) -> impl Iterator<Item = f64> 
     })
 }
 
-/// The workloads behind a cluster, with their share of its calls if all hosts are well.
-pub(super) fn workloads(mesh: &Mesh, cluster: &Cluster) -> BTreeMap<WorkloadId, f64> {
-    let total: f64 = cluster.hosts.iter().map(|host| f64::from(host.weight)).sum();
+/// The workloads behind a cluster, with their share of its calls if all hosts are well that are there at a moment.
+pub(super) fn workloads(mesh: &Mesh, cluster: &Cluster, moment: SimTime) -> BTreeMap<WorkloadId, f64> {
+    let weight = |host: &Host| if mesh.has_pod(host.pod, moment) { f64::from(host.weight) } else { 0.0 };
+    let total: f64 = cluster.hosts.iter().map(weight).sum();
     let mut shares = BTreeMap::new();
     for host in &cluster.hosts {
-        *shares.entry(mesh.pods[host.pod].workload).or_default() += f64::from(host.weight) / total;
+        let share = if total > 0.0 { weight(host) / total } else { 0.0 };
+        *shares.entry(mesh.pods[host.pod].workload).or_default() += share;
     }
     shares
 }
