@@ -510,6 +510,25 @@ mod tests {
         assert_eq!((total(&of_pod), total(&of_app)), (19_000, 19_000));
     }
 
+    /// The first crash leaves no connection, so that the next request makes one, which the second crash meets half-way.
+    #[test]
+    fn a_connection_that_is_being_made_dies_with_its_pod() {
+        let crash = |millis| Incident {
+            at: SimTime::ZERO + SimDuration::from_millis(millis),
+            lasts: None,
+            pods: None,
+            kind: IncidentKind::Crash { restart: SimDuration::from_millis(100), of: CrashOf::Pod },
+        };
+        let chain = Chain {
+            load: Load::Constant { rate: 1.0 },
+            latency: Distribution::Constant(SimDuration::from_millis(20)),
+            incidents: vec![crash(3_500), crash(4_020)],
+            duration: SimDuration::from_secs(10),
+            ..Chain::default()
+        };
+        assert_eq!(responses(&of(&chain)), [("200 -".to_owned(), 8), ("503 UF".to_owned(), 1)]);
+    }
+
     /// Three hops of ten pods with everything switched on: the yardstick's mesh.
     fn w5(duration: SimDuration) -> Chain {
         Chain {
