@@ -479,10 +479,10 @@ mod tests {
         let chain = |of| Chain {
             pods: 2,
             load: Load::Constant { rate: 1000.0 },
-            service: Distribution::Constant(SimDuration::from_micros(1500)),
+            // In turn: a pod has a request each 2 ms, which takes 2.3, and so two connections: most of the time one idles.
+            service: Distribution::Constant(SimDuration::from_micros(2100)),
             concurrency: 10,
             latency: Distribution::Constant(SimDuration::from_micros(100)),
-            // In turn: of the two requests that are in service each moment, one is at each pod.
             balancer: "ROUND_ROBIN",
             incidents: crash(of),
             duration: SimDuration::from_secs(20),
@@ -526,7 +526,10 @@ mod tests {
             duration: SimDuration::from_secs(10),
             ..Chain::default()
         };
-        assert_eq!(responses(&of(&chain)), [("200 -".to_owned(), 8), ("503 UF".to_owned(), 1)]);
+        let mut mesh = chain.mesh();
+        // Longer than any of it lasts: nobody hears of it.
+        mesh.propagation = Distribution::Constant(SimDuration::from_secs(1));
+        assert_eq!(responses(&of_mesh(&mesh)), [("200 -".to_owned(), 8), ("503 UF".to_owned(), 1)]);
     }
 
     /// Three hops of ten pods with everything switched on: the yardstick's mesh.

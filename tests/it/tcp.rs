@@ -359,8 +359,21 @@ fn failed_connects_eject_a_host_and_what_stands_stays() {
         "splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 4",
     );
     assert_eq!(outcomes(&run(&(split(100, 0) + &policy(&local))))["UF"], 4);
-    // A success in between resets the run: nobody is ejected at half the pods failing at random.
-    assert!(outcomes(&run(&split(100, 0)))["UF"] > 10);
+    // Without detection it fails for as long as it is away.
+    assert!(outcomes(&run(&split(100, 0)))["UF"] >= 20);
+    // A success in between begins anew, in either mode.
+    let crash = |second: u32| format!("{{at: {second}s, pods: 1, crash: {{restart: 90ms, of: pod}}}}");
+    let often = format!("concurrency: 100, incidents: [{}]", [9, 10, 11, 12, 13, 14].map(crash).join(", "));
+    for detection in [detection, &local.replace("Failures: 4", "Failures: 3")] {
+        let objects = split(100, 0) + &policy(detection);
+        let mut texts = Case { objects: &objects, store: &often, ..case }.texts();
+        let scenario = texts.0.get_mut("scenario.yaml").expect("it is there");
+        *scenario = scenario.replace("propagation: 0s", "propagation: 1h");
+        let results = sim::run(&Plan::compile(&texts.mesh()), 7, 0);
+        // Two at a time at the most.
+        assert!(outcomes(&results)["UF"] >= 4, "{:?}", outcomes(&results));
+        assert!(results.events.iter().all(|e| e.kind != "ejection"));
+    }
 }
 
 #[test]
