@@ -108,8 +108,8 @@ fn load(
     Ok(loaded)
 }
 
-/// The scenario, and the manifests beside it. Without `-s` a scenario may stand among the manifests, as people forget
-/// the flag; the other manifests then take the place of its own, and if there are none, its own hold.
+/// The scenario, and the manifests beside it. Without `-s` a scenario, or its directory, may stand among the manifests,
+/// as people forget the flag; the other manifests then take the place of its own, and if there are none, its own hold.
 fn split(
     manifests: &[String],
     scenario: Option<&str>,
@@ -122,24 +122,29 @@ fn split(
         Some(path) => return Ok((path.to_owned(), manifests.to_vec())),
         None => {}
     }
-    match manifests.iter().position(|path| holds_scenario(path, disk)) {
-        Some(place) => {
+    let found = manifests.iter().enumerate();
+    match found.filter_map(|(place, path)| Some((place, scenario_of(path, disk)?))).next() {
+        Some((place, scenario)) => {
             let mut others = manifests.to_vec();
-            Ok((others.remove(place), others))
+            others.remove(place);
+            Ok((scenario, others))
         }
         None => Ok((discover(manifests)?, manifests.to_vec())),
     }
 }
 
-/// Whether a file says that it is a scenario. What cannot be read is told when it is read in earnest.
-fn holds_scenario(path: &str, disk: &Disk) -> bool {
-    let is_file = path != "-" && Path::new(path).is_file();
-    let text = is_file.then(|| disk.read(path).ok()).flatten();
-    text.is_some_and(|bytes| {
-        let text = String::from_utf8_lossy(&bytes);
-        let says = |wanted: &str| text.lines().any(|line| line.trim_end().starts_with(wanted));
-        says("kind: Scenario") && says("apiVersion: meshcast/")
-    })
+/// The scenario that an argument stands for: the file itself, or that of a directory, if it names its manifests; if not,
+/// the directory holds them. What cannot be read is told when it is read in earnest.
+fn scenario_of(path: &str, disk: &Disk) -> Option<String> {
+    let is_directory = Path::new(path).is_dir();
+    let file =
+        if is_directory { under(path.trim_end_matches('/'), "scenario.yaml") } else { path.to_owned() };
+    let is_file = file != "-" && Path::new(&file).is_file();
+    let bytes = is_file.then(|| disk.read(&file).ok()).flatten()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let says = |wanted: &str| text.lines().any(|line| line.starts_with(wanted));
+    let is_scenario = says("kind: Scenario") && says("apiVersion: meshcast/");
+    (is_scenario && (!is_directory || says("manifests:"))).then_some(file)
 }
 
 /// `scenario.yaml` beside the manifests, then `meshcast.yaml`.

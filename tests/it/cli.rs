@@ -265,6 +265,13 @@ fn scenarios_are_found_beside_the_manifests() {
 fn a_scenario_among_the_manifests_is_the_scenario() {
     let desk = Desk::new();
     let named = desk.run(&["run", "-s", "scenario.yaml", "-o", "-"]).ends(0).stdout;
+    fs::write(desk.path().join("other.yaml"), "kind: Service\n").expect("written");
+    assert_eq!(
+        desk.run(&["run", "./", "-o", "-"]).ends(0).stdout,
+        named,
+        "a directory with its own manifests"
+    );
+    fs::remove_file(desk.path().join("other.yaml")).expect("there");
     fs::rename(desk.path().join("scenario.yaml"), desk.path().join("peak.yaml")).expect("renamed");
     assert_eq!(desk.run(&["run", "peak.yaml", "-o", "-"]).ends(0).stdout, named);
     assert_eq!(desk.run(&["run", "mesh.yaml", "peak.yaml", "-o", "-"]).ends(0).stdout, named);
