@@ -1,6 +1,7 @@
 //! Questions that take many runs: replications and the figures that they give together.
 
 pub mod bottleneck;
+pub mod capacity;
 pub mod crew;
 pub mod figures;
 #[cfg(test)]

@@ -1,0 +1,350 @@
+//! Capacity: the largest load under the objectives, or the least of whatever is varied that meets them. Only the border
+//! between what meets them and what does not is looked for, with as few replications as tell the two apart.
+
+pub mod frontier;
+pub mod loss;
+pub mod margin;
+pub mod root;
+pub mod strain;
+pub mod trial;
+
+pub use loss::Survive;
+pub use margin::Margin;
+pub use strain::{Ejections, FullLimit, Strain};
+pub use trial::{Case, Tried, Trials, offered_rps};
+
+use self::frontier::{Ground, Place};
+use self::root::{Found, Look, Stretch};
+use crate::mesh::Mesh;
+
+/// Points of one search after which the frontier may stay unfinished. The cheapest point is always found.
+pub const MOST_POINTS: usize = 400;
+/// Points nearer than this, in parts of a value, are alike.
+const NEAR: f64 = 0.01;
+
+/// Why a search ended early.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop<E> {
+    Interrupted,
+    /// A mesh could not be made.
+    Failed(E),
+}
+
+/// One value along which things get harder: a factor of the load, or any number of the input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// `None`: positive, and no ends are known; the search starts at 1.
+    pub ends: Option<(f64, f64)>,
+    /// Larger values are harder.
+    pub rises: bool,
+}
+
+/// Values in the order of their cost, of which more is never worse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    pub count: usize,
+    /// What one step costs, in order: never less than the one before.
+    pub costs: Costs,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Costs {
+    Even { first: f64, step: f64 },
+    Each(Vec<f64>),
+}
+
+impl Axis {
+    fn cost(&self, place: usize) -> f64 {
+        match &self.costs {
+            Costs::Even { first, step } => first + place as f64 * step,
+            Costs::Each(all) => all[place],
+        }
+    }
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The value at the border, with its 95 % interval where the figures have one.
+    Value { value: f64, interval: Option<(f64, f64)> },
+    /// All of the range meets the objectives: its hardest point, by number among those tried.
+    Whole(usize),
+    Least {
+        /// The cheapest point, by number among those tried.
+        best: usize,
+        /// Points of which none can be had with less of anything, the cheapest first; the best is among them.
+        frontier: Vec<usize>,
+        /// With one axis: places between which the answer lies with 95 %.
+        interval: Option<(usize, usize)>,
+        is_complete: bool,
+    },
+    /// Nothing that was tried meets the objectives; the point that came nearest.
+    Nothing(usize),
+}
+
+/// Two points that tell that harder is not always worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// It should be easier, and misses the objectives beyond noise.
+    pub misses: usize,
+    /// It should be harder, and meets them beyond noise.
+    pub meets: usize,
+}
+
+/// An answer and what it rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capacity {
+    pub answer: Answer,
+    /// The point beyond the border that is nearest to it: what breaks there is what limits. Where nothing breaks, the
+    /// hardest point.
+    pub limit: usize,
+    pub fold: Option<Fold>,
+}
+
+/// The hardest value of a scale that meets the objectives.
+pub fn hardest<E>(
+    trials: &mut Trials<'_>,
+    scale: Scale,
+    mut make: impl FnMut(f64) -> Result<Mesh, E>,
+) -> Result<Capacity, Stop<E>> {
+    let ruler = Ruler::new(scale);
+    let mut look = |point: f64| {
+        let value = ruler.value(point);
+        let mesh = make(value).map_err(Stop::Failed)?;
+        let number = trials.attempt(&[value], &mesh).ok_or(Stop::Interrupted)?;
+        Ok(seen(&trials.tried[number]))
+    };
+    let found = root::search(ruler.stretch, &mut look)?;
+    let tried = &trials.tried;
+    let hardness = |tried: &Tried| ruler.point(tried.at[0]);
+    let answer = match found {
+        Found::Border(root) => {
+            let interval = root.half.map(|half| {
+                let ends = [root.at - half, root.at + half].map(|end| ruler.value(end));
+                (ends[0].min(ends[1]), ends[0].max(ends[1]))
+            });
+            Answer::Value { value: ruler.value(root.at), interval }
+        }
+        Found::Whole => Answer::Whole(extreme(tried, hardness)),
+        Found::Nothing => Answer::Nothing(extreme(tried, Tried::margin)),
+    };
+    let (easier, harder) = match found {
+        Found::Border(root) => {
+            let off = root.half.unwrap_or(0.0).max(NEAR);
+            (root.at - off, root.at + off)
+        }
+        Found::Whole => (f64::INFINITY, f64::INFINITY),
+        Found::Nothing => (f64::NEG_INFINITY, f64::NEG_INFINITY),
+    };
+    let first_miss = extreme(tried, |tried| {
+        if tried.meets() { f64::NEG_INFINITY } else { -hardness(tried) }
+    });
+    let limit = match answer {
+        Answer::Value { value, .. } => {
+            let border = ruler.point(value);
+            extreme(tried, |tried| if tried.meets() { f64::NEG_INFINITY } else { -(hardness(tried) - border).abs() })
+        }
+        Answer::Whole(hardest) => hardest,
+        _ => first_miss,
+    };
+    let misses = tried.iter().position(|tried| hardness(tried) < easier && tried.surely_misses());
+    let meets = tried.iter().position(|tried| hardness(tried) > harder && tried.surely_meets());
+    let fold = match (misses, meets) {
+        (Some(misses), _) => harder_that_meets(tried, misses, hardness).map(|meets| Fold { misses, meets }),
+        (_, Some(meets)) => easier_that_misses(tried, meets, hardness).map(|misses| Fold { misses, meets }),
+        _ => None,
+    };
+    Ok(Capacity { answer, limit, fold })
+}
+
+fn harder_that_meets(tried: &[Tried], misses: usize, hardness: impl Fn(&Tried) -> f64) -> Option<usize> {
+    let least = hardness(&tried[misses]);
+    tried.iter().position(|tried| hardness(tried) > least && tried.surely_meets())
+}
+
+fn easier_that_misses(tried: &[Tried], meets: usize, hardness: impl Fn(&Tried) -> f64) -> Option<usize> {
+    let most = hardness(&tried[meets]);
+    tried.iter().position(|tried| hardness(tried) < most && tried.surely_misses())
+}
+
+/// The first of those for which `of` is largest; there is at least one.
+fn extreme(tried: &[Tried], of: impl Fn(&Tried) -> f64) -> usize {
+    (0..tried.len()).reduce(|best, next| if of(&tried[next]) > of(&tried[best]) { next } else { best }).unwrap_or(0)
+}
+
+fn seen(tried: &Tried) -> Look {
+    let margins = tried.cases.iter().flat_map(|case| {
+        let of = |(number, margin): (usize, &Margin)| {
+            ((case.loss.clone(), number), (margin.value, margin.half))
+        };
+        case.margins.iter().enumerate().map(of)
+    });
+    Look { meets: tried.meets(), is_unsure: tried.is_unsure(), margins: margins.collect() }
+}
+
+/// Between values and how hard they are: positive values that span much go by their logarithm.
+struct Ruler {
+    scale: Scale,
+    is_log: bool,
+    stretch: Stretch,
+}
+
+/// From here on a range goes by its logarithm.
+const WIDE: f64 = 2.0;
+
+impl Ruler {
+    fn new(scale: Scale) -> Ruler {
+        let is_log = scale.ends.is_none_or(|(low, high)| low > 0.0 && high >= WIDE * low);
+        let start = Stretch::Around { start: 0.0, step: std::f64::consts::LN_2, near: NEAR };
+        let mut ruler = Ruler { scale, is_log, stretch: start };
+        if let Some((low, high)) = scale.ends {
+            let (one, other) = (ruler.point(low), ruler.point(high));
+            let near = if is_log { NEAR } else { NEAR * (high - low) };
+            ruler.stretch = Stretch::Between { easy: one.min(other), hard: one.max(other), near };
+        }
+        ruler
+    }
+
+    fn point(&self, value: f64) -> f64 {
+        let point = if self.is_log { libm::log(value) } else { value };
+        if self.scale.rises { point } else { -point }
+    }
+
+    fn value(&self, point: f64) -> f64 {
+        let point = if self.scale.rises { point } else { -point };
+        let value = if self.is_log { libm::exp(point) } else { point };
+        // Ends are as written; between them six digits are enough for anybody.
+        match self.scale.ends {
+            Some((low, _)) if value <= low * (1.0 + 1e-12) => low,
+            Some((_, high)) if value >= high * (1.0 - 1e-12) => high,
+            _ => format!("{value:.5e}").parse().unwrap_or(value),
+        }
+    }
+}
+
+/// The cheapest place on a grid of values that meets the objectives, and all others of which none can be had with less
+/// of anything. `make` gives the mesh of a place.
+pub fn cheapest<E>(
+    trials: &mut Trials<'_>,
+    axes: &[Axis],
+    make: impl FnMut(&[usize]) -> Result<Mesh, E>,
+) -> Result<Capacity, Stop<E>> {
+    let mut field = Field { trials, axes, make };
+    let mut top: Place = axes.iter().map(|axis| axis.count - 1).collect();
+    let last = field.attempt(&top)?;
+    if !field.trials.tried[last].meets() {
+        match field.hill(&top)? {
+            Some(lower) => top = lower,
+            None => {
+                let nearest = extreme(&field.trials.tried, Tried::margin);
+                return Ok(Capacity { answer: Answer::Nothing(nearest), limit: last, fold: None });
+            }
+        }
+    }
+    let border = frontier::search(&mut field, &top)?;
+    let frontier: Vec<usize> =
+        border.least.iter().map(|place| field.attempt(place)).collect::<Result<_, _>>()?;
+    let interval = match border.least.first() {
+        Some(least) if axes.len() == 1 => Some(field.interval(least[0], top[0])?),
+        _ => None,
+    };
+    let (best, tried) = (frontier[0], &field.trials.tried);
+    let answer = Answer::Least { best, frontier, interval, is_complete: border.is_complete };
+    Ok(Capacity { answer, limit: nearest_miss(tried, best).unwrap_or(best), fold: fold(tried) })
+}
+
+/// Of the points that miss the objectives, the one with the least distance from `best`.
+fn nearest_miss(tried: &[Tried], best: usize) -> Option<usize> {
+    let distance = |number: usize| {
+        let pairs = tried[number].at.iter().zip(&tried[best].at);
+        pairs.map(|(left, right)| (left - right).abs()).sum::<f64>()
+    };
+    let misses = (0..tried.len()).filter(|number| !tried[*number].meets());
+    misses.reduce(|nearest, next| if distance(next) < distance(nearest) { next } else { nearest })
+}
+
+/// Two points of which the higher one misses the objectives, and the lower one meets them.
+fn fold(tried: &[Tried]) -> Option<Fold> {
+    let misses = (0..tried.len()).filter(|number| tried[*number].surely_misses());
+    let is_below = |low: &Tried, high: &Tried| low.at.iter().zip(&high.at).all(|(low, high)| low <= high);
+    let pairs = misses.flat_map(|misses| (0..tried.len()).map(move |meets| Fold { misses, meets }));
+    let mut folds = pairs.filter(|pair| {
+        tried[pair.meets].surely_meets() && is_below(&tried[pair.meets], &tried[pair.misses])
+    });
+    folds.next()
+}
+
+struct Field<'f, 'a, F> {
+    trials: &'f mut Trials<'a>,
+    axes: &'f [Axis],
+    make: F,
+}
+
+impl<E, F: FnMut(&[usize]) -> Result<Mesh, E>> Field<'_, '_, F> {
+    fn attempt(&mut self, place: &[usize]) -> Result<usize, Stop<E>> {
+        let at: Vec<f64> = place.iter().map(|place| *place as f64).collect();
+        if let Some(known) = self.trials.tried.iter().position(|tried| tried.at == at) {
+            return Ok(known);
+        }
+        let mesh = (self.make)(place).map_err(Stop::Failed)?;
+        self.trials.attempt(&at, &mesh).ok_or(Stop::Interrupted)
+    }
+
+    fn is(&mut self, place: usize, what: impl Fn(&Tried) -> bool) -> Result<bool, Stop<E>> {
+        let number = self.attempt(&[place])?;
+        Ok(what(&self.trials.tried[number]))
+    }
+
+    /// A place below the top, which misses the objectives, that meets them.
+    fn hill(&mut self, top: &[usize]) -> Result<Option<Place>, Stop<E>> {
+        for part in [3, 2, 1, 0] {
+            let place: Place = top.iter().map(|top| top * part / 4).collect();
+            let number = self.attempt(&place)?;
+            if self.trials.tried[number].meets() {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Of one axis: from the first place that does not surely miss the objectives to the first that surely meets them,
+    /// as far as `top`.
+    fn interval(&mut self, answer: usize, top: usize) -> Result<(usize, usize), Stop<E>> {
+        let tried = &self.trials.tried;
+        let places = |what: &dyn Fn(&Tried) -> bool| {
+            let fits = tried.iter().filter(|tried| what(tried));
+            fits.map(|tried| tried.at[0] as usize).collect::<Vec<usize>>()
+        };
+        let below = places(&Tried::surely_misses).into_iter().filter(|place| *place < answer).max();
+        let above = places(&Tried::surely_meets).into_iter().filter(|place| *place >= answer).min();
+        let low = match below {
+            Some(below) => {
+                frontier::first(below, answer, |place| self.is(place, |tried| !tried.surely_misses()))?
+            }
+            None => 0,
+        };
+        let above = above.unwrap_or(top).min(top);
+        if above <= answer {
+            return Ok((low, answer));
+        }
+        let high = frontier::first(answer, above, |place| self.is(place, Tried::surely_meets))?;
+        Ok((low, high))
+    }
+}
+
+impl<E, F: FnMut(&[usize]) -> Result<Mesh, E>> Ground for Field<'_, '_, F> {
+    type Stop = Stop<E>;
+
+    fn meets(&mut self, place: &[usize]) -> Result<bool, Stop<E>> {
+        let number = self.attempt(place)?;
+        Ok(self.trials.tried[number].meets())
+    }
+
+    fn cost(&self, place: &[usize]) -> f64 {
+        self.axes.iter().zip(place).map(|(axis, place)| axis.cost(*place)).sum()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.trials.tried.len() < MOST_POINTS
+    }
+}
