@@ -34,6 +34,8 @@ pub struct Arguments {
 pub enum Verb {
     /// Simulate a scenario, judge its objectives, write reports
     Run(RunArguments),
+    /// Find the largest load under the objectives, or the least replicas, limits or other values that meet them
+    Capacity(CapacityArguments),
     /// Write a starter scenario from manifests
     Init(InitArguments),
     /// Print the JSON Schema of the scenario file, for editors
@@ -95,6 +97,56 @@ pub struct RunArguments {
     /// Draw no plots
     #[arg(long)]
     pub no_plots: bool,
+}
+
+/// Find the largest load under the objectives, or the least replicas, limits or other values that meet them
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CapacityArguments {
+    /// Istio and Kubernetes YAML in place of the scenario's `manifests`: files, directories, globs, `-` for stdin
+    #[arg(value_name = "MANIFEST")]
+    pub manifests: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// What is looked for [default: `max-rps`; `min` with a `--vary` of something else]
+    #[arg(long, value_name = "WHAT")]
+    pub find: Option<Find>,
+    /// What is varied, and between which values: `workloads.app.replicas=2..20`, `load=0.5x..4x`; repeatable
+    #[arg(long, value_name = "PATH=RANGE")]
+    pub vary: Vec<String>,
+    /// What one of it costs: `replicas=1`; else replicas cost 1 and all else nothing; repeatable
+    #[arg(long, value_name = "PATH=WEIGHT")]
+    pub cost: Vec<String>,
+    /// Scale all clients to this many requests per second together, where something else is searched for
+    #[arg(long, value_name = "RATE")]
+    pub rps: Option<String>,
+    /// Meet the objectives while any one zone, or the first pod of any one workload, is gone for all measured time
+    #[arg(long, value_name = "WHAT")]
+    pub survive: Option<Lost>,
+    /// Draw no plot
+    #[arg(long)]
+    pub no_plots: bool,
+}
+
+/// What a search for capacity looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Find {
+    /// The largest load
+    MaxRps,
+    /// The least, or cheapest, of what is varied
+    #[value(alias = "min-replicas")]
+    Min,
+    /// The most of what is varied
+    Max,
+}
+
+/// What a mesh loses and is to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lost {
+    Zone,
+    Pod,
 }
 
 /// What is simulated: the flags of every verb that runs a scenario.

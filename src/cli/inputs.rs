@@ -40,9 +40,20 @@ impl Inputs {
         disk: &Disk,
         quiet: bool,
     ) -> Result<Inputs, Failure> {
+        Inputs::read_as(manifests, arguments, disk, quiet, resolve::mesh)
+    }
+
+    /// The same with another meaning of what is left out: `replications` of a study.
+    pub fn read_as(
+        manifests: &[String],
+        arguments: &InputArguments,
+        disk: &Disk,
+        quiet: bool,
+        resolve: impl Fn(&Loaded) -> Resolved,
+    ) -> Result<Inputs, Failure> {
         let sets = orders(arguments);
         let loaded = load(manifests, arguments, &sets, disk)?;
-        let mut resolved = resolve::mesh(&loaded);
+        let mut resolved = resolve(&loaded);
         let traffic = resolved.mesh.as_ref().map(Traffic::of);
         let found = all_findings(&loaded, &resolved, traffic.as_ref());
         let has_errors = findings::tell_all(found, &loaded.docs.sources, quiet);

@@ -2,6 +2,7 @@
 //! Results go to standard output, everything else to standard error. Source: design D5.
 
 mod arguments;
+mod capacity;
 mod completions;
 mod ending;
 mod files;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
     terminal::set_color(arguments.color);
     let done = match &arguments.verb {
         Verb::Run(arguments) => run::run(arguments),
+        Verb::Capacity(arguments) => capacity::capacity(arguments),
         Verb::Init(arguments) => init::init(arguments),
         Verb::Schema => schema::schema(),
         Verb::Completions { shell } => completions::completions(*shell),

@@ -71,11 +71,20 @@ pub struct Progress {
 impl Progress {
     /// `steps` in all.
     pub fn new(steps: u64, is_wanted: bool) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
+        Progress::styled(Some(steps), is_wanted, "  simulating {bar:32} {percent:>3}%  {eta} left")
+    }
+
+    /// Nobody knows how many steps it will take; what was said last is shown.
+    pub fn open_ended(is_wanted: bool) -> Progress {
+        Progress::styled(None, is_wanted, "  {spinner} {msg}")
+    }
+
+    fn styled(steps: Option<u64>, is_wanted: bool, template: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden());
         if !is_wanted || !io::stderr().is_terminal() || env::var_os("CI").is_some() {
             return Progress { bar, starter: Mutex::new(None) };
         }
-        let style = ProgressStyle::with_template("  simulating {bar:32} {percent:>3}%  {eta} left");
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.expect("the template is sound"));
         let (over, is_over) = mpsc::channel();
         let shown = bar.clone();
@@ -90,6 +99,10 @@ impl Progress {
 
     pub fn step(&self) {
         self.bar.inc(1);
+    }
+
+    pub fn say(&self, what: String) {
+        self.bar.set_message(what);
     }
 
     /// Wall time since the start, for people; no result gets it.

@@ -1,5 +1,6 @@
 //! How results look: values in, bytes and strings out. Nothing here reads, writes or counts.
 
+pub mod capacity;
 pub mod csv;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -9,7 +9,7 @@ use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::{Counter, Estimate, Scope};
 use crate::study::{ClientFigures, ClusterFigures, ResponseFigures, RunResults, Subject};
 
-const fn field(title: &'static str, set: Set, expendable: u8) -> Field {
+const fn field(title: &'static str, set: Set, expendable: u8) -> Field<'static> {
     Field { title, set, expendable }
 }
 
@@ -52,7 +52,7 @@ impl Asked {
 }
 
 /// What failed and how outlives all that may go, as it tells most.
-pub fn fields(run: &RunResults) -> [Field; 11] {
+pub fn fields(run: &RunResults) -> [Field<'static>; 11] {
     let mut fields = FIELDS;
     fields[RATE].title = Asked::of(run).rate();
     fields
@@ -60,7 +60,7 @@ pub fn fields(run: &RunResults) -> [Field; 11] {
 
 /// The column of rates.
 const RATE: usize = 3;
-const FIELDS: [Field; 11] = [
+const FIELDS: [Field<'static>; 11] = [
     field("caller", Set::Name, 0),
     field("service", Set::Name, 0),
     field("subset", Set::Name, 0),

@@ -46,8 +46,8 @@ impl Look {
 
 /// How a column is set, and when it may go if the width is short: highest number first, 0 never.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
-    pub title: &'static str,
+pub struct Field<'a> {
+    pub title: &'a str,
     pub set: Set,
     pub expendable: u8,
 }
@@ -64,7 +64,7 @@ pub enum Set {
 
 /// Lines of aligned columns, two blanks apart, indented by two. Columns without any text are left out, and so are
 /// expendable ones, while names and lists are cut, until all fits.
-pub fn grid(fields: &[Field], rows: &[Vec<String>], look: &Look) -> Vec<String> {
+pub fn grid(fields: &[Field<'_>], rows: &[Vec<String>], look: &Look) -> Vec<String> {
     let widths = fit(fields, rows, look.width);
     let titles: Vec<String> = fields.iter().map(|field| field.title.to_owned()).collect();
     let dots = if look.unicode { '…' } else { '~' };
@@ -90,7 +90,7 @@ const MEASURES: [(u8, usize); 8] =
     [(u8::MAX, usize::MAX), (4, usize::MAX), (3, usize::MAX), (3, 16), (2, 16), (1, 16), (1, 8), (0, 8)];
 
 /// Width of each column, `None` for those left out, by the mildest measure that makes them fit.
-fn fit(fields: &[Field], rows: &[Vec<String>], room: usize) -> Vec<Option<usize>> {
+fn fit(fields: &[Field<'_>], rows: &[Vec<String>], room: usize) -> Vec<Option<usize>> {
     let widest = |column: usize, of: &dyn Fn(&str) -> usize| {
         let most = rows.iter().map(|row| of(&row[column])).max().unwrap_or(0);
         (most > 0).then(|| most.max(fields[column].title.chars().count()))
@@ -123,7 +123,7 @@ fn excess(widths: &[Option<usize>], room: usize) -> usize {
 }
 
 /// Takes a character at a time from the widest name that may give one, then from lists.
-fn shrink(fields: &[Field], widths: &mut [Option<usize>], least: &[Option<usize>], room: usize) {
+fn shrink(fields: &[Field<'_>], widths: &mut [Option<usize>], least: &[Option<usize>], room: usize) {
     for _ in 0..excess(widths, room) {
         let may_give = |column: &usize| widths[*column] > least[*column];
         let giving = (0..fields.len()).filter(may_give);
@@ -222,7 +222,7 @@ pub fn sparkline(values: &[Option<f64>], width: usize, look: &Look) -> String {
 mod tests {
     use super::*;
 
-    const FIELDS: [Field; 4] = [
+    const FIELDS: [Field<'_>; 4] = [
         Field { title: "service", set: Set::Name, expendable: 0 },
         Field { title: "p90", set: Set::Number, expendable: 5 },
         Field { title: "p99", set: Set::Number, expendable: 0 },

@@ -31,10 +31,14 @@ pub const PLOTS: &[Entry] = &[
 
 /// Draws `plots/<name>.svg` and `plots/<name>.png` of one chart.
 pub fn draw(name: &str, chart: &Chart) -> Result<[File; 2], DrawError> {
-    let picture = layout::picture(chart);
+    draw_picture(name, &layout::picture(chart))
+}
+
+/// The same of a picture that is no chart over time.
+pub fn draw_picture(name: &str, picture: &shape::Picture) -> Result<[File; 2], DrawError> {
     Ok([
-        File { path: format!("plots/{name}.svg"), bytes: shape::svg(&picture)?.into_bytes() },
-        File { path: format!("plots/{name}.png"), bytes: shape::png(&picture)? },
+        File { path: format!("plots/{name}.svg"), bytes: shape::svg(picture)?.into_bytes() },
+        File { path: format!("plots/{name}.png"), bytes: shape::png(picture)? },
     ])
 }
 

@@ -1,0 +1,79 @@
+//! Where the input says what turned out to be the limit.
+
+use serde_yaml::Value;
+
+use crate::cli::inputs::Inputs;
+use crate::config::diagnostic::Span;
+use crate::config::document::RawObject;
+use crate::mesh::Place;
+use crate::report::capacity::Written;
+use crate::resolve::hosts::full_name;
+use crate::study::capacity::FullLimit;
+
+/// The DestinationRule that sets a limit: for its subset, else for the whole host; for its port, else for all.
+pub fn limit(inputs: &Inputs, limit: &FullLimit) -> Option<Written> {
+    let mut services = inputs.mesh.services.rows().iter();
+    let host = services.find(|service| service.name == limit.service).map(|service| service.host.as_str())?;
+    let home = inputs.loaded.namespace();
+    let rules = inputs.loaded.objects.iter().rev().filter(|object| object.kind == "DestinationRule");
+    let mut fitting = rules.filter(|rule| {
+        let named = rule.value["spec"]["host"].as_str().unwrap_or_default();
+        full_name(named, rule.namespace.as_deref().unwrap_or(home)) == host
+    });
+    fitting.find_map(|rule| {
+        let (path, value) = written(&rule.value, limit)?;
+        let span = inputs.loaded.docs.span(rule.doc, &path);
+        Some(Written {
+            object: name(rule, home),
+            place: place(inputs, span),
+            value: value.as_u64().map_or_else(String::new, |number| number.to_string()),
+        })
+    })
+}
+
+fn name(rule: &RawObject, home: &str) -> String {
+    format!("{} {}/{}", rule.kind, rule.namespace.as_deref().unwrap_or(home), rule.name)
+}
+
+/// The path of the setting that counts, and its value.
+fn written<'v>(rule: &'v Value, limit: &FullLimit) -> Option<(String, &'v Value)> {
+    let group = if limit.field == "maxConnections" { "tcp" } else { "http" };
+    let subsets = rule["spec"]["subsets"].as_sequence().map_or(&[][..], Vec::as_slice);
+    let subset = subsets.iter().position(|subset| subset["name"].as_str() == Some(&limit.subset));
+    let mut policies: Vec<(String, &Value)> = Vec::new();
+    if let Some(number) = subset {
+        policies.push((format!("spec.subsets[{number}].trafficPolicy"), &subsets[number]["trafficPolicy"]));
+    }
+    policies.push(("spec.trafficPolicy".to_owned(), &rule["spec"]["trafficPolicy"]));
+    let setting = |path: &str, policy: &'v Value| {
+        let value = &policy["connectionPool"][group][limit.field];
+        (!value.is_null()).then(|| (format!("{path}.connectionPool.{group}.{}", limit.field), value))
+    };
+    policies.iter().find_map(|(path, policy)| {
+        let ports = policy["portLevelSettings"].as_sequence().map_or(&[][..], Vec::as_slice);
+        let port = ports.iter().position(|port| port["port"]["number"].as_u64() == Some(limit.port.into()));
+        let own = port.and_then(|port| setting(&format!("{path}.portLevelSettings[{port}]"), &ports[port]));
+        own.or_else(|| setting(path, policy))
+    })
+}
+
+/// Where the scenario, else a manifest, speaks of a workload.
+pub fn workload(inputs: &Inputs, name: &str) -> Option<Place> {
+    let loaded = &inputs.loaded;
+    if let Some(scenario) = &loaded.scenario
+        && let Some(workloads) = &scenario.value.workloads
+        && workloads.names().any(|known| known == name)
+    {
+        return place(inputs, loaded.docs.key_span(scenario.doc, &format!("workloads.{name}")));
+    }
+    let kinds = ["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"];
+    let object = loaded.objects.iter().find(|object| kinds.contains(&object.kind.as_str()) && object.name == name);
+    object.and_then(|object| place(inputs, loaded.docs.span(object.doc, "metadata.name")))
+}
+
+/// `None` for what the command line set.
+fn place(inputs: &Inputs, span: Span) -> Option<Place> {
+    let sources = &inputs.loaded.docs.sources;
+    let source = sources.get(span.source);
+    source.is_file.then(|| Place { file: source.name.clone(), line: sources.position(span).line })
+}

@@ -1,0 +1,242 @@
+//! How a search for capacity looks: the points in the order in which they were tried, the answer in one sentence, and
+//! what limits it. Source: reference ux 4.4.
+
+pub mod files;
+pub mod markdown;
+pub mod plot;
+pub mod text;
+
+use super::{Remark, Stamp, number};
+use crate::kernel::words::counted;
+use crate::mesh::Place;
+use crate::study::capacity::{Answer, Capacity, FullLimit, Survive, Tried};
+
+/// A search, and what its numbers mean in the user's words.
+pub struct Session<'a> {
+    /// The scenario's name.
+    pub title: &'a str,
+    pub stamp: &'a Stamp,
+    pub subject: Subject,
+    /// The most is looked for, not the least.
+    pub most: bool,
+    pub survive: Option<Survive>,
+    /// `None`: the search was stopped before it had one.
+    pub capacity: Option<&'a Capacity>,
+    /// In the order in which they were tried.
+    pub tried: &'a [Tried],
+    /// What is varied, in the user's words, for each of them: one text for each path.
+    pub values: Vec<Vec<String>>,
+    /// Of each, where costs were asked for.
+    pub costs: Vec<Option<f64>>,
+    /// Replications in all.
+    pub runs: u64,
+    /// Points of the grid of which these were tried; `None` for a range without steps.
+    pub grid: Option<f64>,
+    /// The texts of a value, for the answer of a range without steps.
+    pub text_of: &'a dyn Fn(f64) -> String,
+    /// Where the input says so: object, place, and the number that stands there.
+    pub limit_of: &'a dyn Fn(&FullLimit) -> Option<Written>,
+    /// Where the input speaks of a workload.
+    pub place_of: &'a dyn Fn(&str) -> Option<Place>,
+    /// The directory from which places are told.
+    pub base: &'a str,
+    /// How to ask the same again.
+    pub question: Question,
+    pub not_modelled: &'a [Remark],
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The load of all clients, in parts of the scenario's: this many requests per second.
+    Load { rps: Option<f64> },
+    /// Paths, as `--vary` names them.
+    Paths(Vec<String>),
+}
+
+/// A limit as the input writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// `DestinationRule default/reviews`.
+    pub object: String,
+    /// `None`: it was set on the command line.
+    pub place: Option<Place>,
+    pub value: String,
+}
+
+/// The flags of the command line that make the question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    pub find: String,
+    pub vary: Vec<String>,
+    pub cost: Vec<String>,
+    pub rps: Option<String>,
+    pub survive: Option<&'static str>,
+}
+
+impl Session<'_> {
+    pub fn has_costs(&self) -> bool {
+        self.costs.iter().any(Option::is_some)
+    }
+
+    /// Columns of what is varied: `replicas` where that tells it, else the whole path.
+    pub fn columns(&self) -> Vec<String> {
+        let Subject::Paths(paths) = &self.subject else { return vec!["load".to_owned()] };
+        let last = |path: &str| path.rsplit(['.', ':']).next().unwrap_or(path).to_owned();
+        let short: Vec<String> = paths.iter().map(|path| last(path)).collect();
+        let is_alone = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
+        paths.iter().zip(&short).map(|(path, name)| if is_alone(name) { name } else { path }.clone()).collect()
+    }
+
+    /// `replicas 8, http1MaxPendingRequests 96`.
+    pub fn values_of(&self, number: usize) -> String {
+        let pairs = self.columns().into_iter().zip(&self.values[number]);
+        match &self.subject {
+            Subject::Load { .. } => self.values[number].join(", "),
+            Subject::Paths(_) => {
+                pairs.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// The answer in one sentence.
+    pub fn sentence(&self) -> String {
+        let Some(capacity) = self.capacity else {
+            return "stopped before there was an answer".to_owned();
+        };
+        let answer = match &capacity.answer {
+            Answer::Value { value, interval } => self.value_sentence(*value, *interval),
+            Answer::Whole(hardest) => self.whole_sentence(*hardest),
+            Answer::Nothing(nearest) => return self.nothing_sentence(*nearest),
+            Answer::Least { best, frontier, interval, is_complete } => {
+                self.least_sentence(*best, frontier.len(), *interval, *is_complete)
+            }
+        };
+        let survives = match self.survive {
+            Some(Survive::Zone) => ", with any one zone lost",
+            Some(Survive::Pod) => ", with any one pod lost",
+            None => "",
+        };
+        format!("{answer}{survives}")
+    }
+
+    fn value_sentence(&self, value: f64, interval: Option<(f64, f64)>) -> String {
+        match &self.subject {
+            Subject::Load { rps: Some(rps) } => {
+                let (low, high) = interval.map_or((value, value), |ends| ends);
+                let text = range(value * rps, interval.map(|_| (low * rps, high * rps)), " rps");
+                format!("max {text}, {} times the scenario's load", short(value))
+            }
+            Subject::Load { rps: None } => {
+                format!("max {} times the scenario's load", range(value, interval, ""))
+            }
+            Subject::Paths(paths) => {
+                let ends = interval.map_or_else(
+                    || " (no interval: too few samples or one replication)".to_owned(),
+                    |(low, high)| format!(" (95% CI {} to {})", (self.text_of)(low), (self.text_of)(high)),
+                );
+                let word = if self.most { "largest" } else { "least" };
+                format!("{word}: {} = {}{ends}", paths.join(", "), (self.text_of)(value))
+            }
+        }
+    }
+
+    fn whole_sentence(&self, hardest: usize) -> String {
+        match &self.subject {
+            Subject::Load { rps } => {
+                let factor = self.tried[hardest].at[0];
+                let rates = rps.map_or_else(String::new, |rps| format!(" ({} rps)", number::rate(rps * factor)));
+                format!(
+                    "the objectives are met up to {} times the scenario's load{rates}, where the search ends",
+                    short(factor)
+                )
+            }
+            Subject::Paths(_) => {
+                format!("all of the range meets the objectives: {}", self.values_of(hardest))
+            }
+        }
+    }
+
+    fn nothing_sentence(&self, nearest: usize) -> String {
+        let what = match self.subject {
+            Subject::Load { .. } => "no load",
+            Subject::Paths(_) => "nothing in the range",
+        };
+        let tried = &self.tried[nearest];
+        let lost = tried.tightest().and_then(|(case, _)| case.loss.as_ref());
+        let under = lost.map_or_else(String::new, |loss| format!(" without {loss}"));
+        let missed = tried.tightest().map_or_else(String::new, |(_, judged)| format!(" misses {}", judged.text));
+        format!("{what} meets the objectives: {}{under}, which comes nearest,{missed}", self.values_of(nearest))
+    }
+
+    fn least_sentence(
+        &self,
+        best: usize,
+        frontier: usize,
+        interval: Option<(usize, usize)>,
+        is_complete: bool,
+    ) -> String {
+        let unsure = if self.tried[best].is_unsure() { ", too close to call" } else { "" };
+        if let (Some((low, high)), Subject::Paths(paths)) = (interval, &self.subject) {
+            let word = if self.most { "largest" } else { "least" };
+            let text = |place: usize| (self.text_of)(place as f64);
+            let ends = if low == high {
+                String::new()
+            } else {
+                // In the order in which people count.
+                let (low, high) = if self.most { (high, low) } else { (low, high) };
+                format!(" (95% CI {} to {})", text(low), text(high))
+            };
+            return format!("{word}: {} = {}{ends}{unsure}", paths.join(", "), self.values[best].join(", "));
+        }
+        if let (Some((low, high)), Subject::Load { .. }) = (interval, &self.subject) {
+            let text = |place: usize| (self.text_of)(place as f64);
+            let ends =
+                if low == high { String::new() } else { format!(" (95% CI {} to {})", text(high), text(low)) };
+            return format!("max {} of the scenario's load{ends}{unsure}", self.values[best].join(", "));
+        }
+        let cost = self.costs[best].map_or_else(String::new, |cost| format!(", cost {}", number::chosen(cost, 3)));
+        let others = match (frontier, is_complete) {
+            (1, true) => "; nothing else can be had with less of anything".to_owned(),
+            (count, true) => format!("; {} on the frontier", counted(count, "point", "points")),
+            (count, false) => format!("; {} of the frontier, which goes on", counted(count, "point", "points")),
+        };
+        let word = if self.most { "best" } else { "cheapest" };
+        format!("{word}: {}{cost}{unsure}{others}", self.values_of(best))
+    }
+
+    /// `tried 9 points of 497, 44 replications`.
+    pub fn effort(&self) -> String {
+        let points = counted(self.tried.len(), "point", "points");
+        let of = self.grid.map_or_else(String::new, |grid| format!(" of {}", number::grouped(grid, 0)));
+        format!("tried {points}{of}, {}", counted(self.runs, "replication", "replications"))
+    }
+}
+
+/// Four digits of a factor.
+fn short(value: f64) -> String {
+    number::chosen(value, number::significant_decimals(value, 3))
+}
+
+/// A value with its interval, at the digits that the interval leaves: `1 060 rps (95% CI 1 040-1 080)`.
+fn range(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
+    let Some((low, high)) = interval else {
+        return format!("{}{unit} (no interval: too few samples or one replication)", short(value));
+    };
+    let half = ((high - low) / 2.0).max(value.abs() * 1e-6);
+    let decimals = number::significant_decimals(half, 2);
+    let text = |value: f64| number::grouped(value, decimals);
+    format!("{}{unit} (95% CI {}-{})", text(value), text(low), text(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_show_the_digits_that_mean_something() {
+        assert_eq!(range(1060.3, Some((1041.2, 1079.6)), " rps"), "1 060 rps (95% CI 1 041-1 080)");
+        assert_eq!(range(2.6514, Some((2.6, 2.703)), ""), "2.651 (95% CI 2.600-2.703)");
+        assert!(range(12.5, None, " rps").starts_with("12.5 rps (no interval"));
+    }
+}
