@@ -3,6 +3,7 @@
 mod ambient;
 mod analytic;
 mod balancing;
+mod capacity;
 mod cli;
 mod conformance;
 mod connections;

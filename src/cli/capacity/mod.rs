@@ -16,7 +16,9 @@ use crate::mesh::{Fingerprint, Mesh};
 use crate::report;
 use crate::report::capacity::{Session, Subject, files, markdown, text};
 use crate::resolve;
-use crate::study::capacity::{self, Answer, Capacity, Scale, Stop, Survive, Tried, Trials, loss, offered_rps};
+use crate::study::capacity::{
+    self, Answer, Capacity, Scale, Stop, Survive, Trials, Tried, loss, offered_rps,
+};
 use crate::study::{Traffic, Watch};
 use question::{Asked, Dimension};
 
@@ -44,7 +46,10 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
     let mut hear = |tried: &Tried| {
         points += 1;
         let verdict = if tried.meets() { "meets" } else { "misses" };
-        progress.say(format!("{points} points, the last one {verdict} the objectives: {}", values(&asked, tried).join(", ")));
+        progress.say(format!(
+            "{points} points, the last one {verdict} the objectives: {}",
+            values(&asked, tried).join(", ")
+        ));
     };
     let mut trials = Trials::new(&crew, watch, asked.survive, &mut hear);
     let found = search(&asked, &maker, &base, &mut trials);
@@ -136,7 +141,9 @@ impl Maker<'_> {
         let Some(wanted) = self.rps else { return Ok(()) };
         let Some(offered) = offered_rps(mesh).filter(|rps| *rps > 0.0) else {
             let help = "leave it out, and set the load of each client with `--set clients.web.load=...`";
-            return Err(bad(&format!("`--rps` cannot hold clients whose rates are not known beforehand\n{help}")));
+            return Err(bad(&format!(
+                "`--rps` cannot hold clients whose rates are not known beforehand\n{help}"
+            )));
         };
         scale(mesh, wanted / offered)
     }
@@ -203,7 +210,8 @@ fn search(
                 return at_load(first.number(places[0]));
             }
             let pairs = asked.dimensions.iter().zip(places);
-            let orders: Vec<String> = pairs.map(|(dimension, place)| dimension.order(*place as f64)).collect();
+            let orders: Vec<String> =
+                pairs.map(|(dimension, place)| dimension.order(*place as f64)).collect();
             maker.mesh(&orders)
         });
     }
@@ -229,13 +237,17 @@ fn values(asked: &Asked, tried: &Tried) -> Vec<String> {
     match asked.dimensions.first() {
         None => vec![load_text(tried.at[0])],
         Some(first) if first.is_load() && first.line().is_some() => vec![load_text(tried.at[0])],
-        Some(_) => asked.dimensions.iter().zip(&tried.at).map(|(dimension, at)| dimension.text(*at)).collect(),
+        Some(_) => {
+            asked.dimensions.iter().zip(&tried.at).map(|(dimension, at)| dimension.text(*at)).collect()
+        }
     }
 }
 
 fn grid(asked: &Asked) -> Option<f64> {
     let counts: Option<Vec<usize>> = asked.dimensions.iter().map(Dimension::count).collect();
-    counts.filter(|counts| !counts.is_empty()).map(|counts| counts.iter().map(|count| *count as f64).product())
+    counts
+        .filter(|counts| !counts.is_empty())
+        .map(|counts| counts.iter().map(|count| *count as f64).product())
 }
 
 fn show(arguments: &CapacityArguments, session: &Session<'_>) -> Result<(), Failure> {

@@ -67,7 +67,8 @@ pub fn workload(inputs: &Inputs, name: &str) -> Option<Place> {
         return place(inputs, loaded.docs.key_span(scenario.doc, &format!("workloads.{name}")));
     }
     let kinds = ["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"];
-    let object = loaded.objects.iter().find(|object| kinds.contains(&object.kind.as_str()) && object.name == name);
+    let object =
+        loaded.objects.iter().find(|object| kinds.contains(&object.kind.as_str()) && object.name == name);
     object.and_then(|object| place(inputs, loaded.docs.span(object.doc, "metadata.name")))
 }
 

@@ -37,9 +37,16 @@ pub struct Dimension {
 #[derive(Clone, Debug)]
 enum Choices {
     Line(Span),
-    Steps { span: Span, step: f64, count: usize },
+    Steps {
+        span: Span,
+        step: f64,
+        count: usize,
+    },
     /// With the number of each, where all are plain numbers.
-    List { texts: Vec<String>, numbers: Option<Vec<f64>> },
+    List {
+        texts: Vec<String>,
+        numbers: Option<Vec<f64>>,
+    },
 }
 
 impl Asked {
@@ -51,7 +58,10 @@ impl Asked {
         let mut dimensions: Vec<Dimension> = Vec::new();
         for vary in varied {
             if dimensions.iter().any(|dimension| dimension.path == vary.path) {
-                return Err(Failure::usage(format!("`{}` is varied twice\ngive one range for it", vary.path)));
+                return Err(Failure::usage(format!(
+                    "`{}` is varied twice\ngive one range for it",
+                    vary.path
+                )));
             }
             dimensions.push(Dimension::new(vary, is_alone, find != Find::Min)?);
         }
@@ -59,7 +69,9 @@ impl Asked {
         let rps = arguments.rps.as_deref().map(rate).transpose()?;
         if rps.is_some() && searches_load {
             let help = "leave `--rps` out, or vary something else: `--vary workloads.app.replicas=2..20`";
-            return Err(Failure::usage(format!("`--rps` holds the load fast, which is what is searched for\n{help}")));
+            return Err(Failure::usage(format!(
+                "`--rps` holds the load fast, which is what is searched for\n{help}"
+            )));
         }
         let weights = weights(&arguments.cost, &dimensions)?;
         let survive = arguments.survive.map(|lost| match lost {
@@ -157,14 +169,18 @@ fn weights(costs: &[String], dimensions: &[Dimension]) -> Result<Option<Vec<f64>
     if dimensions.len() < 2 && costs.is_empty() {
         return Ok(None);
     }
-    let mut weights: Vec<f64> =
-        dimensions.iter().map(|dimension| f64::from(u8::from(dimension.path.ends_with(".replicas")))).collect();
+    let mut weights: Vec<f64> = dimensions
+        .iter()
+        .map(|dimension| f64::from(u8::from(dimension.path.ends_with(".replicas"))))
+        .collect();
     if !costs.is_empty() {
         weights.fill(0.0);
     }
     for text in costs {
         let how = "write `--cost replicas=1`, or with the whole path as `--vary` has it";
-        let parts = text.rsplit_once('=').and_then(|(path, weight)| Some((path.trim(), weight.trim().parse::<f64>().ok()?)));
+        let parts = text
+            .rsplit_once('=')
+            .and_then(|(path, weight)| Some((path.trim(), weight.trim().parse::<f64>().ok()?)));
         let Some((path, weight)) = parts.filter(|(_, weight)| weight.is_finite() && *weight >= 0.0) else {
             return Err(Failure::usage(format!("`--cost {text}` is no weight of at least zero\n{how}")));
         };
@@ -175,14 +191,20 @@ fn weights(costs: &[String], dimensions: &[Dimension]) -> Result<Option<Vec<f64>
         let mut found = false;
         for (dimension, own) in dimensions.iter().zip(&mut weights).filter(|(dimension, _)| fits(dimension)) {
             if weight > 0.0 && !dimension.has_numbers() {
-                let why = format!("the values of `{}` are no plain numbers, so they have no cost", dimension.path);
-                return Err(Failure::usage(format!("{why}\nlist them in the order of their cost, without `--cost`")));
+                let why =
+                    format!("the values of `{}` are no plain numbers, so they have no cost", dimension.path);
+                return Err(Failure::usage(format!(
+                    "{why}\nlist them in the order of their cost, without `--cost`"
+                )));
             }
             (*own, found) = (weight, true);
         }
         if !found {
             let paths: Vec<&str> = dimensions.iter().map(|dimension| dimension.path.as_str()).collect();
-            return Err(Failure::usage(format!("`--cost {text}`: no such path is varied\n{how}: {}", paths.join(", "))));
+            return Err(Failure::usage(format!(
+                "`--cost {text}`: no such path is varied\n{how}: {}",
+                paths.join(", ")
+            )));
         }
     }
     if weights.iter().all(|weight| *weight == 0.0) {
@@ -208,7 +230,9 @@ impl Dimension {
                 }
                 (None, true) => Choices::Steps { step: 1.0, count: (span.to - span.from) as usize + 1, span },
                 (None, false) if is_alone || span.from == span.to => Choices::Line(span),
-                (None, false) => Choices::Steps { step: (span.to - span.from) / PARTS as f64, count: PARTS + 1, span },
+                (None, false) => {
+                    Choices::Steps { step: (span.to - span.from) / PARTS as f64, count: PARTS + 1, span }
+                }
             },
         };
         let dimension = Dimension { path, choices, falls };
@@ -228,7 +252,9 @@ impl Dimension {
     fn is_positive(&self) -> bool {
         match &self.choices {
             Choices::Line(span) | Choices::Steps { span, .. } => span.from > 0.0,
-            Choices::List { numbers, .. } => numbers.as_ref().is_some_and(|all| all.iter().all(|one| *one > 0.0)),
+            Choices::List { numbers, .. } => {
+                numbers.as_ref().is_some_and(|all| all.iter().all(|one| *one > 0.0))
+            }
         }
     }
 
@@ -292,7 +318,9 @@ impl Dimension {
         let count = self.count()?;
         let sign = if self.falls { -weight } else { weight };
         let costs = match &self.choices {
-            Choices::Steps { step, .. } => Costs::Even { first: weight * self.number(0), step: sign.abs() * step },
+            Choices::Steps { step, .. } => {
+                Costs::Even { first: weight * self.number(0), step: sign.abs() * step }
+            }
             _ => Costs::Each((0..count).map(|place| sign * self.number(place)).collect()),
         };
         Some(Axis { count, costs })
@@ -319,7 +347,8 @@ mod tests {
     use super::*;
 
     fn dimension(text: &str, is_alone: bool, falls: bool) -> Dimension {
-        Dimension::new(Vary::parse(text).expect("sound"), is_alone, falls).unwrap_or_else(|error| panic!("{error}"))
+        Dimension::new(Vary::parse(text).expect("sound"), is_alone, falls)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn costs(axis: &Axis) -> Vec<f64> {
@@ -332,7 +361,10 @@ mod tests {
     #[test]
     fn places_count_from_where_it_is_hardest() {
         let least = dimension("workloads.a.replicas=2..5", true, false);
-        assert_eq!((least.count(), least.text(0.0), least.order(3.0)), (Some(4), "2".to_owned(), "workloads.a.replicas=5".to_owned()));
+        assert_eq!(
+            (least.count(), least.text(0.0), least.order(3.0)),
+            (Some(4), "2".to_owned(), "workloads.a.replicas=5".to_owned())
+        );
         let most = dimension("workloads.a.queue=10..40/10", true, true);
         assert_eq!([0.0, 3.0].map(|place| most.text(place)), ["40", "10"]);
         let listed = dimension("a.b=9,1,5", true, false);
@@ -346,7 +378,9 @@ mod tests {
 
     #[test]
     fn costs_never_fall_along_an_axis() {
-        for (text, falls) in [("a.b=2..9", false), ("a.b=2..9", true), ("a.b=9,1,5", true), ("a.b=9,1,5", false)] {
+        for (text, falls) in
+            [("a.b=2..9", false), ("a.b=2..9", true), ("a.b=9,1,5", true), ("a.b=9,1,5", false)]
+        {
             let axis = dimension(text, true, falls).axis(2.0).expect("steps");
             assert!(costs(&axis).is_sorted(), "{text} {falls}: {:?}", costs(&axis));
         }

@@ -149,7 +149,10 @@ fn answer(session: &Session<'_>, capacity: &Capacity) -> Value {
             let mut fields = Map::new();
             fields.insert("kind".to_owned(), "value".into());
             fields.insert("value".to_owned(), measure(*value));
-            fields.insert("ci95".to_owned(), interval.map_or(Value::Null, |(a, b)| json!([measure(a), measure(b)])));
+            fields.insert(
+                "ci95".to_owned(),
+                interval.map_or(Value::Null, |(a, b)| json!([measure(a), measure(b)])),
+            );
             match &session.subject {
                 Subject::Load { rps } => {
                     let of = |factor: f64| rps.map_or(Value::Null, |rps| measure(factor * rps));
@@ -197,7 +200,8 @@ fn strain(session: &Session<'_>, strain: &Strain) -> Value {
         let mut fields = Map::new();
         fields.insert("workload".to_owned(), found.workload.as_str().into());
         fields.insert("utilization_pct".to_owned(), measure(found.whole_pct));
-        fields.insert("pod".to_owned(), found.pod.as_ref().map_or(Value::Null, |(pod, _)| pod.as_str().into()));
+        fields
+            .insert("pod".to_owned(), found.pod.as_ref().map_or(Value::Null, |(pod, _)| pod.as_str().into()));
         if let Some(place) = (session.place_of)(&found.workload) {
             fields.extend(place::fields(&place, session.base));
         }

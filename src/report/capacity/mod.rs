@@ -85,14 +85,22 @@ impl Session<'_> {
         let last = |path: &str| path.rsplit(['.', ':']).next().unwrap_or(path).to_owned();
         let short: Vec<String> = paths.iter().map(|path| last(path)).collect();
         let is_alone = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
-        paths.iter().zip(&short).map(|(path, name)| if is_alone(name) { name } else { path }.clone()).collect()
+        paths
+            .iter()
+            .zip(&short)
+            .map(|(path, name)| if is_alone(name) { name } else { path }.clone())
+            .collect()
     }
 
     /// `replicas 8, http1MaxPendingRequests 96`.
-    pub fn values_of(&self, number: usize) -> String {
-        let pairs = self.columns().into_iter().zip(&self.values[number]);
+    pub fn values_of(&self, index: usize) -> String {
+        let pairs = self.columns().into_iter().zip(&self.values[index]);
         match &self.subject {
-            Subject::Load { .. } => self.values[number].join(", "),
+            Subject::Load { .. } => {
+                let factor = self.values[index].join(", ");
+                let rps = self.tried[index].offered_rps;
+                rps.map_or_else(|| factor.clone(), |rps| format!("{} rps ({factor})", number::rate(rps)))
+            }
             Subject::Paths(_) => {
                 pairs.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
             }
@@ -145,7 +153,8 @@ impl Session<'_> {
         match &self.subject {
             Subject::Load { rps } => {
                 let factor = self.tried[hardest].at[0];
-                let rates = rps.map_or_else(String::new, |rps| format!(" ({} rps)", number::rate(rps * factor)));
+                let rates =
+                    rps.map_or_else(String::new, |rps| format!(" ({} rps)", number::rate(rps * factor)));
                 format!(
                     "the objectives are met up to {} times the scenario's load{rates}, where the search ends",
                     short(factor)
@@ -165,8 +174,12 @@ impl Session<'_> {
         let tried = &self.tried[nearest];
         let lost = tried.tightest().and_then(|(case, _)| case.loss.as_ref());
         let under = lost.map_or_else(String::new, |loss| format!(" without {loss}"));
-        let missed = tried.tightest().map_or_else(String::new, |(_, judged)| format!(" misses {}", judged.text));
-        format!("{what} meets the objectives: {}{under}, which comes nearest,{missed}", self.values_of(nearest))
+        let missed =
+            tried.tightest().map_or_else(String::new, |(_, judged)| format!(" misses {}", judged.text));
+        format!(
+            "{what} meets the objectives: {}{under}, which comes nearest,{missed}",
+            self.values_of(nearest)
+        )
     }
 
     fn least_sentence(
@@ -176,7 +189,10 @@ impl Session<'_> {
         interval: Option<(usize, usize)>,
         is_complete: bool,
     ) -> String {
-        let unsure = if self.tried[best].is_unsure() { ", too close to call" } else { "" };
+        let mut unsure = if self.tried[best].is_unsure() { ", too close to call" } else { "" }.to_owned();
+        if self.tried[best].at.iter().all(|place| *place == 0.0) {
+            unsure.push_str(", the end of the range");
+        }
         if let (Some((low, high)), Subject::Paths(paths)) = (interval, &self.subject) {
             let word = if self.most { "largest" } else { "least" };
             let text = |place: usize| (self.text_of)(place as f64);
@@ -191,15 +207,21 @@ impl Session<'_> {
         }
         if let (Some((low, high)), Subject::Load { .. }) = (interval, &self.subject) {
             let text = |place: usize| (self.text_of)(place as f64);
-            let ends =
-                if low == high { String::new() } else { format!(" (95% CI {} to {})", text(high), text(low)) };
+            let ends = if low == high {
+                String::new()
+            } else {
+                format!(" (95% CI {} to {})", text(high), text(low))
+            };
             return format!("max {} of the scenario's load{ends}{unsure}", self.values[best].join(", "));
         }
-        let cost = self.costs[best].map_or_else(String::new, |cost| format!(", cost {}", number::chosen(cost, 3)));
+        let cost =
+            self.costs[best].map_or_else(String::new, |cost| format!(", cost {}", number::chosen(cost, 3)));
         let others = match (frontier, is_complete) {
             (1, true) => "; nothing else can be had with less of anything".to_owned(),
             (count, true) => format!("; {} on the frontier", counted(count, "point", "points")),
-            (count, false) => format!("; {} of the frontier, which goes on", counted(count, "point", "points")),
+            (count, false) => {
+                format!("; {} of the frontier, which goes on", counted(count, "point", "points"))
+            }
         };
         let word = if self.most { "best" } else { "cheapest" };
         format!("{word}: {}{cost}{unsure}{others}", self.values_of(best))

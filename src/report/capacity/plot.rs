@@ -192,7 +192,9 @@ fn answer(shapes: &mut Vec<Shape>, session: &Session<'_>, span: Span, (top, bott
         _ => 1.0,
     };
     let (value, interval) = match session.capacity.map(|capacity| &capacity.answer) {
-        Some(Answer::Value { value, interval }) => (value * factor, interval.map(|(a, b)| (a * factor, b * factor))),
+        Some(Answer::Value { value, interval }) => {
+            (value * factor, interval.map(|(a, b)| (a * factor, b * factor)))
+        }
         Some(Answer::Least { best, interval, .. }) => {
             (across(session, &session.tried[*best]), interval.map(|(a, b)| (a as f64, b as f64)))
         }
@@ -224,13 +226,18 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
     for (index, tried) in session.tried.iter().enumerate() {
         let (colour, opacity) = if tried.meets() { (GOOD, 0.9) } else { (BAD, 0.9) };
         shapes.push(dot(place(tried), colour, opacity));
-        let values = &session.values[index];
-        let (x, y) = place(tried);
-        shapes.push(text((x, bottom + 14.0), &values[0], 11.0, PALE, Anchor::Middle));
-        shapes.push(text((LEFT - 7.0, y), &values[1], 11.0, PALE, Anchor::Right));
+        let (values, (x, y)) = (&session.values[index], place(tried));
+        let is_first = |axis: usize| !session.values[..index].iter().any(|other| other[axis] == values[axis]);
+        if is_first(0) {
+            shapes.push(text((x, bottom + 14.0), &values[0], 11.0, PALE, Anchor::Middle));
+        }
+        if is_first(1) {
+            shapes.push(text((LEFT - 7.0, y), &values[1], 11.0, PALE, Anchor::Right));
+        }
     }
     if let Some(Answer::Least { best, frontier, .. }) = session.capacity.map(|capacity| &capacity.answer) {
-        let mut steps: Vec<(f64, f64)> = frontier.iter().map(|number| place(&session.tried[*number])).collect();
+        let mut steps: Vec<(f64, f64)> =
+            frontier.iter().map(|number| place(&session.tried[*number])).collect();
         steps.sort_by(|left, right| left.0.total_cmp(&right.0));
         let corners = steps.windows(2).flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)]);
         let stairs: Vec<(f64, f64)> = corners.chain(steps.last().copied()).collect();
@@ -238,11 +245,19 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
             shapes.push(line(stairs, ANSWER, 2.0));
         }
         let (x, y) = place(&session.tried[*best]);
-        let points = vec![(x - 9.0, y - 9.0), (x + 9.0, y - 9.0), (x + 9.0, y + 9.0), (x - 9.0, y + 9.0), (x - 9.0, y - 9.0)];
+        let points = vec![
+            (x - 9.0, y - 9.0),
+            (x + 9.0, y - 9.0),
+            (x + 9.0, y + 9.0),
+            (x - 9.0, y + 9.0),
+            (x - 9.0, y - 9.0),
+        ];
         shapes.push(line(points, ANSWER, 2.0));
     }
     for (row, (colour, word)) in
-        [(GOOD, "meets the objectives"), (BAD, "misses one"), (ANSWER, "frontier, answer in the box")].iter().enumerate()
+        [(GOOD, "meets the objectives"), (BAD, "misses one"), (ANSWER, "frontier, answer in the box")]
+            .iter()
+            .enumerate()
     {
         let y = top + 10.0 + 22.0 * row as f64;
         shapes.push(dot((RIGHT - 172.0, y), *colour, 1.0));

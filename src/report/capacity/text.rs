@@ -15,19 +15,24 @@ const LABEL: usize = 15;
 const MOST: usize = 12;
 /// Objects with the same thing left out that are named.
 const MOST_ALIKE: usize = 8;
-/// Per cent of servers busy from which they are called short.
+/// Per cent of servers busy, at the busiest time, from which they are called short.
 const BUSY: f64 = 60.0;
+/// Points of a percentage that are worth a word.
+const NOTABLE: f64 = 5.0;
 
 pub fn render(session: &Session<'_>, look: &Look) -> String {
-    let mut blocks = vec![vec![title(session, look)], points(session, look), vec![look.bold(&session.sentence())]];
+    let mut blocks =
+        vec![vec![title(session, look)], points(session, look), vec![look.bold(&session.sentence())]];
     let below = [limits(session, look), notes(session, look)].concat();
     blocks.push(below);
     blocks.push(frontier(session, look));
     if !session.not_modelled.is_empty() {
         let room = look.width.saturating_sub(4);
         let lines = remark::lines(session.not_modelled, session.base, MOST_ALIKE);
-        let head = format!("{INDENT}{}", look.bold(&format!("Not modelled ({})", session.not_modelled.len())));
-        let lines = wrapped(lines.into_iter(), room).into_iter().map(|line| format!("{INDENT}{INDENT}{line}"));
+        let head =
+            format!("{INDENT}{}", look.bold(&format!("Not modelled ({})", session.not_modelled.len())));
+        let lines =
+            wrapped(lines.into_iter(), room).into_iter().map(|line| format!("{INDENT}{INDENT}{line}"));
         blocks.push(std::iter::once(head).chain(lines).collect());
     }
     let filled = blocks.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n") + "\n");
@@ -48,8 +53,10 @@ fn title(session: &Session<'_>, look: &Look) -> String {
 fn points(session: &Session<'_>, look: &Look) -> Vec<String> {
     let Some(first) = session.tried.first() else { return Vec::new() };
     let columns = session.columns();
-    let names: Vec<String> =
-        first.cases.first().map_or_else(Vec::new, |case| case.judged.iter().map(|j| j.text.clone()).collect());
+    let names: Vec<String> = first
+        .cases
+        .first()
+        .map_or_else(Vec::new, |case| case.judged.iter().map(|j| j.text.clone()).collect());
     let number = |title, expendable| Field { title, set: Set::Number, expendable };
     let mut fields: Vec<Field<'_>> = columns.iter().map(|title| number(title, 0)).collect();
     fields.push(number("rps", 0));
@@ -100,7 +107,9 @@ pub fn limits(session: &Session<'_>, look: &Look) -> Vec<String> {
     let strain = &case.strain;
     let mut short: Vec<String> = Vec::new();
     short.extend(strain.limits.iter().filter(|limit| !limit.waits).map(|limit| full(session, limit)));
-    short.extend(strain.workers.iter().filter(|found| found.whole_pct >= BUSY).map(|found| workers(session, found)));
+    short.extend(
+        strain.workers.iter().filter(|found| found.busy_pct >= BUSY).map(|found| workers(session, found)),
+    );
     short.extend(strain.limits.iter().filter(|limit| limit.waits).map(|limit| full(session, limit)));
     short.extend(strain.ejections.iter().map(ejected));
     if short.is_empty()
@@ -117,11 +126,17 @@ pub fn limits(session: &Session<'_>, look: &Look) -> Vec<String> {
 fn workers(session: &Session<'_>, found: &Bottleneck) -> String {
     let place = (session.place_of)(&found.workload);
     let place = place.map_or_else(String::new, |place| format!(" ({})", place::told(&place, session.base)));
-    let pod = match &found.pod {
-        Some((pod, busy)) => format!(", busiest pod {pod} {busy:.0}%"),
-        None => String::new(),
+    let pod = found.pod.iter().map(|(pod, busy)| format!(", busiest pod {pod} {busy:.0}%"));
+    let when = if found.busy_pct - found.whole_pct < NOTABLE {
+        format!("{:.0}% of their slots busy", found.whole_pct)
+    } else {
+        let (from, to) = (number::moment(found.from.seconds()), number::moment(found.to.seconds()));
+        format!(
+            "{:.0}% of their slots busy from {from} to {to}, {:.0}% over the whole run",
+            found.busy_pct, found.whole_pct
+        )
     };
-    format!("workers of {}{place}: {:.0}% of their slots busy{pod}", found.workload, found.whole_pct)
+    format!("workers of {}{place}: {when}{}", found.workload, pod.collect::<String>())
 }
 
 fn full(session: &Session<'_>, limit: &FullLimit) -> String {
@@ -135,10 +150,11 @@ fn full(session: &Session<'_>, limit: &FullLimit) -> String {
         );
         format!(" {} of {}{place}", written.value, written.object)
     });
-    let whose = if *is_inbound { format!("{keeper}'s own sidecars") } else { format!("{keeper} → {target}") };
-    let share = share_pct.map_or_else(String::new, |pct| format!(", {}% of its calls", short(pct)));
-    let what = if *waits { "was full, so that calls waited," } else { "refused" };
-    format!("{field}{written}: {whose} {what} {} times a replication{share}", number::count(*times))
+    let whose =
+        if *is_inbound { format!("own sidecars of {keeper}") } else { format!("{keeper} → {target}") };
+    let share = share_pct.map_or_else(String::new, |pct| format!(" ({}%)", short(pct)));
+    let what = if *waits { "calls waited" } else { "calls refused" };
+    format!("{field}{written}, {whose}: {} {what} a replication{share}", number::count(*times))
 }
 
 fn ejected(found: &Ejections) -> String {
@@ -149,7 +165,10 @@ fn ejected(found: &Ejections) -> String {
     } else {
         String::new()
     };
-    format!("outlier detection of {caller} → {target}: {} ejections a replication{none}", number::count(*count))
+    format!(
+        "outlier detection of {caller} → {target}: {} ejections a replication{none}",
+        number::count(*count)
+    )
 }
 
 /// What a reader must know before believing the answer.
@@ -162,6 +181,11 @@ pub fn notes(session: &Session<'_>, look: &Look) -> Vec<String> {
             session.values_of(misses),
             session.values_of(meets)
         ));
+    }
+    if let Some(judged) =
+        session.tried[0].cases.iter().flat_map(|case| &case.judged).find(|j| j.observed.value.is_none())
+    {
+        notes.push(format!("{}: no request tells anything of it, so it counts as missed", judged.text));
     }
     let edge = session.capacity.map(|capacity| &session.tried[capacity.limit]);
     if let Some(judged) = edge.and_then(Tried::tightest).map(|(_, judged)| judged)
@@ -189,9 +213,11 @@ fn frontier(session: &Session<'_>, look: &Look) -> Vec<String> {
     if frontier.len() < 2 {
         return Vec::new();
     }
-    let mut lines = vec![format!("{INDENT}{}", look.bold("Frontier (none of these can be had with less of anything)"))];
+    let mut lines =
+        vec![format!("{INDENT}{}", look.bold("Frontier (none of these can be had with less of anything)"))];
     for number in frontier.iter().take(MOST) {
-        let cost = session.costs[*number].map_or_else(String::new, |cost| format!(", cost {}", number::chosen(cost, 3)));
+        let cost = session.costs[*number]
+            .map_or_else(String::new, |cost| format!(", cost {}", number::chosen(cost, 3)));
         lines.push(format!("{INDENT}{INDENT}{}{cost}", session.values_of(*number)));
     }
     if frontier.len() > MOST {

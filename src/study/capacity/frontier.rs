@@ -207,8 +207,10 @@ mod tests {
         for seed in 0..200 {
             let top: &[usize] = [&[40][..], &[12, 30], &[6, 5, 9], &[3, 4, 2, 5]][seed as usize % 4];
             let least = random(seed, top, 1 + seed % 7);
-            let weights = top.iter().enumerate().map(|(axis, _)| (seed as usize % (axis + 2)) as f64).collect();
-            let mut ground = Known { least: least.clone(), weights, tried: BTreeSet::new(), most: usize::MAX };
+            let weights =
+                top.iter().enumerate().map(|(axis, _)| (seed as usize % (axis + 2)) as f64).collect();
+            let mut ground =
+                Known { least: least.clone(), weights, tried: BTreeSet::new(), most: usize::MAX };
             let border = search(&mut ground, top).expect("nothing stops it");
             assert!(border.is_complete);
             let found: BTreeSet<Place> = border.least.iter().cloned().collect();

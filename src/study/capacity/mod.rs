@@ -11,7 +11,7 @@ pub mod trial;
 pub use loss::Survive;
 pub use margin::Margin;
 pub use strain::{Ejections, FullLimit, Strain};
-pub use trial::{Case, Tried, Trials, offered_rps};
+pub use trial::{Case, Trials, Tried, offered_rps};
 
 use self::frontier::{Ground, Place};
 use self::root::{Found, Look, Stretch};
@@ -108,6 +108,14 @@ pub fn hardest<E>(
     mut make: impl FnMut(f64) -> Result<Mesh, E>,
 ) -> Result<Capacity, Stop<E>> {
     let ruler = Ruler::new(scale);
+    if scale.ends.is_none() {
+        // Less load gives no more requests to judge by.
+        let mesh = make(1.0).map_err(Stop::Failed)?;
+        let first = trials.attempt(&[1.0], &mesh).ok_or(Stop::Interrupted)?;
+        if trials.tried[first].lacks_data() {
+            return Ok(Capacity { answer: Answer::Nothing(first), limit: first, fold: None });
+        }
+    }
     let mut look = |point: f64| {
         let value = ruler.value(point);
         let mesh = make(value).map_err(Stop::Failed)?;
@@ -120,7 +128,7 @@ pub fn hardest<E>(
     let answer = match found {
         Found::Border(root) => {
             let interval = root.half.map(|half| {
-                let ends = [root.at - half, root.at + half].map(|end| ruler.value(end));
+                let ends = covering(tried, hardness, root.at, half).map(|end| ruler.value(end));
                 (ends[0].min(ends[1]), ends[0].max(ends[1]))
             });
             Answer::Value { value: ruler.value(root.at), interval }
@@ -136,13 +144,14 @@ pub fn hardest<E>(
         Found::Whole => (f64::INFINITY, f64::INFINITY),
         Found::Nothing => (f64::NEG_INFINITY, f64::NEG_INFINITY),
     };
-    let first_miss = extreme(tried, |tried| {
-        if tried.meets() { f64::NEG_INFINITY } else { -hardness(tried) }
-    });
+    let first_miss = extreme(tried, |tried| if tried.meets() { f64::NEG_INFINITY } else { -hardness(tried) });
     let limit = match answer {
         Answer::Value { value, .. } => {
             let border = ruler.point(value);
-            extreme(tried, |tried| if tried.meets() { f64::NEG_INFINITY } else { -(hardness(tried) - border).abs() })
+            extreme(
+                tried,
+                |tried| if tried.meets() { f64::NEG_INFINITY } else { -(hardness(tried) - border).abs() },
+            )
         }
         Answer::Whole(hardest) => hardest,
         _ => first_miss,
@@ -157,6 +166,23 @@ pub fn hardest<E>(
     Ok(Capacity { answer, limit, fold })
 }
 
+/// The interval, widened to what the points about the border leave open: it reaches over the gap between the nearest
+/// ones on both sides, where nothing was tried, and over those too close to call that tell otherwise.
+fn covering(tried: &[Tried], hardness: impl Fn(&Tried) -> f64, at: f64, half: f64) -> [f64; 2] {
+    let of = |what: &dyn Fn(f64, &Tried) -> bool| {
+        let all = tried.iter().map(|tried| (hardness(tried), tried));
+        all.filter(|(point, tried)| what(*point, tried)).map(|(point, _)| point).collect::<Vec<f64>>()
+    };
+    let below = of(&|point, tried| point <= at && tried.meets()).into_iter().reduce(f64::max);
+    let above = of(&|point, tried| point >= at && !tried.meets()).into_iter().reduce(f64::min);
+    let doubted = of(&|point, tried| point < at && !tried.meets() && tried.is_unsure());
+    let hoped = of(&|point, tried| point > at && tried.meets() && tried.is_unsure());
+    [
+        below.into_iter().chain(doubted).fold(at - half, f64::min),
+        above.into_iter().chain(hoped).fold(at + half, f64::max),
+    ]
+}
+
 fn harder_that_meets(tried: &[Tried], misses: usize, hardness: impl Fn(&Tried) -> f64) -> Option<usize> {
     let least = hardness(&tried[misses]);
     tried.iter().position(|tried| hardness(tried) > least && tried.surely_meets())
@@ -169,14 +195,15 @@ fn easier_that_misses(tried: &[Tried], meets: usize, hardness: impl Fn(&Tried) -
 
 /// The first of those for which `of` is largest; there is at least one.
 fn extreme(tried: &[Tried], of: impl Fn(&Tried) -> f64) -> usize {
-    (0..tried.len()).reduce(|best, next| if of(&tried[next]) > of(&tried[best]) { next } else { best }).unwrap_or(0)
+    (0..tried.len())
+        .reduce(|best, next| if of(&tried[next]) > of(&tried[best]) { next } else { best })
+        .unwrap_or(0)
 }
 
 fn seen(tried: &Tried) -> Look {
     let margins = tried.cases.iter().flat_map(|case| {
-        let of = |(number, margin): (usize, &Margin)| {
-            ((case.loss.clone(), number), (margin.value, margin.half))
-        };
+        let of =
+            |(number, margin): (usize, &Margin)| ((case.loss.clone(), number), (margin.value, margin.half));
         case.margins.iter().enumerate().map(of)
     });
     Look { meets: tried.meets(), is_unsure: tried.is_unsure(), margins: margins.collect() }
@@ -268,9 +295,8 @@ fn fold(tried: &[Tried]) -> Option<Fold> {
     let misses = (0..tried.len()).filter(|number| tried[*number].surely_misses());
     let is_below = |low: &Tried, high: &Tried| low.at.iter().zip(&high.at).all(|(low, high)| low <= high);
     let pairs = misses.flat_map(|misses| (0..tried.len()).map(move |meets| Fold { misses, meets }));
-    let mut folds = pairs.filter(|pair| {
-        tried[pair.meets].surely_meets() && is_below(&tried[pair.meets], &tried[pair.misses])
-    });
+    let mut folds = pairs
+        .filter(|pair| tried[pair.meets].surely_meets() && is_below(&tried[pair.meets], &tried[pair.misses]));
     folds.next()
 }
 

@@ -43,8 +43,8 @@ pub struct Root {
     pub half: Option<f64>,
 }
 
-/// Steps away from the start.
-const MOST_STEPS: (i32, i32) = (10, 20);
+/// Steps away from the start, down and up. Each one up takes as long as all before it together.
+const MOST_STEPS: (i32, i32) = (10, 6);
 /// Points between two ends of a bracket.
 const MOST_POINTS: usize = 24;
 /// Part of a bracket that a point keeps off its ends.
@@ -59,10 +59,7 @@ struct Line<'a, S> {
 }
 
 /// Searches along a line on which points get harder.
-pub fn search<S>(
-    stretch: Stretch,
-    look: &mut dyn FnMut(f64) -> Result<Look, S>,
-) -> Result<Found, S> {
+pub fn search<S>(stretch: Stretch, look: &mut dyn FnMut(f64) -> Result<Look, S>) -> Result<Found, S> {
     let mut line = Line { look, seen: Vec::new() };
     let (near, bracket) = match stretch {
         Stretch::Between { easy, hard, near } => (near, line.between(easy, hard)?),
@@ -174,7 +171,8 @@ impl<S> Line<'_, S> {
         let (left, right) = (self.known(low), self.known(high));
         let crossings = left.margins.iter().filter_map(|(key, (above, _))| {
             let (below, _) = right.margins.get(key)?;
-            (*above >= 0.0 && *below <= 0.0 && above > below).then(|| low + (high - low) * above / (above - below))
+            (*above >= 0.0 && *below <= 0.0 && above > below)
+                .then(|| low + (high - low) * above / (above - below))
         });
         crossings.reduce(f64::min).unwrap_or(low + (high - low) / 2.0)
     }
@@ -203,7 +201,9 @@ impl<S> Line<'_, S> {
                 .iter()
                 .filter_map(|(point, look)| look.margins.get(key).map(|height| (*point, *height)))
                 .collect();
-            let Some(root) = zero(&points).filter(|root| (root.at - guess).abs() <= 2.0 * reach) else { continue };
+            let Some(root) = zero(&points).filter(|root| (root.at - guess).abs() <= 2.0 * reach) else {
+                continue;
+            };
             if best.is_none_or(|best| root.at < best.at) {
                 best = Some(root);
             }
@@ -215,7 +215,9 @@ impl<S> Line<'_, S> {
 /// Where the line from point to point, in order of place, first goes below zero. All points have the same luck, so that
 /// this line is smooth; its fall over all of them turns the interval of the nearest one into that of the zero.
 fn zero(points: &[(f64, Height)]) -> Option<Root> {
-    let pair = points.windows(2).find(|pair| pair[0].1.0 >= 0.0 && pair[1].1.0 <= 0.0 && pair[0].1.0 > pair[1].1.0)?;
+    let pair = points
+        .windows(2)
+        .find(|pair| pair[0].1.0 >= 0.0 && pair[1].1.0 <= 0.0 && pair[0].1.0 > pair[1].1.0)?;
     let ((left, (above, _)), (right, (below, _))) = (pair[0], pair[1]);
     let at = left + (right - left) * above / (above - below);
     let (first, last) = (points.first()?, points.last()?);

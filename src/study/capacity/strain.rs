@@ -108,8 +108,10 @@ mod tests {
         let mut run = RunResults::pool(&fixture::two_replications());
         assert!(run.clusters.len() > 1, "rows to tell apart");
         run.clusters.truncate(1);
-        let counted: Vec<f64> =
-            LIMITS.iter().map(|(counter, ..)| run.clusters[0].counter(*counter).value.unwrap_or(0.0)).collect();
+        let counted: Vec<f64> = LIMITS
+            .iter()
+            .map(|(counter, ..)| run.clusters[0].counter(*counter).value.unwrap_or(0.0))
+            .collect();
         let strain = Strain::of(&run);
         assert_eq!(strain.limits.len(), counted.iter().filter(|times| **times > 0.0).count());
         let sorted = strain.limits.windows(2).all(|pair| pair[0].waits <= pair[1].waits);

@@ -63,6 +63,11 @@ impl Tried {
         !self.surely_meets() && !self.surely_misses()
     }
 
+    /// An objective of which no request tells anything.
+    pub fn lacks_data(&self) -> bool {
+        self.cases.iter().flat_map(|case| &case.judged).any(|judged| judged.observed.value.is_none())
+    }
+
     /// Of the objective that is nearest to its limit, or furthest beyond it.
     pub fn margin(&self) -> f64 {
         self.margins().map(|margin| margin.value).fold(f64::INFINITY, f64::min)
@@ -73,7 +78,8 @@ impl Tried {
         let all = self.cases.iter().flat_map(|case| {
             case.margins.iter().zip(&case.judged).map(move |(margin, judged)| (margin.value, case, judged))
         });
-        all.reduce(|best, next| if next.0 < best.0 { next } else { best }).map(|(_, case, judged)| (case, judged))
+        all.reduce(|best, next| if next.0 < best.0 { next } else { best })
+            .map(|(_, case, judged)| (case, judged))
     }
 }
 
