@@ -4,6 +4,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::config::duration;
 use crate::config::grammar::Part;
+use crate::report::sweep::Shard;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -36,6 +37,10 @@ pub enum Verb {
     Run(RunArguments),
     /// Find the largest load under the objectives, or the least replicas, limits or other values that meet them
     Capacity(CapacityArguments),
+    /// Simulate many points of a study: grids, sequences, or each input turned by itself
+    Sweep(SweepArguments),
+    /// Put the parts of a sweep together
+    Report(ReportArguments),
     /// Write a starter scenario from manifests
     Init(InitArguments),
     /// Print the JSON Schema of the scenario file, for editors
@@ -149,6 +154,81 @@ pub enum Lost {
     Pod,
 }
 
+/// Simulate many points of a study: grids, sequences, or each input turned by itself
+///
+/// Finished points are kept in the output folder: the same command, given again, goes on where it was stopped.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct SweepArguments {
+    /// Istio and Kubernetes YAML in place of the scenario's `manifests`: files, directories, globs, `-` for stdin
+    #[arg(value_name = "MANIFEST")]
+    pub manifests: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// What to vary: `path=2..20`, `path=2..20/2`, `path=a,b,c`, or `load=0.5x..4x` for all clients; repeatable
+    #[arg(long, value_name = "PATH=RANGE", required_unless_present = "sensitivity")]
+    pub vary: Vec<String>,
+    /// How points lie in the ranges [default: grid]
+    #[arg(long, value_name = "DESIGN")]
+    pub design: Option<Design>,
+    /// How many points a Sobol sequence has; powers of two fill ranges evenly [default: 64]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub points: Option<u32>,
+    /// Turn each input of the scenario by itself, and tell which ones decide
+    #[arg(long, conflicts_with_all = ["vary", "design", "points"])]
+    pub sensitivity: bool,
+    /// How far each input is turned down and up [default: 20%]
+    #[arg(long, value_name = "PERCENT", requires = "sensitivity")]
+    pub range: Option<String>,
+    /// Simulate one of N parts, counted from 0; `meshcast report` puts them together
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Throw away the finished points of the output folder and start over
+    #[arg(long)]
+    pub fresh: bool,
+    /// Draw no plots
+    #[arg(long)]
+    pub no_plots: bool,
+}
+
+/// Put the parts of a sweep together
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct ReportArguments {
+    /// Output folders of `meshcast sweep --shard`, in any order, or of one whole sweep
+    #[arg(value_name = "DIR", required = true)]
+    pub parts: Vec<String>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Draw no plots
+    #[arg(long)]
+    pub no_plots: bool,
+}
+
+/// How points lie in the ranges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Design {
+    /// Every value of each range with every value of the others
+    #[default]
+    Grid,
+    /// The first values together, then the second ones, and so on
+    List,
+    /// As many points as `--points` says, spread evenly over all ranges
+    Sobol,
+}
+
+impl Design {
+    pub fn name(self) -> &'static str {
+        match self {
+            Design::Grid => "grid",
+            Design::List => "list",
+            Design::Sobol => "sobol",
+        }
+    }
+}
+
 /// What is simulated: the flags of every verb that runs a scenario.
 #[derive(Clone, Debug, Default, Args)]
 pub struct InputArguments {
@@ -216,6 +296,17 @@ pub struct InitArguments {
     pub force: bool,
 }
 
+/// `0/16`: counted from 0, as indexed jobs count.
+fn shard(text: &str) -> Result<Shard, String> {
+    let numbers =
+        text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((number, of)) if number < of => Ok(Shard { number, of }),
+        Some((number, of)) => Err(format!("shards are counted from 0, so there is no {number} of {of}")),
+        None => Err("write `0/16` for the first of 16 parts".to_owned()),
+    }
+}
+
 pub fn time(text: &str) -> Result<String, String> {
     match duration::parse_positive(Part::whole(text)) {
         Ok(_) => Ok(text.to_owned()),
@@ -243,6 +334,14 @@ mod tests {
         assert_eq!(time("1h30m").as_deref(), Ok("1h30m"));
         for text in ["10", "0s", "ten minutes", "-5s"] {
             assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_from_zero() {
+        assert_eq!(shard("0/3"), Ok(Shard { number: 0, of: 3 }));
+        for text in ["3/3", "1", "-1/3", "a/b", "0/0"] {
+            assert!(shard(text).is_err(), "{text}");
         }
     }
 }

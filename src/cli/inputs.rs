@@ -1,6 +1,7 @@
 //! What a verb reads before it simulates: the scenario, the manifests and the orders of the command line, what they
 //! mean, and what was found wrong with them.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use super::arguments::{InputArguments, OutputArguments};
@@ -40,20 +41,20 @@ impl Inputs {
         disk: &Disk,
         quiet: bool,
     ) -> Result<Inputs, Failure> {
-        Inputs::read_as(manifests, arguments, disk, quiet, resolve::mesh)
+        Inputs::read_for(manifests, arguments, disk, quiet, resolve::defaults::REPLICATIONS)
     }
 
-    /// The same with another meaning of what is left out: `replications` of a study.
-    pub fn read_as(
+    /// The same with the replications that a verb takes where the scenario is silent.
+    pub fn read_for(
         manifests: &[String],
         arguments: &InputArguments,
         disk: &Disk,
         quiet: bool,
-        resolve: impl Fn(&Loaded) -> Resolved,
+        replications: NonZeroU32,
     ) -> Result<Inputs, Failure> {
         let sets = orders(arguments);
         let loaded = load(manifests, arguments, &sets, disk)?;
-        let mut resolved = resolve(&loaded);
+        let mut resolved = resolve::mesh_with(&loaded, replications);
         let traffic = resolved.mesh.as_ref().map(Traffic::of);
         let found = all_findings(&loaded, &resolved, traffic.as_ref());
         let has_errors = findings::tell_all(found, &loaded.docs.sources, quiet);
@@ -65,13 +66,18 @@ impl Inputs {
         }
     }
 
-    /// Where the results go; `None` with `-o -`.
+    /// The folder that results go to; `None` with `-o -`.
+    pub fn folder_name(&self, arguments: &OutputArguments) -> Option<String> {
+        match arguments.out.as_deref() {
+            Some("-") => None,
+            Some(name) => Some(name.to_owned()),
+            None => Some(format!("outputs/{}", self.mesh.name.replace(['/', '\\'], "-"))),
+        }
+    }
+
+    /// The same, checked before anything is done.
     pub fn folder(&self, arguments: &OutputArguments) -> Result<Option<Folder>, Failure> {
-        let name = match arguments.out.as_deref() {
-            Some("-") => return Ok(None),
-            Some(name) => name.to_owned(),
-            None => format!("outputs/{}", self.mesh.name.replace(['/', '\\'], "-")),
-        };
+        let Some(name) = self.folder_name(arguments) else { return Ok(None) };
         let files = self.loaded.docs.sources.iter().filter(|source| source.is_file && source.name != "-");
         let inputs: Vec<&str> = files.map(|source| source.name.as_str()).collect();
         Folder::prepare(&name, &inputs, arguments.force).map(Some)

@@ -12,11 +12,13 @@ mod inputs;
 mod marks;
 mod output;
 mod pods;
+mod report;
 mod run;
 mod scaffold;
 mod schema;
 mod show;
 mod simulation;
+mod sweep;
 mod terminal;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ pub fn main() -> ExitCode {
     let done = match &arguments.verb {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Capacity(arguments) => capacity::capacity(arguments),
+        Verb::Sweep(arguments) => sweep::run(arguments),
+        Verb::Report(arguments) => report::report(arguments),
         Verb::Init(arguments) => init::init(arguments),
         Verb::Schema => schema::schema(),
         Verb::Completions { shell } => completions::completions(*shell),

@@ -74,6 +74,22 @@ impl Folder {
         }
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts files beside those that are there, each whole or not at all, in their order.
+    pub fn add(&self, files: &[File]) -> Result<(), Failure> {
+        let add = |file: &File| {
+            let target = self.path.join(&file.path);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            replace_file(&target, &file.bytes)
+        };
+        files.iter().try_for_each(add).map_err(|error| cannot(&self.name, &error))
+    }
+
     /// Puts the files there in place of whatever was.
     pub fn write(&self, files: &[File]) -> Result<(), Failure> {
         self.replace(files).map_err(|error| cannot(&self.name, &error))
@@ -143,14 +159,20 @@ pub fn write_file(path: &str, bytes: &[u8], force: bool) -> Result<(), Failure> 
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let fresh = target.with_file_name(format!(".{name}.partial-{}", std::process::id()));
-        fs::write(&fresh, bytes)?;
-        fs::rename(&fresh, target).inspect_err(|_| {
-            let _ = fs::remove_file(&fresh);
-        })
+        replace_file(target, bytes)
     };
     write().map_err(|error| cannot(path, &error))
+}
+
+/// Under another name first, so that whoever stops us leaves the old file or the new one.
+fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = target.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, target));
+    written.inspect_err(|_| {
+        // What was not made cannot be removed.
+        let _ = fs::remove_file(&fresh);
+    })
 }
 
 #[cfg(test)]

@@ -177,6 +177,35 @@ impl Distribution {
     }
 }
 
+impl Distribution {
+    /// The law of `factor` times as long. `factor` is positive.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Distribution {
+        let longer = |length: &SimDuration| duration(length.nanos() as f64 * factor);
+        match self {
+            Distribution::Constant(value) => Distribution::Constant(longer(value)),
+            Distribution::Uniform { low, high } => {
+                Distribution::Uniform { low: longer(low), high: longer(high) }
+            }
+            Distribution::Exponential { mean } => Distribution::Exponential { mean: longer(mean) },
+            Distribution::LogNormal { median, sigma } => {
+                Distribution::LogNormal { median: longer(median), sigma: *sigma }
+            }
+            Distribution::Gamma { mean, cv } => Distribution::Gamma { mean: longer(mean), cv: *cv },
+            Distribution::Weibull { scale, shape } => {
+                Distribution::Weibull { scale: longer(scale), shape: *shape }
+            }
+            Distribution::Pareto { min, alpha } => Distribution::Pareto { min: longer(min), alpha: *alpha },
+            Distribution::Mixture(parts) => Distribution::Mixture(
+                parts.iter().map(|(weight, part)| (*weight, part.scaled(factor))).collect(),
+            ),
+            Distribution::Quantiles(points) => {
+                Distribution::Quantiles(points.iter().map(|(p, value)| (*p, longer(value))).collect())
+            }
+        }
+    }
+}
+
 /// Shape of a gamma law; `None` if it does not vary.
 pub(super) fn gamma_shape(cv: f64) -> Option<f64> {
     let shape = 1.0 / (cv * cv);
@@ -237,6 +266,31 @@ mod tests {
                 .contains("p90 (1ms) is below p50 (9ms)")
         );
         assert!(error(Distribution::quantiles(vec![(50.0, ms(9))])).contains("not between"));
+    }
+
+    #[test]
+    fn a_law_twice_as_long_has_twice_the_quantiles() {
+        let laws = [
+            Distribution::Constant(ms(3)),
+            Distribution::uniform(ms(1), ms(5)).unwrap(),
+            Distribution::exponential(ms(4)).unwrap(),
+            Distribution::log_normal_p50_p99(ms(3), ms(30)).unwrap(),
+            Distribution::gamma(ms(3), 0.7).unwrap(),
+            Distribution::weibull_p50_p99(ms(3), ms(30)).unwrap(),
+            Distribution::pareto(ms(2), 1.5).unwrap(),
+            Distribution::mixture(vec![
+                (9.0, Distribution::Constant(ms(1))),
+                (1.0, Distribution::Constant(ms(8))),
+            ])
+            .unwrap(),
+            Distribution::quantiles(vec![(0.5, ms(3)), (0.99, ms(9))]).unwrap(),
+        ];
+        for law in laws {
+            for p in [0.05, 0.5, 0.95] {
+                let (once, twice) = (law.quantile(p), law.scaled(2.0).quantile(p));
+                assert!((twice - 2.0 * once).abs() <= 1e-6 * once + 2.0, "{law:?} at {p}: {once}, {twice}");
+            }
+        }
     }
 
     #[test]

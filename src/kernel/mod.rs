@@ -17,6 +17,7 @@ pub mod re2;
 mod ring;
 pub mod sampler;
 pub mod slab;
+pub mod sobol;
 pub mod special;
 pub mod table;
 pub mod time;

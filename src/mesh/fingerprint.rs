@@ -49,6 +49,13 @@ impl Fingerprint {
     }
 }
 
+/// Lower-case hexadecimal.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// Text goes into a digest and is kept nowhere.
 struct Digester(Sha256);
 

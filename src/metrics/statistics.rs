@@ -109,6 +109,12 @@ fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     Some(student_t975(replications - 1) * deviation / (replications as f64).sqrt())
 }
 
+/// Half the width, in per cent, of Wilson's 95 % interval where none of `of` has happened: what so many trials cannot
+/// tell from nothing.
+pub fn least_share_pct(of: u64) -> f64 {
+    if of == 0 { 100.0 } else { 100.0 * wilson_half_width(0, of) }
+}
+
 /// Half the width of Wilson's 95 % score interval of a share, in [0, 1].
 /// Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
 fn wilson_half_width(hits: u64, of: u64) -> f64 {

@@ -14,6 +14,7 @@ pub mod remark;
 pub mod rows;
 pub mod stamp;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod tables;
 pub mod terminal;

@@ -11,18 +11,29 @@ use crate::mesh::{Fingerprint, Mesh};
 use crate::metrics::Results;
 use crate::sim::Plan;
 
-/// A study's measurements so far.
-pub struct Measurements<'a> {
+/// A study's measurements so far: of each mesh the figures `F`, which is all that is kept of its replications.
+pub struct Measurements<'a, F = RunResults> {
     crew: &'a Crew,
     watch: Watch<'a>,
+    make: &'a Make<F>,
     /// By what makes the results, and the number of replications.
-    known: BTreeMap<(Fingerprint, u32), Arc<RunResults>>,
+    known: BTreeMap<(Fingerprint, u32), Arc<F>>,
     runs: u64,
 }
 
+/// Figures of a mesh from all its replications, in their order.
+pub type Make<F> = dyn Fn(&Mesh, &[Results]) -> F + Sync;
+
 impl<'a> Measurements<'a> {
+    /// Keeps all that a run has to say.
     pub fn new(crew: &'a Crew, watch: Watch<'a>) -> Measurements<'a> {
-        Measurements { crew, watch, known: BTreeMap::new(), runs: 0 }
+        Measurements::with(crew, watch, &|mesh, results| RunResults::pool(results).judge(mesh, results))
+    }
+}
+
+impl<'a, F: Send + Sync> Measurements<'a, F> {
+    pub fn with(crew: &'a Crew, watch: Watch<'a>, make: &'a Make<F>) -> Measurements<'a, F> {
+        Measurements { crew, watch, make, known: BTreeMap::new(), runs: 0 }
     }
 
     /// Replications that were run, those saved by what was known not counted.
@@ -32,7 +43,7 @@ impl<'a> Measurements<'a> {
 
     /// The figures of each mesh over as many replications as it asks for, objectives judged. Hands each to `take` as soon as
     /// its turn comes, in order; nothing more once the study is stopped.
-    pub fn each(&mut self, meshes: &[Mesh], mut take: impl FnMut(usize, &Arc<RunResults>) + Send) {
+    pub fn each(&mut self, meshes: &[Mesh], mut take: impl FnMut(usize, &Arc<F>) + Send) {
         let keys: Vec<_> =
             meshes.iter().map(|mesh| (Fingerprint::of(mesh), mesh.run.replications.get())).collect();
         // Which mesh runs in which place; others are like one that runs, or has run.
@@ -47,9 +58,9 @@ impl<'a> Measurements<'a> {
         for (place, index) in fresh.iter().enumerate() {
             jobs.extend((0..keys[*index].1).map(|replication| (place, replication)));
         }
-        let Measurements { crew, watch, known, runs } = self;
+        let Measurements { crew, watch, make: figures_of, known, runs } = self;
         let mut next = 0;
-        let mut tell = |known: &BTreeMap<_, Arc<RunResults>>| {
+        let mut tell = |known: &BTreeMap<_, Arc<F>>| {
             while let Some(figures) = keys.get(next).and_then(|key| known.get(key)) {
                 take(next, figures);
                 next += 1;
@@ -68,7 +79,7 @@ impl<'a> Measurements<'a> {
             results.extend(made);
             let index = fresh[place];
             if whole && results.len() == keys[index].1 as usize {
-                let figures = RunResults::pool(&results).judge(&meshes[index], &results);
+                let figures = figures_of(&meshes[index], &results);
                 *runs += results.len() as u64;
                 results.clear();
                 known.insert(keys[index], Arc::new(figures));
@@ -78,7 +89,7 @@ impl<'a> Measurements<'a> {
     }
 
     /// As [`Measurements::each`], all at once; `None` if the study was stopped before all was done.
-    pub fn all(&mut self, meshes: &[Mesh]) -> Option<Vec<Arc<RunResults>>> {
+    pub fn all(&mut self, meshes: &[Mesh]) -> Option<Vec<Arc<F>>> {
         let mut all = Vec::with_capacity(meshes.len());
         self.each(meshes, |_, figures| all.push(Arc::clone(figures)));
         (all.len() == meshes.len()).then_some(all)

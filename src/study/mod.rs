@@ -1,6 +1,7 @@
 //! Questions that take many runs: replications and the figures that they give together.
 
 pub mod bottleneck;
+pub mod busy;
 pub mod capacity;
 pub mod crew;
 pub mod figures;
@@ -11,6 +12,7 @@ pub mod objectives;
 pub mod over_time;
 pub mod replication;
 pub mod sample;
+pub mod sensitivity;
 pub mod traffic;
 
 pub use bottleneck::Bottleneck;

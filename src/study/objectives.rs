@@ -31,6 +31,41 @@ pub(super) fn judge(mesh: &Mesh, results: &[Results]) -> Vec<Judged> {
     mesh.objectives.iter().map(judge).collect()
 }
 
+/// What to look at where nobody names an objective: latency and success of all clients together, without a limit.
+pub fn main_figures() -> Vec<Objective> {
+    let figure = |text: &str, figure, comparison, limit| Objective {
+        text: text.to_owned(),
+        scope: ObjectiveScope::All,
+        figure,
+        comparison,
+        limit,
+    };
+    vec![
+        figure("p(99)", Figure::Latency(0.99), Comparison::LessOrEqual, f64::INFINITY),
+        figure("success", Figure::SuccessPct, Comparison::GreaterOrEqual, f64::NEG_INFINITY),
+    ]
+}
+
+/// Each objective's figure in each replication by itself, for comparisons in pairs.
+pub fn by_replication(mesh: &Mesh, results: &[Results]) -> Vec<Vec<Option<f64>>> {
+    let of = |objective: &Objective| {
+        let whom = Whom::of(&objective.scope, mesh);
+        let alone = results.iter().map(std::slice::from_ref);
+        alone.map(|one| observe(whom, objective.figure, one).value).collect()
+    };
+    mesh.objectives.iter().map(of).collect()
+}
+
+/// How many requests or calls each objective's share is of, over all replications; `None` for what is no share.
+pub fn trials(mesh: &Mesh, results: &[Results]) -> Vec<Option<u64>> {
+    let of = |objective: &Objective| {
+        let samples = || requests_or_calls(Whom::of(&objective.scope, mesh), results);
+        let count = || samples().iter().map(|sample| sample.finished.count()).sum();
+        (objective.figure == Figure::SuccessPct).then(count)
+    };
+    mesh.objectives.iter().map(of).collect()
+}
+
 fn judged(objective: &Objective, observed: Estimate) -> Judged {
     Judged {
         text: objective.text.clone(),

@@ -15,7 +15,6 @@ use super::terminal::{self, Progress};
 use crate::mesh::{Fingerprint, Mesh};
 use crate::report;
 use crate::report::capacity::{Session, Subject, files, markdown, text};
-use crate::resolve;
 use crate::study::capacity::{
     self, Answer, Capacity, Scale, Stop, Survive, Trials, Tried, loss, offered_rps,
 };
@@ -126,8 +125,7 @@ impl Maker<'_> {
     fn inputs(&self, orders: &[String], quiet: bool) -> Result<Inputs, Failure> {
         let mut input = self.arguments.input.clone();
         input.sets.extend_from_slice(orders);
-        let resolve = |loaded: &_| resolve::mesh_with(loaded, REPLICATIONS);
-        Inputs::read_as(&self.arguments.manifests, &input, self.disk, quiet, resolve)
+        Inputs::read_for(&self.arguments.manifests, &input, self.disk, quiet, REPLICATIONS)
     }
 
     fn mesh(&self, orders: &[String]) -> Result<Mesh, Failure> {

@@ -68,7 +68,7 @@ pub enum Style {
     Intended,
 }
 
-const WIDTH: f64 = 960.0;
+pub(super) const WIDTH: f64 = 960.0;
 const LEFT: f64 = 66.0;
 /// Least and most room for names on the right.
 const RIGHT: (f64, f64) = (40.0, 250.0);
@@ -81,11 +81,11 @@ const FLAG: f64 = 16.0;
 const FLAG_TEXT: f64 = 12.0;
 /// Size of the names of lines.
 const LABEL: f64 = 13.0;
-const INK: Colour = Colour(0x22, 0x22, 0x22);
-const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
-const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
-const SHADE: Colour = Colour(0xf1, 0xf1, 0xf1);
-const MARK: Colour = Colour(0x88, 0x88, 0x88);
+pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22);
+pub(super) const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
+pub(super) const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
+pub(super) const SHADE: Colour = Colour(0xf1, 0xf1, 0xf1);
+pub(super) const MARK: Colour = Colour(0x88, 0x88, 0x88);
 /// Share of its size that a letter is wide, on average; generous.
 const LETTER: f64 = 0.54;
 
@@ -162,22 +162,22 @@ pub fn picture(chart: &Chart) -> Picture {
 }
 
 /// As much of a headline as the picture has room for.
-fn fitting(headline: &str, size: f64) -> String {
+pub(super) fn fitting(headline: &str, size: f64) -> String {
     const MARGINS: f64 = 48.0;
     // A long line has spaces and narrow letters enough to come out below the mean of a label.
     const OF_PROSE: f64 = 0.5;
     shortened(headline, ((WIDTH - MARGINS) / (size * OF_PROSE)) as usize, '…')
 }
 
-fn text_width(letters: usize, size: f64) -> f64 {
+pub(super) fn text_width(letters: usize, size: f64) -> f64 {
     letters as f64 * size * LETTER
 }
 
-fn text(at: (f64, f64), text: &str, size: f64, colour: Colour, anchor: Anchor) -> Shape {
+pub(super) fn text(at: (f64, f64), text: &str, size: f64, colour: Colour, anchor: Anchor) -> Shape {
     Shape::Text { at, text: text.to_owned(), size, colour, anchor }
 }
 
-fn line(points: Vec<(f64, f64)>, colour: Colour, width: f64) -> Shape {
+pub(super) fn line(points: Vec<(f64, f64)>, colour: Colour, width: f64) -> Shape {
     Shape::Line { points, colour, opacity: 1.0, width }
 }
 

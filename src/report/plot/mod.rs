@@ -5,8 +5,11 @@ pub mod axis;
 mod band;
 pub mod charts;
 pub mod data;
+mod heading;
 pub mod layout;
 pub mod shape;
+pub mod sweep;
+mod tornado;
 
 pub use layout::Chart;
 pub use shape::DrawError;
@@ -34,7 +37,7 @@ pub fn draw(name: &str, chart: &Chart) -> Result<[File; 2], DrawError> {
     draw_picture(name, &layout::picture(chart))
 }
 
-/// The same of a picture that is no chart over time.
+/// The same of a picture that is laid out.
 pub fn draw_picture(name: &str, picture: &shape::Picture) -> Result<[File; 2], DrawError> {
     Ok([
         File { path: format!("plots/{name}.svg"), bytes: shape::svg(picture)?.into_bytes() },

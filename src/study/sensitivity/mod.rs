@@ -1,0 +1,67 @@
+//! Which inputs decide an answer: each is turned down and up by itself, all others as they are, under the same luck
+//! (design D2), and what that does to an objective is compared replication by replication.
+//! Source: one-at-a-time design, Saltelli et al. 2008, Global Sensitivity Analysis, 2.2; paired differences under common
+//! random numbers, Law 2015, Simulation Modeling and Analysis, 11.2.
+
+mod knobs;
+mod slots;
+
+pub use knobs::{Knob, Untried, knobs};
+
+use crate::metrics::Estimate;
+use crate::metrics::statistics;
+
+/// A figure of one setting: pooled, and of each replication by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub whole: Option<f64>,
+    pub each: &'a [Option<f64>],
+    /// Requests behind it, over all replications, if it is a share of them in per cent.
+    pub of: Option<u64>,
+}
+
+/// How much `high` lies above `low`: the difference of the pooled figures, with Student's interval of the differences
+/// of replications that had the same luck. Without an interval where a replication lacks the figure. A share's is never
+/// narrower than what this many requests can tell apart, as no failure in either is no proof of none.
+pub fn effect(low: Seen<'_>, high: Seen<'_>) -> Estimate {
+    let (Some(before), Some(after)) = (low.whole, high.whole) else { return Estimate::NONE };
+    let pairs = low.each.iter().zip(high.each);
+    let differences: Option<Vec<f64>> = pairs.map(|(low, high)| Some((*high)? - (*low)?)).collect();
+    let ci95 = differences.and_then(|differences| statistics::mean(&differences).ci95);
+    let least = low.of.zip(high.of).map_or(0.0, |(low, high)| statistics::least_share_pct(low.min(high)));
+    Estimate { value: Some(after - before), ci95: ci95.map(|spread| spread.max(least)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pairs_share_is_in_no_interval() {
+        let (low, high) = ([Some(10.0), Some(30.0), Some(20.0)], [Some(12.0), Some(32.0), Some(22.5)]);
+        let seen = |whole, each| Seen { whole: Some(whole), each, of: None };
+        let estimate = effect(seen(20.0, &low), seen(22.0, &high));
+        assert_eq!(estimate.value, Some(2.0));
+        // t(0.975, 2) s / sqrt(3) with s = 0.288675
+        assert!((estimate.ci95.expect("three pairs") - 0.717_108).abs() < 1e-5, "{estimate:?}");
+    }
+
+    #[test]
+    fn no_failure_on_either_side_proves_little() {
+        let each = [Some(100.0); 4];
+        let seen = Seen { whole: Some(100.0), each: &each, of: Some(2_000) };
+        let estimate = effect(seen, seen);
+        assert_eq!(estimate.value, Some(0.0));
+        assert!((estimate.ci95.expect("four pairs") - 0.09585).abs() < 1e-3, "{estimate:?}");
+    }
+
+    #[test]
+    fn a_missing_figure_gives_no_interval() {
+        let (low, high) = ([Some(1.0), None], [Some(2.0), Some(3.0)]);
+        let estimate = effect(
+            Seen { whole: Some(1.0), each: &low, of: None },
+            Seen { whole: Some(2.5), each: &high, of: None },
+        );
+        assert_eq!(estimate, Estimate { value: Some(1.5), ci95: None });
+    }
+}
