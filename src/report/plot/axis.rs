@@ -50,6 +50,13 @@ pub fn to_hundred(least: f64, marks: usize) -> Scale {
     Scale { low: (100.0 - down.high).max(0.0), high: 100.0, ticks }
 }
 
+/// Round marks between two ends, about `marks` of them.
+pub fn between(low: f64, high: f64, marks: usize) -> Vec<f64> {
+    let step = nice_step((high - low) / marks as f64);
+    let first = (low / step - 1e-9).ceil();
+    (0..=2 * marks).map(|mark| (first + mark as f64) * step).take_while(|mark| *mark <= high).collect()
+}
+
 fn scale(low: f64, most: f64, marks: usize) -> Scale {
     let step = nice_step((most - low) / marks as f64);
     let steps = ((most - low) / step - 1e-9).ceil().max(1.0) as usize;
@@ -95,6 +102,12 @@ mod tests {
         assert_eq!(from_zero(100.0, 4).ticks, [0.0, 50.0, 100.0]);
         assert_eq!(from_zero(0.03, 3).high, 0.03);
         assert_eq!(from_zero(0.0, 2).ticks, [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn marks_between_two_ends_are_round() {
+        assert_eq!(between(74.0, 96.0, 4), [80.0, 90.0]);
+        assert_eq!(between(0.0, 8.0, 4), [0.0, 2.0, 4.0, 6.0, 8.0]);
     }
 
     #[test]

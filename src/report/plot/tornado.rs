@@ -3,34 +3,40 @@
 
 use super::super::sweep::tornado::{self, Effect};
 use super::super::sweep::{Point, Study, Target};
+use super::axis;
 use super::heading::{head, origin, unit};
-use super::layout::{GRID, INK, MARK, PALE_INK, WIDTH, line, text};
+use super::layout::{GRID, INK, PALE_INK, WIDTH, line, text};
 use super::shape::{Anchor, Colour, Picture, Shape};
 
-use crate::report::terminal::shortened;
+use super::super::terminal::shortened;
+use crate::kernel::words::counted;
 
 const LOW: Colour = Colour(0x2b, 0x83, 0xba);
 const HIGH: Colour = Colour(0xd9, 0x5f, 0x0e);
 const LEFT: f64 = 330.0;
-const RIGHT: f64 = 96.0;
+const RIGHT: f64 = 190.0;
 const BAR: f64 = 17.0;
 const ROW: f64 = 27.0;
 /// Inputs of a chart, and objectives.
 const MOST: usize = 10;
 const MOST_TARGETS: usize = 5;
+const DOUBTFUL: usize = 3;
 
 pub fn picture(study: &Study, points: &[Point]) -> Picture {
     let effects = tornado::effects(study, points);
     let range = study.sensitivity.as_ref().map_or("", |sensitivity| &sensitivity.range);
     let subtitle = format!(
-        "each input alone {range} down (blue) and up (orange); whiskers: 95% interval of the whole swing · {}",
+        "each input by itself {range} down (blue) and up (orange); right: the whole swing, 95% interval · {}",
         origin(study)
     );
     let mut shapes = head(study, "which inputs decide", &subtitle);
     let mut top = 74.0;
     for (target, effects) in study.targets.iter().zip(&effects).take(MOST_TARGETS) {
-        let shown = &effects[..effects.len().min(MOST)];
-        top = panel(&mut shapes, target, shown, top);
+        let clear = effects.iter().filter(|effect| effect.is_clear()).count();
+        // Where nothing is clear, what might be is better than nothing.
+        let shown = if clear == 0 { DOUBTFUL } else { clear.min(MOST) };
+        let (shown, others) = effects.split_at(shown.min(effects.len()));
+        top = panel(&mut shapes, target, shown, others.len(), top);
     }
     let title = format!("{} — which inputs decide", study.title);
     Picture { width: WIDTH as u32, height: (top + 6.0) as u32, title, shapes }
@@ -45,12 +51,7 @@ struct Across {
 impl Across {
     /// A tenth of room on both sides.
     fn of(effects: &[Effect<'_>]) -> Option<Across> {
-        let ends = effects.iter().flat_map(|effect| {
-            let half = effect.change.ci95.unwrap_or(0.0) / 2.0;
-            let outer = [effect.low, effect.high].into_iter().flatten();
-            let ends: Vec<f64> = outer.flat_map(|value| [value - half, value + half]).collect();
-            ends.into_iter().chain(effect.as_is)
-        });
+        let ends = effects.iter().flat_map(|effect| [effect.low, effect.as_is, effect.high]).flatten();
         let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (v.min(l), v.max(h)));
         let room = ((high - low) * 0.08).max(high.abs() * 1e-6).max(1e-9);
         low.is_finite().then_some(Across { low: low - room, high: high + room })
@@ -62,7 +63,8 @@ impl Across {
 }
 
 /// Draws one objective; gives where the next may begin.
-fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], top: f64) -> f64 {
+/// `others`: how many inputs are not among the effects.
+fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], others: usize, top: f64) -> f64 {
     shapes.push(text((24.0, top + 14.0), &target.text, 15.5, INK, Anchor::Left));
     let rows_top = top + 34.0;
     let bottom = rows_top + ROW * effects.len() as f64;
@@ -70,12 +72,10 @@ fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], top: 
         shapes.push(text((LEFT, rows_top + 8.0), "no data", 13.0, PALE_INK, Anchor::Left));
         return bottom + 46.0;
     };
-    let largest = across.low.abs().max(across.high.abs());
-    for step in 0..=4 {
-        let value = across.low + (across.high - across.low) * f64::from(step) / 4.0;
+    for value in axis::between(across.low, across.high, 5) {
         let x = across.x(value);
         shapes.push(line(vec![(x, rows_top - 4.0), (x, bottom)], GRID, 1.0));
-        let label = tick(target, value, largest, across.high - across.low);
+        let label = unit(target).label(value, across.low.abs().max(across.high.abs()));
         shapes.push(text((x, bottom + 13.0), &label, 12.0, PALE_INK, Anchor::Middle));
     }
     let as_is = effects.first().and_then(|effect| effect.as_is);
@@ -98,20 +98,14 @@ fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], top: 
             y += 11.0;
         }
     }
-    bottom + 46.0
-}
-
-/// Digits enough to tell the marks apart.
-fn tick(target: &Target, value: f64, largest: f64, width: f64) -> String {
-    if largest > 0.0 && width / largest > 0.02 {
-        return unit(target).label(rounded(value, width / 100.0), largest);
+    if others > 0 {
+        let weaker = effects.last().is_some_and(|effect| effect.is_clear() && effects.len() == MOST);
+        let what =
+            if weaker { "have less effect, or none" } else { "have no effect that can be told from noise" };
+        let told = format!("{} {what}", counted(others, "more input", "more inputs"));
+        shapes.push(text((24.0, bottom + 13.0), &told, 12.0, PALE_INK, Anchor::Left));
     }
-    tornado::plain_text(&target.metric, value, (width / 10.0).max(1e-9))
-}
-
-fn rounded(value: f64, to: f64) -> f64 {
-    let power = libm::pow(10.0, libm::floor(libm::log10(to)));
-    (value / power).round() * power
+    bottom + 46.0
 }
 
 fn draw_bar(shapes: &mut Vec<Shape>, target: &Target, effect: &Effect<'_>, across: &Across, middle: f64) {
@@ -135,16 +129,11 @@ fn draw_bar(shapes: &mut Vec<Shape>, target: &Target, effect: &Effect<'_>, acros
             shapes.push(text((at, middle), level, 11.5, white, anchor));
         }
     }
-    if let (Some(high), Some(half)) = (effect.high.map(|value| across.x(value)), effect.change.ci95) {
-        let half = across.x(across.low + half) - across.x(across.low);
-        // The swing's interval, at the end that moved.
-        shapes.push(line(vec![(high - half, middle), (high + half, middle)], MARK, 1.2));
-        for x in [high - half, high + half] {
-            shapes.push(line(vec![(x, middle - 3.5), (x, middle + 3.5)], MARK, 1.2));
-        }
-    }
     if let Some(change) = effect.change.value {
-        let label = tornado::change_text(&target.metric, change, change.abs().max(1e-9));
+        let half = effect.change.ci95.unwrap_or(0.0);
+        let largest = change.abs().max(1e-9);
+        let told = tornado::change_text(&target.metric, change, largest);
+        let label = format!("{told} ± {}", tornado::plain_text(&target.metric, half, largest));
         shapes.push(text((WIDTH - 20.0, middle), &label, 12.5, ink, Anchor::Right));
     }
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::number::{self, Kind};
 use crate::mesh::model::{Comparison, Figure};
 use crate::metrics::Estimate;
+use crate::metrics::statistics;
 use crate::study::Judged;
 
 /// What all points of a sweep have in common, and all that tells one sweep from another.
@@ -182,6 +183,18 @@ impl Target {
             Figure::SuccessPct => Kind::Percent,
             Figure::Retries | Figure::Ejections | Figure::Overflow => Kind::Count,
             _ => Kind::Measure,
+        }
+    }
+
+    /// Half the width that an interval of this figure has at least. Source: design D9.20.
+    pub fn least(&self, seen: &Seen) -> f64 {
+        match self.figure() {
+            Figure::SuccessPct => seen.of.map_or(0.0, statistics::least_share_pct),
+            Figure::Latency(_) => {
+                let certain = Estimate { value: seen.value, ci95: Some(0.0) };
+                statistics::resolved(certain).ci95.unwrap_or(0.0)
+            }
+            _ => 0.0,
         }
     }
 

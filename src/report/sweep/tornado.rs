@@ -36,7 +36,8 @@ pub fn effects<'a>(study: &'a Study, points: &[Point]) -> Vec<Vec<Effect<'a>>> {
     let of_target = |target: usize| {
         let seen = |point: usize| -> Option<Seen<'_>> {
             let seen = points.get(point)?.seen.get(target)?;
-            Some(Seen { whole: seen.value, each: &seen.each, of: seen.of })
+            let least = study.targets[target].least(seen);
+            Some(Seen { whole: seen.value, each: &seen.each, least })
         };
         let mut effects: Vec<Effect<'a>> = sensitivity
             .inputs
