@@ -101,7 +101,8 @@ fn names(directory: &str) -> Result<Vec<String>, ReadError> {
 fn search(directory: &str, level: usize, found: &mut Vec<String>) -> Result<(), ReadError> {
     let names = names(directory)?;
     // An output folder of ours is no manifest, wherever it lies.
-    if level > 0 && ["run.json", "summary.json"].iter().all(|name| names.iter().any(|n| n == name)) {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    if level > 0 && has("run.json") && (has("summary.json") || has("sweep.json")) {
         return Ok(());
     }
     for name in names {

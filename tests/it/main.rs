@@ -20,6 +20,7 @@ mod pod_life;
 mod property;
 mod scenarios;
 mod studies;
+mod sweep;
 mod tcp;
 mod texts;
 mod theory;

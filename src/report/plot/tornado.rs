@@ -99,10 +99,9 @@ fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], other
         }
     }
     if others > 0 {
-        let weaker = effects.last().is_some_and(|effect| effect.is_clear() && effects.len() == MOST);
-        let what =
-            if weaker { "have less effect, or none" } else { "have no effect that can be told from noise" };
-        let told = format!("{} {what}", counted(others, "more input", "more inputs"));
+        let more = counted(others, "more input", "more inputs");
+        let weaker = effects.len() == MOST && effects.last().is_some_and(Effect::is_clear);
+        let told = if weaker { format!("{more}, weaker") } else { format!("{more}: no clear effect") };
         shapes.push(text((24.0, bottom + 13.0), &told, 12.0, PALE_INK, Anchor::Left));
     }
     bottom + 46.0
