@@ -126,7 +126,7 @@ fn the_least_servers_for_a_percentile_are_those_of_the_closed_form() {
             Ok(mesh)
         };
         let axis = Axis { count: 60, costs: Costs::Even { first: 1.0, step: 1.0 } };
-        let found = search(2, |trials| capacity::cheapest(trials, &[axis.clone()], make));
+        let found = search(2, |trials| capacity::cheapest(trials, std::slice::from_ref(&axis), make));
         let Answer::Least { best, interval, .. } = &found.capacity.answer else {
             panic!("{:?}", found.capacity.answer)
         };

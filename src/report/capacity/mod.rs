@@ -79,17 +79,12 @@ impl Session<'_> {
         self.costs.iter().any(Option::is_some)
     }
 
-    /// Columns of what is varied: `replicas` where that tells it, else the whole path.
+    /// Columns of what is varied: as much of the end of each path as tells it from the others.
     pub fn columns(&self) -> Vec<String> {
-        let Subject::Paths(paths) = &self.subject else { return vec!["load".to_owned()] };
-        let last = |path: &str| path.rsplit(['.', ':']).next().unwrap_or(path).to_owned();
-        let short: Vec<String> = paths.iter().map(|path| last(path)).collect();
-        let is_alone = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
-        paths
-            .iter()
-            .zip(&short)
-            .map(|(path, name)| if is_alone(name) { name } else { path }.clone())
-            .collect()
+        match &self.subject {
+            Subject::Load { .. } => vec!["load".to_owned()],
+            Subject::Paths(paths) => short_names(paths),
+        }
     }
 
     /// `replicas 8, http1MaxPendingRequests 96`.
@@ -235,6 +230,23 @@ impl Session<'_> {
     }
 }
 
+/// `replicas` where no other path ends so, else `reviews-v2.replicas`, else the whole path.
+fn short_names(paths: &[String]) -> Vec<String> {
+    let end = |path: &str, parts: usize| {
+        let cuts: Vec<usize> = path.match_indices(['.', ':']).map(|(at, _)| at + 1).collect();
+        let start = cuts.len().checked_sub(parts).map_or(0, |cut| cuts[cut]);
+        path[start..].to_owned()
+    };
+    let name = |path: &String| {
+        let own = |parts: &usize| {
+            let name = end(path, *parts);
+            paths.iter().filter(|other| end(other, *parts) == name).count() == 1
+        };
+        [1, 2].iter().find(|parts| own(parts)).map_or_else(|| path.clone(), |parts| end(path, *parts))
+    };
+    paths.iter().map(name).collect()
+}
+
 /// Four digits of a factor.
 fn short(value: f64) -> String {
     number::chosen(value, number::significant_decimals(value, 3))
@@ -254,6 +266,16 @@ fn range(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_go_by_their_ends() {
+        let names =
+            |paths: &[&str]| short_names(&paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["workloads.a.replicas", "DestinationRule/b:spec.x.y"]), ["replicas", "y"]);
+        assert_eq!(names(&["workloads.a.replicas", "workloads.b.replicas"]), ["a.replicas", "b.replicas"]);
+        assert_eq!(names(&["x.a.n", "y.a.n"]), ["x.a.n", "y.a.n"]);
+        assert_eq!(names(&["load"]), ["load"]);
+    }
 
     #[test]
     fn ranges_show_the_digits_that_mean_something() {

@@ -1,7 +1,7 @@
 //! The search on the terminal.
 
 use super::super::observed::observed;
-use super::super::terminal::{Field, Look, Set, grid, wrapped};
+use super::super::terminal::{Field, Look, Set, grid, shortened, wrapped};
 use super::super::{number, place, remark};
 use super::{Session, Subject, short};
 use crate::kernel::words::counted;
@@ -19,6 +19,9 @@ const MOST_ALIKE: usize = 8;
 const BUSY: f64 = 60.0;
 /// Points of a percentage that are worth a word.
 const NOTABLE: f64 = 5.0;
+/// Characters beside the objectives' columns, and the least of one's title.
+const BESIDE: usize = 32;
+const LEAST_TITLE: usize = 14;
 
 pub fn render(session: &Session<'_>, look: &Look) -> String {
     let mut blocks =
@@ -53,15 +56,16 @@ fn title(session: &Session<'_>, look: &Look) -> String {
 fn points(session: &Session<'_>, look: &Look) -> Vec<String> {
     let Some(first) = session.tried.first() else { return Vec::new() };
     let columns = session.columns();
-    let names: Vec<String> = first
-        .cases
-        .first()
-        .map_or_else(Vec::new, |case| case.judged.iter().map(|j| j.text.clone()).collect());
+    let judged = first.cases.first().map_or(&[][..], |case| &case.judged);
+    // Figures are never cut; their objectives are, where there is no room.
+    let room = (look.width.saturating_sub(BESIDE) / judged.len().max(1)).max(LEAST_TITLE);
+    let dots = if look.unicode { '…' } else { '~' };
+    let names: Vec<String> = judged.iter().map(|judged| shortened(&judged.text, room, dots)).collect();
     let number = |title, expendable| Field { title, set: Set::Number, expendable };
     let mut fields: Vec<Field<'_>> = columns.iter().map(|title| number(title, 0)).collect();
     fields.push(number("rps", 0));
     fields.push(number("cost", 0));
-    fields.extend(names.iter().map(|title| Field { title, set: Set::Name, expendable: 0 }));
+    fields.extend(names.iter().map(|title| number(title, 0)));
     fields.push(Field { title: "lost", set: Set::Name, expendable: 3 });
     fields.push(number("runs", 4));
     fields.push(Field { title: "", set: Set::Name, expendable: 0 });

@@ -277,17 +277,14 @@ pub fn cheapest<E>(
     };
     let (best, tried) = (frontier[0], &field.trials.tried);
     let answer = Answer::Least { best, frontier, interval, is_complete: border.is_complete };
-    Ok(Capacity { answer, limit: nearest_miss(tried, best).unwrap_or(best), fold: fold(tried) })
+    Ok(Capacity { answer, limit: nearest_miss(tried).unwrap_or(best), fold: fold(tried) })
 }
 
-/// Of the points that miss the objectives, the one with the least distance from `best`.
-fn nearest_miss(tried: &[Tried], best: usize) -> Option<usize> {
-    let distance = |number: usize| {
-        let pairs = tried[number].at.iter().zip(&tried[best].at);
-        pairs.map(|(left, right)| (left - right).abs()).sum::<f64>()
-    };
+/// Of the points that miss the objectives, the one that comes nearest to them: beside the border, where one value is
+/// just short.
+fn nearest_miss(tried: &[Tried]) -> Option<usize> {
     let misses = (0..tried.len()).filter(|number| !tried[*number].meets());
-    misses.reduce(|nearest, next| if distance(next) < distance(nearest) { next } else { nearest })
+    misses.reduce(|best, next| if tried[next].margin() > tried[best].margin() { next } else { best })
 }
 
 /// Two points of which the higher one misses the objectives, and the lower one meets them.
