@@ -54,14 +54,23 @@ pub fn ratio(parts: &[(f64, f64)]) -> Estimate {
     Estimate { value: Some(quotient), ci95: half_width(residuals) }
 }
 
-/// Per cent of `(hits, of)`. The interval is never below Wilson's for the pooled counts: a handful of replications
-/// without one failure prove less than their spread of zero says.
+/// Failures (or successes, whichever are rarer) per replication below which their spread alone proves too little: the
+/// usual limit of the normal approximation to a count.
+const FEW: u64 = 5;
+
+/// Per cent of `(hits, of)`. Where one side is rare, less than [`FEW`] a replication, the interval reaches at least as far
+/// as the score bound of the pooled counts does: a handful of replications without one failure prove less than their
+/// spread of zero says. Elsewhere the spread is the better judge: the larger of two right widths is too wide.
 pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
     // Per cent before the division: 999 of 1000 is then exactly the 99.9 that an objective names.
     let floats: Vec<_> = parts.iter().map(|(hits, of)| (100.0 * *hits as f64, *of as f64)).collect();
     let share = ratio(&floats);
     let (hits, of) = parts.iter().fold((0, 0), |(a, b), part| (a + part.0, b + part.1));
-    let ci95 = share.ci95.map(|spread| spread.max(100.0 * wilson_half_width(hits, of)));
+    let rarer = hits.min(of - hits);
+    if rarer >= FEW * parts.len() as u64 {
+        return share;
+    }
+    let ci95 = share.ci95.map(|spread| spread.max(100.0 * score_bound(rarer, of)));
     Estimate { ci95, ..share }
 }
 
@@ -109,19 +118,22 @@ fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     Some(student_t975(replications - 1) * deviation / (replications as f64).sqrt())
 }
 
-/// Half the width, in per cent, of Wilson's 95 % interval where none of `of` has happened: what so many trials cannot
-/// tell from nothing.
+/// What `of` trials cannot tell from nothing, in per cent: the bound on the share of what has happened in none of them.
 pub fn least_share_pct(of: u64) -> f64 {
-    if of == 0 { 100.0 } else { 100.0 * wilson_half_width(0, of) }
+    if of == 0 { 100.0 } else { 100.0 * score_bound(0, of) }
 }
 
-/// Half the width of Wilson's 95 % score interval of a share, in [0, 1].
-/// Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
-fn wilson_half_width(hits: u64, of: u64) -> f64 {
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (of as f64, hits as f64 / of as f64);
-    let spread = (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Z * spread / (1.0 + Z * Z / n)
+/// How far above the observed share of something rare its true share may lie: the one-sided 95 % score bound, less the
+/// share itself, in [0, 1]. One-sided, as the other side of the interval ends at nothing: for no event at all it is
+/// 2.7 / n (the "rule of three" says 3 / n).
+/// Source: Wilson 1927, Probable inference, the law of succession, and statistical inference; Brown, Cai, DasGupta 2001,
+/// Interval estimation for a binomial proportion.
+fn score_bound(events: u64, of: u64) -> f64 {
+    /// The 95 % quantile of the normal law.
+    const Z: f64 = 1.644_853_626_951_472_7;
+    let (n, p) = (of as f64, events as f64 / of as f64);
+    let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    (p + Z * Z / (2.0 * n) + spread) / (1.0 + Z * Z / n) - p
 }
 
 /// The 97.5 % quantile of Student's t distribution with `freedom` >= 1 degrees of freedom.
@@ -232,9 +244,24 @@ mod tests {
     fn success_without_a_failure_is_not_certain() {
         let estimate = share_pct(&[(1000, 1000), (1000, 1000)]);
         assert_eq!(estimate.value, Some(100.0));
-        // (z^2 / 2n) / (1 + z^2 / n) with n = 2000
-        near(estimate.ci95.unwrap(), 100.0 * 0.000_960_365 / 1.001_920_729);
+        // (z^2 / n) / (1 + z^2 / n) with n = 2000
+        near(estimate.ci95.unwrap(), 100.0 * 2.705_543_454 / 2_002.705_543_454);
+        assert_eq!(share_pct(&[(0, 1000), (0, 1000)]).ci95, estimate.ci95, "and none is as unsure as all");
         assert_eq!(share_pct(&[(9, 10)]).ci95, None, "one replication has no interval");
+    }
+
+    #[test]
+    fn only_few_failures_widen_the_interval() {
+        // Four and five failures a replication, the same in both: their spread is zero.
+        let of = |failures| share_pct(&[(1000 - failures, 1000); 2]).ci95.unwrap();
+        assert_eq!(of(5), 0.0);
+        // The upper end of Wilson's interval for 8 in 2000, as in the books.
+        let (p, n, z): (f64, f64, f64) = (0.004, 2000.0, 1.644_853_626_951_472_7);
+        let root = (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        near(of(4), 100.0 * ((p + z * z / (2.0 * n) + z * root) / (1.0 + z * z / n) - p));
+        // A spread that is wider than the bound holds.
+        let clumped = share_pct(&[(1000, 1000), (992, 1000)]).ci95.unwrap();
+        near(clumped, 12.706_204_736 * 0.8 / 2.0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod capacity;
 mod cli;
 mod conformance;
 mod connections;
+mod coverage;
 mod detectors;
 mod determinism;
 mod findings;

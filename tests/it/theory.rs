@@ -81,6 +81,11 @@ impl MMc {
     }
 }
 
+/// Quantile of a time that is exponential with one of several means: (probability, mean) each.
+pub fn mixture_quantile(parts: &[(f64, f64)], p: f64) -> f64 {
+    quantile(|time| parts.iter().map(|(share, mean)| share * libm::exp(-time / mean)).sum(), p, 1.0)
+}
+
 /// Where a falling tail reaches 1 - p; `scale` is any time of the right order.
 fn quantile(tail: impl Fn(f64) -> f64, p: f64, scale: f64) -> f64 {
     let (mut low, mut high) = (0.0, scale);
