@@ -87,6 +87,12 @@ impl Finished {
         }
     }
 
+    /// Takes less memory from now on, and reads the same.
+    pub fn pack(&mut self) {
+        self.ok.pack();
+        self.failed.pack();
+    }
+
     /// Successes and failures alike.
     pub fn all(&self) -> Histogram {
         let mut all = self.ok.clone();

@@ -20,7 +20,13 @@ pub struct Histogram {
     max: u64,
     sum: u128,
     octaves: [Option<Box<Cells>>; OCTAVES],
+    /// In place of the octaves: what [`Histogram::pack`] makes of them.
+    packed: Option<Packed>,
 }
+
+/// The cells that hold something, in order, each as its distance from the last one and its count, in groups of seven
+/// bits, lowest first, of which all but the last have the eighth.
+type Packed = Box<[u8]>;
 
 /// Octave and cell of a value.
 #[inline]
@@ -42,7 +48,14 @@ fn bounds(octave: usize, cell: usize) -> (u64, u64) {
 
 impl Histogram {
     pub const fn new() -> Histogram {
-        Histogram { count: 0, min: u64::MAX, max: 0, sum: 0, octaves: [const { None }; OCTAVES] }
+        Histogram {
+            count: 0,
+            min: u64::MAX,
+            max: 0,
+            sum: 0,
+            octaves: [const { None }; OCTAVES],
+            packed: None,
+        }
     }
 
     #[inline]
@@ -62,6 +75,10 @@ impl Histogram {
     pub fn merge(&mut self, other: &Histogram) {
         if other.count == 0 {
             return;
+        }
+        self.unpack();
+        for (octave, cell, count) in other.packed.iter().flat_map(|packed| unpacked(packed)) {
+            self.octaves[octave].get_or_insert_with(|| Box::new([0; CELLS]))[cell] += count;
         }
         for (mine, theirs) in self.octaves.iter_mut().zip(&other.octaves) {
             match (mine, theirs) {
@@ -85,6 +102,7 @@ impl Histogram {
         if self.count == 0 {
             return;
         }
+        self.packed = None;
         for cells in self.octaves.iter_mut().flatten() {
             cells.fill(0);
         }
@@ -129,6 +147,9 @@ impl Histogram {
         if q >= 1.0 {
             return Some(self.max);
         }
+        if self.packed.is_some() {
+            return self.opened().quantile(q);
+        }
         let rank = nearest_rank(q, self.count);
         let mut below = 0;
         for (octave, cells) in self.octaves.iter().enumerate() {
@@ -161,6 +182,9 @@ impl Histogram {
         if nanos >= self.max {
             return self.count;
         }
+        if self.packed.is_some() {
+            return self.opened().count_at_or_below(nanos);
+        }
         let (last_octave, last_cell) = place(nanos);
         let mut below = 0;
         for (octave, cells) in self.octaves.iter().enumerate().take(last_octave + 1) {
@@ -173,17 +197,81 @@ impl Histogram {
 
     /// The cells that hold something: smallest value, width, count; ascending. For charts.
     pub fn cells(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        self.octaves
-            .iter()
-            .enumerate()
-            .filter_map(|(octave, cells)| Some((octave, cells.as_ref()?)))
-            .flat_map(|(octave, cells)| {
-                cells.iter().enumerate().filter(|(_, count)| **count > 0).map(move |(cell, count)| {
-                    let (low, width) = bounds(octave, cell);
-                    (low, width, *count)
-                })
-            })
+        self.places().map(|(octave, cell, count)| {
+            let (low, width) = bounds(octave, cell);
+            (low, width, count)
+        })
     }
+
+    /// Octave, cell and count of each cell that holds something, ascending.
+    fn places(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
+        let octaves =
+            self.octaves.iter().enumerate().filter_map(|(octave, cells)| Some((octave, cells.as_ref()?)));
+        let open = octaves.flat_map(|(octave, cells)| {
+            let cells = cells.iter().enumerate().filter(|(_, count)| **count > 0);
+            cells.map(move |(cell, count)| (octave, cell, *count))
+        });
+        open.chain(self.packed.iter().flat_map(|packed| unpacked(packed)))
+    }
+
+    /// Takes as little memory as it can: two or three bytes a cell that holds something. What is read stays the same, and
+    /// takes longer; nothing is to be recorded any more.
+    pub fn pack(&mut self) {
+        if self.packed.is_some() || self.count == 0 {
+            return;
+        }
+        let (mut bytes, mut last) = (Vec::new(), 0);
+        for (octave, cell, count) in self.places() {
+            let index = (octave * CELLS + cell) as u64;
+            push_number(&mut bytes, index - last);
+            push_number(&mut bytes, count);
+            last = index;
+        }
+        self.octaves = [const { None }; OCTAVES];
+        self.packed = Some(bytes.into_boxed_slice());
+    }
+
+    fn unpack(&mut self) {
+        let Some(packed) = self.packed.take() else { return };
+        for (octave, cell, count) in unpacked(&packed) {
+            self.octaves[octave].get_or_insert_with(|| Box::new([0; CELLS]))[cell] = count;
+        }
+    }
+
+    fn opened(&self) -> Histogram {
+        let mut opened = self.clone();
+        opened.unpack();
+        opened
+    }
+}
+
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 128 {
+        bytes.push((number & 127) as u8 | 128);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Octave, cell and count of each.
+fn unpacked(packed: &[u8]) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
+    let mut rest = packed.iter();
+    let mut number = move || {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = *rest.next()?;
+            number |= u64::from(byte & 127) << shift;
+            if byte < 128 {
+                return Some(number);
+            }
+            shift += 7;
+        }
+    };
+    let mut index = 0;
+    std::iter::from_fn(move || {
+        index += number()? as usize;
+        Some((index / CELLS, index % CELLS, number()?))
+    })
 }
 
 /// Equal if they hold the same values, whatever octaves they have made room for.
@@ -283,6 +371,31 @@ mod tests {
         assert_eq!(histogram, Histogram::new());
         histogram.record(500);
         assert_eq!(histogram, of([500]));
+    }
+
+    #[test]
+    fn packing_changes_nothing_that_is_read() {
+        let whole =
+            of([0, 1, 1, 127, 128, 5_000, 5_000, 9_000_000_000, u64::MAX].into_iter().chain([77; 1_000]));
+        let mut packed = whole.clone();
+        packed.pack();
+        assert!(
+            packed.octaves.iter().all(Option::is_none) && packed.packed.as_ref().expect("bytes").len() < 30
+        );
+        assert_eq!(packed, whole);
+        for q in [0.0, 0.001, 0.5, 0.9935, 0.999, 1.0] {
+            assert_eq!(packed.quantile(q), whole.quantile(q), "{q}");
+        }
+        assert_eq!(packed.count_at_or_below(130), 1_005);
+        let mut both = of([3, 128]);
+        both.merge(&packed);
+        let mut other = packed.clone();
+        other.merge(&of([3, 128]));
+        let mut plain = whole;
+        plain.merge(&of([3, 128]));
+        assert_eq!((&both, &other), (&plain, &plain));
+        other.clear();
+        assert_eq!(other, Histogram::new());
     }
 
     #[test]

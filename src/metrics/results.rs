@@ -117,6 +117,14 @@ pub struct Results {
     pub events: Vec<EventRow>,
 }
 
+impl Results {
+    /// Takes less memory from now on, and reads the same.
+    pub fn pack(&mut self) {
+        self.requests.values_mut().for_each(|row| row.finished.pack());
+        self.clusters.values_mut().for_each(|row| row.calls.pack());
+    }
+}
+
 /// To the last bit; a gap in a series equals a gap, as NaN would not.
 impl PartialEq for Results {
     fn eq(&self, other: &Results) -> bool {

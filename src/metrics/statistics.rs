@@ -43,6 +43,40 @@ pub fn mean(values: &[f64]) -> Estimate {
     Estimate { value: Some(mean), ci95: half_width(values.iter().map(|value| value - mean)) }
 }
 
+/// [`mean`] of numbers that come one by one and are not kept.
+/// Source: Welford 1962, Note on a method for calculating corrected sums of squares and products.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Running {
+    count: usize,
+    sum: f64,
+    mean: f64,
+    /// Squared deviations from the mean so far.
+    squares: f64,
+}
+
+impl Running {
+    /// As if so many zeros had come.
+    pub fn zeros(count: usize) -> Running {
+        Running { count, ..Running::default() }
+    }
+
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        self.sum += value;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+    }
+
+    pub fn estimate(&self) -> Estimate {
+        if self.count == 0 {
+            return Estimate::NONE;
+        }
+        let value = self.sum / self.count as f64;
+        Estimate { value: Some(value), ci95: half_width_of(self.squares, self.count) }
+    }
+}
+
 /// Sum of the first parts over the sum of the second; the interval is that of the residuals (a - Q b) / mean b.
 pub fn ratio(parts: &[(f64, f64)]) -> Estimate {
     let (above, below) = parts.iter().fold((0.0, 0.0), |(a, b), part| (a + part.0, b + part.1));
@@ -110,10 +144,14 @@ fn millis(nanos: u64) -> f64 {
 /// t(0.975, R - 1) s / sqrt(R) of deviations from a mean; `None` for one replication.
 fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let replications = deviations.len();
+    half_width_of(deviations.map(|deviation| deviation * deviation).sum(), replications)
+}
+
+/// The same of their squares' sum.
+fn half_width_of(squares: f64, replications: usize) -> Option<f64> {
     if replications < 2 {
         return None;
     }
-    let squares: f64 = deviations.map(|deviation| deviation * deviation).sum();
     let deviation = (squares / (replications - 1) as f64).sqrt();
     Some(student_t975(replications - 1) * deviation / (replications as f64).sqrt())
 }
@@ -232,6 +270,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_not_kept_have_the_same_mean_and_interval() {
+        let values = [0.0, 0.0, 1e6 + 0.1, 1e6 + 0.7, 1e6 - 3.3];
+        let mut running = Running::zeros(2);
+        values[2..].iter().for_each(|value| running.add(*value));
+        let (one, other) = (running.estimate(), mean(&values));
+        assert_eq!(one.value, other.value);
+        near(one.ci95.unwrap(), other.ci95.unwrap());
+        assert_eq!(Running::default().estimate(), Estimate::NONE);
+        assert_eq!(Running::zeros(1).estimate(), Estimate::exact(0.0));
+    }
+
+    #[test]
     fn ratios_are_of_sums_and_not_means_of_ratios() {
         let estimate = ratio(&[(1.0, 10.0), (30.0, 90.0)]);
         near(estimate.value.unwrap(), 0.31);
@@ -253,7 +303,7 @@ mod tests {
     #[test]
     fn only_few_failures_widen_the_interval() {
         // Four and five failures a replication, the same in both: their spread is zero.
-        let of = |failures| share_pct(&[(1000 - failures, 1000); 2]).ci95.unwrap();
+        let of = |failures: u64| share_pct(&[(1000 - failures, 1000); 2]).ci95.unwrap();
         assert_eq!(of(5), 0.0);
         // The upper end of Wilson's interval for 8 in 2000, as in the books.
         let (p, n, z): (f64, f64, f64) = (0.004, 2000.0, 1.644_853_626_951_472_7);

@@ -1,10 +1,10 @@
 //! The figures that replications give together: one row per client and class, per cluster, per host, per answer.
 //! Counts are means per replication, the rest is pooled. Source: design D6, D9.19, D9.20.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::objectives::{self, Judged};
-use super::over_time::{self, SeriesFigures};
+use super::over_time::{SeriesFigures, SeriesPool};
 use super::sample::{
     LatencyFigures, Sample, Subject, Targets, count, gather_calls, gather_requests, latency, pool, rps,
     subject, success_pct,
@@ -109,9 +109,42 @@ pub struct SpectrumPoint {
     pub count: Estimate,
 }
 
+/// Replications as they come, in their order; of each only what the figures still need is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// Packed, and without series.
+    kept: Vec<Results>,
+    series: SeriesPool,
+}
+
+impl Pool {
+    pub fn add(&mut self, mut one: Results) {
+        self.series.add(&one);
+        (one.series, one.windows) = (BTreeMap::new(), Vec::new());
+        one.pack();
+        self.kept.push(one);
+    }
+
+    /// Replications so far.
+    pub fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// What they say together, the mesh's objectives judged.
+    pub fn figures(&self, mesh: &Mesh) -> RunResults {
+        RunResults::of(&self.kept, &self.series).judge(mesh, &self.kept)
+    }
+}
+
 impl RunResults {
     /// Pools replications, given in their order. Objectives are judged by [`RunResults::judge`].
     pub fn pool(results: &[Results]) -> RunResults {
+        let mut series = SeriesPool::default();
+        results.iter().for_each(|one| series.add(one));
+        RunResults::of(results, &series)
+    }
+
+    fn of(results: &[Results], series: &SeriesPool) -> RunResults {
         let nothing = Clock { warmup: SimTime::ZERO, duration: SimTime::ZERO, window: SimDuration::ZERO };
         let mut run = RunResults {
             clock: results.first().map_or(nothing, |first| first.clock),
@@ -121,8 +154,8 @@ impl RunResults {
             hosts: hosts(results),
             responses: Vec::new(),
             spectrum: Vec::new(),
-            windows: over_time::windows(results),
-            series: over_time::series(results),
+            windows: series.windows(),
+            series: series.figures(&Targets::of(results)),
             events: events(results),
             objectives: Vec::new(),
         };
@@ -320,6 +353,15 @@ mod tests {
         assert_eq!((points[0].quantile, points[112].quantile), (0.0, 1.0));
         assert_eq!(points[112].latency_ms.value, run.clients[0].latency.max.value);
         assert_eq!(points[112].count.value, Some(6.0));
+    }
+
+    #[test]
+    fn replications_that_are_not_kept_give_the_same_figures() {
+        let (mut pool, results) = (Pool::default(), fixture::two_replications());
+        results.iter().cloned().for_each(|one| pool.add(one));
+        let run = RunResults::of(&pool.kept, &pool.series);
+        assert!(run == RunResults::pool(&results) && pool.count() == 2);
+        assert!(pool.kept.iter().all(|one| one.series.is_empty()));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Series of several replications: the mean of their values, window by window. Source: design D9.22.
+//! Series of several replications: the mean of their values, window by window, made as they come, so that none is kept.
+//! Source: design D9.22.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::sample::{Subject, Targets, subject};
 use crate::kernel::SimTime;
-use crate::metrics::statistics::{self, Estimate};
+use crate::metrics::statistics::{self, Estimate, Running};
 use crate::metrics::{Metric, Results, Scope, SeriesKey};
 
 /// One value a window.
@@ -15,41 +16,66 @@ pub struct SeriesFigures {
     pub values: Vec<Estimate>,
 }
 
-/// When each window began. Replications that end early have fewer, so the longest tells.
-pub(super) fn windows(results: &[Results]) -> Vec<SimTime> {
-    results.iter().map(|one| &one.windows).max_by_key(|windows| windows.len()).cloned().unwrap_or_default()
+/// The series of the replications that have come so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SeriesPool {
+    /// When each window began, in the longest of them: those that end early have fewer.
+    windows: Vec<SimTime>,
+    /// How many windows each had.
+    lengths: Vec<usize>,
+    rows: BTreeMap<SeriesKey, Vec<Running>>,
 }
 
-pub(super) fn series(results: &[Results]) -> Vec<SeriesFigures> {
-    let targets = Targets::of(results);
-    let windows = windows(results).len();
-    let keys: BTreeSet<&SeriesKey> = results.iter().flat_map(|one| one.series.keys()).collect();
-    let row = |key: &SeriesKey| {
-        let target = match key.scope {
-            Scope::Cluster => targets.name(&key.source, &key.target, key.port),
-            Scope::Client | Scope::Workload => key.target.clone(),
-        };
-        let runs: Vec<Values<'_>> = results.iter().map(|one| (one, one.series.get(key))).collect();
-        SeriesFigures {
-            subject: subject(key.scope, &key.source, target, &key.subset),
-            metric: key.metric,
-            values: (0..windows).map(|window| value(&runs, key.metric, window)).collect(),
+impl SeriesPool {
+    pub fn add(&mut self, one: &Results) {
+        let length = one.windows.len();
+        if length > self.windows.len() {
+            self.windows.clone_from(&one.windows);
         }
-    };
-    keys.into_iter().map(row).collect()
+        for key in one.series.keys().filter(|key| !self.rows.contains_key(key)).cloned().collect::<Vec<_>>() {
+            self.rows.insert(key, Vec::new());
+        }
+        for (key, row) in &mut self.rows {
+            let is_zero = key.metric.is_zero_without_data();
+            while row.len() < self.windows.len() {
+                // Where a replication never came across the row, nothing happened there.
+                let came = self.lengths.iter().filter(|length| row.len() < **length).count();
+                row.push(if is_zero { Running::zeros(came) } else { Running::default() });
+            }
+            match one.series.get(key) {
+                Some(values) => {
+                    let known = row.iter_mut().zip(values).filter(|(_, value)| !value.is_nan());
+                    known.for_each(|(sum, value)| sum.add(*value));
+                }
+                None if is_zero => row[..length].iter_mut().for_each(|sum| sum.add(0.0)),
+                None => {}
+            }
+        }
+        self.lengths.push(length);
+    }
+
+    pub fn windows(&self) -> Vec<SimTime> {
+        self.windows.clone()
+    }
+
+    pub fn figures(&self, targets: &Targets<'_>) -> Vec<SeriesFigures> {
+        let row = |(key, row): (&SeriesKey, &Vec<Running>)| {
+            let target = match key.scope {
+                Scope::Cluster => targets.name(&key.source, &key.target, key.port),
+                Scope::Client | Scope::Workload => key.target.clone(),
+            };
+            SeriesFigures {
+                subject: subject(key.scope, &key.source, target, &key.subset),
+                metric: key.metric,
+                values: row.iter().map(|sum| value(key.metric, sum)).collect(),
+            }
+        };
+        self.rows.iter().map(row).collect()
+    }
 }
 
-/// One replication, and its values of a series if it came across the row.
-type Values<'a> = (&'a Results, Option<&'a Vec<f64>>);
-
-fn value(runs: &[Values<'_>], metric: Metric, window: usize) -> Estimate {
-    let own = |(one, values): &Values<'_>| match values {
-        Some(values) => values.get(window).copied().filter(|value| !value.is_nan()),
-        // Where a replication never came across the row, nothing happened there.
-        None => (metric.is_zero_without_data() && window < one.windows.len()).then_some(0.0),
-    };
-    let values: Vec<f64> = runs.iter().filter_map(own).collect();
-    let mean = statistics::mean(&values);
+fn value(metric: Metric, sum: &Running) -> Estimate {
+    let mean = sum.estimate();
     match metric {
         Metric::LatencyP50 | Metric::LatencyP99 => statistics::resolved(mean),
         _ => mean,
