@@ -10,17 +10,22 @@ pub(crate) mod fixture;
 pub mod measure;
 pub mod objectives;
 pub mod over_time;
+pub mod precision;
 pub mod replication;
 pub mod sample;
 pub mod sensitivity;
+pub mod steadiness;
 pub mod traffic;
 
 pub use bottleneck::Bottleneck;
 pub use crew::Crew;
-pub use figures::{ClientFigures, ClusterFigures, HostFigures, ResponseFigures, RunResults, SpectrumPoint};
+pub use figures::{
+    ClientFigures, ClusterFigures, HostFigures, Pool, ResponseFigures, RunResults, SpectrumPoint,
+};
 pub use measure::Measurements;
 pub use objectives::Judged;
 pub use over_time::SeriesFigures;
 pub use replication::Watch;
 pub use sample::{LatencyFigures, Subject};
+pub use steadiness::Unsteady;
 pub use traffic::Traffic;

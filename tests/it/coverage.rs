@@ -5,11 +5,13 @@
 //! four on the high one) less than once in ten thousand figures when all random numbers change.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 
 use meshcast::mesh::Mesh;
+use meshcast::mesh::model::{Comparison, Figure, Objective, ObjectiveScope};
 use meshcast::metrics::Estimate;
 use meshcast::sim::{self, Plan};
-use meshcast::study::{Crew, RunResults};
+use meshcast::study::{Crew, RunResults, Watch, precision};
 
 use crate::texts::Texts;
 use crate::theory::{MMc, mixture_quantile};
@@ -173,7 +175,7 @@ fn a_split_without_queues() {
 #[test]
 fn a_split_with_retries() {
     // Which version serves a call is drawn once for all its tries.
-    let failed = 0.9 * 0.1f64.powi(2) + 0.1 * 0.3f64.powi(2);
+    let failed = 0.9 * 0.1 * 0.1 + 0.1 * 0.3 * 0.3;
     let known = [known("success", 100.0 * (1.0 - failed), success_pct)];
     hold("split 90/10, one retry", &split("2s", [10.0, 30.0], ONE_RETRY), &known);
 }
@@ -205,4 +207,46 @@ clients:
         known("rare", 99.4, |run| success("c", run)),
     ];
     hold("failures are rare", &mesh, &known);
+}
+
+/// Whoever stops by looking stops by luck at times: the intervals that are left hold the truth nevertheless, and are as
+/// tight as was asked for.
+#[test]
+fn replications_until_it_is_precise() {
+    let mut mesh = split("400ms", [1.0, 5.0], NO_RETRY);
+    mesh.objectives.push(Objective {
+        text: "avg < 1s".to_owned(),
+        scope: ObjectiveScope::All,
+        figure: Figure::LatencyMean,
+        comparison: Comparison::Less,
+        limit: 1000.0,
+    });
+    let (mesh, crew) = (mesh, Crew::new(2).expect("threads"));
+    let run = |seed: u32| {
+        let mut mesh = mesh.clone();
+        mesh.run.seed = 1_000 + u64::from(seed);
+        let alone = Crew::new(1).expect("no threads");
+        let watch = Watch { stop: &AtomicBool::new(false), step: &|| {} };
+        let (pool, reached) = precision::replications(&alone, &mesh, 0.05, watch, |_| {});
+        assert!(reached.expect("nobody stops it").is_tight);
+        (pool.count(), pool.figures(&mesh).objectives[0].observed)
+    };
+    let (mut held, mut counts) = (0, Vec::new());
+    crew.fold(SEEDS, run, |(count, mean)| {
+        let (value, half_width) = (mean.value.expect("data"), mean.ci95.expect("replications"));
+        assert!(half_width <= 0.05 / 1.05 * value);
+        held += u32::from(mean.holds(2.4));
+        counts.push(count);
+    });
+    counts.sort_unstable();
+    let share = f64::from(held) / f64::from(SEEDS);
+    println!(
+        "mean within 5 %: {} to {} replications, half of the runs {} or fewer; held in {:.1} %",
+        counts[0],
+        counts[counts.len() - 1],
+        counts[counts.len() / 2],
+        100.0 * share
+    );
+    assert!((0.92..=0.98).contains(&share), "{share}");
+    assert!(counts[counts.len() / 10] < counts[counts.len() * 9 / 10], "nobody looked");
 }

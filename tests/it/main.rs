@@ -20,6 +20,7 @@ mod mutual_tls;
 mod pod_life;
 mod property;
 mod scenarios;
+mod steadiness;
 mod studies;
 mod sweep;
 mod tcp;

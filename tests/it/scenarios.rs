@@ -15,7 +15,7 @@ use meshcast::metrics::results::Counter;
 use meshcast::report::{csv, stamp, tables};
 use meshcast::resolve::{self, Resolved};
 use meshcast::sim::{self, Plan};
-use meshcast::study::RunResults;
+use meshcast::study::{RunResults, steadiness};
 use serde_json::Value;
 
 /// Scenarios that are cut short here: what they show repeats itself within a second.
@@ -162,6 +162,19 @@ fn figures_add_up_and_are_the_golden_ones() {
         check_sums(&path, &mesh, &results[0]);
         check_golden(&title(&path), &RunResults::pool(&results));
     }
+}
+
+/// Some of the scenarios change nothing over time; nobody is to be alarmed by those.
+#[test]
+fn what_is_steady_raises_no_alarm() {
+    let mut steady = Vec::new();
+    for path in all() {
+        let (mesh, results) = short_run(&path);
+        let found = steadiness::check(&RunResults::pool(&results), &mesh);
+        assert!(found.is_empty(), "{path}: {found:#?}");
+        steady.extend(steadiness::is_stationary(&mesh).then(|| title(&path)));
+    }
+    assert!(steady.len() >= 8 && steady.contains(&"circuit-breaker".to_owned()), "{steady:?}");
 }
 
 /// What holds of every run, whatever the configuration.
