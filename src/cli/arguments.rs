@@ -13,6 +13,7 @@ Exit codes:
   2    bad command line
   3    bad input: YAML, scenario, unknown host or subset
   4    objective missed
+  7    verify: the results differ
   130  interrupted
 
 Results go to standard output, findings and progress to standard error.";
@@ -41,6 +42,8 @@ pub enum Verb {
     Sweep(SweepArguments),
     /// Put the parts of a sweep together
     Report(ReportArguments),
+    /// Run a saved result again and compare it, byte for byte
+    Verify(VerifyArguments),
     /// Write a starter scenario from manifests
     Init(InitArguments),
     /// Print the JSON Schema of the scenario file, for editors
@@ -241,6 +244,10 @@ pub struct InputArguments {
     /// Independent replications, for confidence intervals [default: the scenario's, else 4]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub reps: Option<u32>,
+    /// As many replications as it takes until the 95 % interval of each objective (else of each client's p99 and success)
+    /// is at most so wide to each side, such as `2%`; from 7 to 1000
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "reps")]
+    pub precision: Option<f64>,
     /// Simulated time, such as `10m`
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub duration: Option<String>,
@@ -281,6 +288,29 @@ pub struct OutputArguments {
     pub verbose: bool,
 }
 
+/// Run a saved result again and compare it, byte for byte
+///
+/// Its run.json tells what was asked and which files it was made of, by digest.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct VerifyArguments {
+    /// The folder of a run, such as `outputs/bookinfo`
+    #[arg(value_name = "DIR")]
+    pub folder: String,
+    /// Istio and Kubernetes YAML that the run had in place of the scenario's `manifests`
+    #[arg(value_name = "MANIFEST")]
+    pub manifests: Vec<String>,
+    /// Its scenario file; else it is searched for below the working directory, by name and digest
+    #[arg(short, long, value_name = "FILE")]
+    pub scenario: Option<String>,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_024))]
+    pub jobs: Option<u32>,
+    /// Print nothing but differences and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
 /// Write a starter scenario from manifests
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -316,6 +346,16 @@ pub fn time(text: &str) -> Result<String, String> {
     }
 }
 
+/// `2%`, as a share; between nothing and half.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match number {
+        Some(percent) if (0.01..=50.0).contains(&percent) => Ok(percent / 100.0),
+        Some(_) => Err("write from 0.01% to 50%".to_owned()),
+        None => Err("write a percentage, such as `2%`".to_owned()),
+    }
+}
+
 pub fn command() -> clap::Command {
     Arguments::command()
 }
@@ -327,6 +367,14 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn precisions_are_percentages() {
+        assert_eq!([share("2%"), share(" 0.5 %")], [Ok(0.02), Ok(0.005)]);
+        for text in ["2", "0%", "-1%", "51%", "NaN%", "inf%", "two%", ""] {
+            assert!(share(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Inputs {
     pub sets: Vec<String>,
     /// Objectives of the command line.
     slos: Vec<String>,
+    /// With `--precision`: where among the orders `--reps` would stand.
+    reps_stand: Option<usize>,
 }
 
 impl Inputs {
@@ -53,6 +55,12 @@ impl Inputs {
         replications: NonZeroU32,
     ) -> Result<Inputs, Failure> {
         let sets = orders(arguments);
+        if arguments.precision.is_some() && sets.iter().any(|set| set.starts_with("replications=")) {
+            return Err(Failure::usage(
+                "`--precision` finds out how many replications there are\nleave out `--set replications=...`",
+            ));
+        }
+        let reps_stand = arguments.precision.map(|_| usize::from(arguments.seed.is_some()));
         let loaded = load(manifests, arguments, &sets, disk)?;
         let mut resolved = resolve::mesh_with(&loaded, replications);
         let traffic = resolved.mesh.as_ref().map(Traffic::of);
@@ -60,7 +68,8 @@ impl Inputs {
         let has_errors = findings::tell_all(found, &loaded.docs.sources, quiet);
         match (resolved.mesh.take(), traffic, has_errors) {
             (Some(mesh), Some(traffic), false) => {
-                Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos: arguments.slos.clone() })
+                let slos = arguments.slos.clone();
+                Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos, reps_stand })
             }
             _ => Err(Failure::silent(exit::BAD_INPUT)),
         }
@@ -84,17 +93,21 @@ impl Inputs {
     }
 
     /// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was
-    /// given.
+    /// given. What `--precision` found is what `--reps` would have asked for.
     pub fn stamp(&self, verb: &str, replications: usize) -> Stamp {
         let name = |path: &str| place::portable(path, &self.loaded.base).to_owned();
         let files = self.loaded.docs.sources.iter().filter(|source| source.is_file);
+        let mut sets = self.sets.clone();
+        if let Some(place) = self.reps_stand {
+            sets.insert(place, format!("replications={replications}"));
+        }
         Stamp {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model_revision: sim::MODEL_REVISION,
             verb: verb.to_owned(),
             seed: self.mesh.run.seed,
             replications,
-            sets: self.sets.clone(),
+            sets,
             slos: self.slos.clone(),
             inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
         }

@@ -20,6 +20,7 @@ mod show;
 mod simulation;
 mod sweep;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Verb::Capacity(arguments) => capacity::capacity(arguments),
         Verb::Sweep(arguments) => sweep::run(arguments),
         Verb::Report(arguments) => report::report(arguments),
+        Verb::Verify(arguments) => verify::verify(arguments),
         Verb::Init(arguments) => init::init(arguments),
         Verb::Schema => schema::schema(),
         Verb::Completions { shell } => completions::completions(*shell),

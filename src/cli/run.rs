@@ -11,9 +11,10 @@ use super::show;
 use super::simulation::{self, INTERRUPTED};
 use super::terminal::{self, Progress};
 use crate::kernel::words::counted;
-use crate::report::{self, Look, Report, summary, traffic};
+use crate::mesh::Mesh;
+use crate::report::{self, Look, Report, Stamp, summary, traffic};
 use crate::study::replication::SLICES;
-use crate::study::{Crew, RunResults, Watch};
+use crate::study::{Crew, Pool, RunResults, Watch, steadiness};
 
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let RunArguments { input, output, .. } = arguments;
@@ -35,26 +36,28 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         print(&format!("{}\n", summary::sections(&traffic::sections(&told, &look), &look)))?;
     }
     let crew = simulation::crew(output)?;
-    let steps = u64::from(mesh.run.replications.get()) * u64::from(SLICES);
-    let progress = Progress::new(steps, !output.quiet);
-    let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
-    let results = simulation::replications(&crew, mesh, watch);
-    progress.finish();
-    if results.is_empty() {
+    let progress = Progress::new(0, !output.quiet);
+    let wanted = mesh.run.replications.get() as usize;
+    let (pool, is_whole) = match input.precision {
+        None => {
+            let pool = replications(&crew, mesh, &progress);
+            let is_whole = pool.count() == wanted;
+            (pool, is_whole)
+        }
+        Some(precision) => simulation::until_precise(&crew, mesh, precision, &progress),
+    };
+    if pool.count() == 0 {
         tell("interrupted before the first replication was done; nothing was written");
         return Err(Failure::silent(exit::INTERRUPTED));
     }
-    let figures = RunResults::pool(&results).judge(mesh, &results);
-    let stamp = inputs.stamp("run", results.len());
-    let report = Report {
-        title: &mesh.name,
-        run: &figures,
-        stamp: &stamp,
-        marks: &known.marks,
-        told,
-        notes: &[],
-        not_modelled: &known.not_modelled,
-    };
+    let figures = pool.figures(mesh);
+    let notes = notes(&figures, mesh);
+    // On a terminal the summary has them.
+    if !output.quiet && (output.format != FormatName::Text || !io::stdout().is_terminal()) {
+        notes.iter().for_each(|note| tell(&format!("warning: {note}")));
+    }
+    let stamp = inputs.stamp("run", pool.count());
+    let report = report_of(&inputs, &known, &figures, &notes, &stamp);
     show_results(output, &report, &look, progress.seconds())?;
     if let Some(folder) = folder {
         write(arguments, &folder, &report, &crew)?;
@@ -62,17 +65,48 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
     }
-    end(output, mesh.run.replications.get() as usize, &figures)
-}
-
-fn end(arguments: &OutputArguments, wanted: usize, figures: &RunResults) -> Result<(), Failure> {
-    let done = figures.replications;
-    if done < wanted {
-        tell(&format!(
-            "interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"
-        ));
+    if !is_whole {
+        let done = pool.count();
+        let of = if input.precision.is_some() { String::new() } else { format!(" of {wanted}") };
+        tell(&format!("interrupted: the results are of {done}{of} replications, as with `--reps {done}`"));
         return Err(Failure::silent(exit::INTERRUPTED));
     }
+    end(output, &figures)
+}
+
+/// All that the scenario asks for.
+pub fn replications(crew: &Crew, mesh: &Mesh, progress: &Progress) -> Pool {
+    progress.expect(u64::from(mesh.run.replications.get()) * u64::from(SLICES));
+    let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
+    let pool = simulation::replications(crew, mesh, watch);
+    progress.finish();
+    pool
+}
+
+/// What a reader must know of these figures beside them.
+pub fn notes(figures: &RunResults, mesh: &Mesh) -> Vec<String> {
+    steadiness::check(figures, mesh).iter().map(ToString::to_string).collect()
+}
+
+pub fn report_of<'a>(
+    inputs: &'a Inputs,
+    known: &'a Known,
+    figures: &'a RunResults,
+    notes: &'a [String],
+    stamp: &'a Stamp,
+) -> Report<'a> {
+    Report {
+        title: &inputs.mesh.name,
+        run: figures,
+        stamp,
+        marks: &known.marks,
+        told: known.told(inputs),
+        notes,
+        not_modelled: &known.not_modelled,
+    }
+}
+
+fn end(arguments: &OutputArguments, figures: &RunResults) -> Result<(), Failure> {
     let is_missed = figures.objectives.iter().any(|judged| !judged.met);
     match is_missed && !arguments.exit_zero {
         true => Err(Failure::silent(exit::OBJECTIVE_MISSED)),

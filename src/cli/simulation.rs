@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::arguments::OutputArguments;
-use super::ending::{Failure, exit};
+use super::ending::{Failure, exit, tell};
+use super::terminal::Progress;
 use crate::mesh::Mesh;
-use crate::metrics::Results;
 use crate::sim::Plan;
-use crate::study::{Crew, Watch, replication};
+use crate::study::replication::{self, SLICES};
+use crate::study::{Crew, Pool, Watch, precision};
 
 /// Set by the first Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -28,8 +29,36 @@ pub fn crew(arguments: &OutputArguments) -> Result<Crew, Failure> {
 
 /// All replications of a mesh, up to the first that was stopped: the same that `--reps` gives, whatever else was done
 /// by then.
-pub fn replications(crew: &Crew, mesh: &Mesh, watch: Watch<'_>) -> Vec<Results> {
+pub fn replications(crew: &Crew, mesh: &Mesh, watch: Watch<'_>) -> Pool {
     let plan = Plan::compile(mesh);
     let run_one = |number| replication::run(&plan, mesh, number, watch);
-    crew.in_order(mesh.run.replications.get(), run_one).into_iter().map_while(|result| result).collect()
+    let (mut pool, mut whole) = (Pool::default(), true);
+    crew.fold(mesh.run.replications.get(), run_one, |one| match one {
+        Some(one) if whole => pool.add(one),
+        _ => whole = false,
+    });
+    pool
+}
+
+/// As many replications as a precision takes, and whether that was found out; tells where it is not reached.
+pub fn until_precise(crew: &Crew, mesh: &Mesh, wanted: f64, progress: &Progress) -> (Pool, bool) {
+    let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
+    let planned = |more: u32| progress.expect(u64::from(more) * u64::from(SLICES));
+    let (pool, reached) = precision::replications(crew, mesh, wanted, watch, planned);
+    progress.finish();
+    if let Some(reached) = &reached {
+        for name in &reached.without {
+            tell(&format!(
+                "warning: no number of replications makes `{name}` precise: it has no interval, or is zero"
+            ));
+        }
+        if let (false, Some((name, width))) = (reached.is_tight, &reached.widest) {
+            tell(&format!(
+                "warning: `--precision` ends at {} replications: the interval of `{name}` is still {:.2}% to each side",
+                precision::MOST,
+                100.0 * width
+            ));
+        }
+    }
+    (pool, reached.is_some())
 }

@@ -97,6 +97,11 @@ impl Progress {
         Progress { bar, starter: Mutex::new(Some((over, starter))) }
     }
 
+    /// There will be so many steps more.
+    pub fn expect(&self, steps: u64) {
+        self.bar.inc_length(steps);
+    }
+
     pub fn step(&self) {
         self.bar.inc(1);
     }

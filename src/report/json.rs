@@ -29,6 +29,7 @@ pub fn summary(report: &Report<'_>) -> String {
         "hosts": rows(tables::hosts(run), with_intervals),
         "traffic": traffic::object(&report.told),
         "not_modelled": not_modelled,
+        "notes": report.notes,
     }))
 }
 
@@ -130,7 +131,9 @@ mod tests {
         assert_eq!((&all["latency_max_ms_ci95"], &all["requests_ci95"]), (&Value::Null, &json!(0)));
         assert_eq!(summary["clusters"][0]["port"], 80);
         let lua = json!({"object": "EnvoyFilter default/lua", "file": "mesh/lua.yaml", "line": 3, "what": "patches"});
-        assert_eq!(summary["not_modelled"], json!([lua]));
+        assert_eq!((&summary["not_modelled"], &summary["notes"]), (&json!([lua]), &json!([])));
+        let canary: Value = serde_json::from_str(&super::summary(&Held::canary().report())).expect("JSON");
+        assert_eq!(canary["notes"], json!(["ratings-v1 runs on guesses: serviceTime, concurrency"]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod capacity;
 pub mod csv;
+pub mod difference;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod json;
@@ -20,6 +21,7 @@ pub mod tables;
 pub mod terminal;
 pub mod traffic;
 
+pub use difference::Difference;
 pub use remark::Remark;
 pub use stamp::{File, Input, Stamp};
 pub use terminal::Look;

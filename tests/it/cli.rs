@@ -1,6 +1,7 @@
 //! The program from outside: verbs, exit codes, what goes where, and (in a file of its own) what bad input gets.
 
 mod bad_input;
+mod verify;
 
 use std::fs;
 use std::path::Path;
@@ -135,9 +136,16 @@ impl Ended {
 fn help_tells_verbs_and_exit_codes() {
     let desk = Desk::new();
     let help = desk.run(&["--help"]).ends(0).stdout;
-    for word in
-        ["run ", "init ", "schema ", "completions ", "man ", "130  interrupted", "4    objective missed"]
-    {
+    for word in [
+        "run ",
+        "verify ",
+        "init ",
+        "schema ",
+        "completions ",
+        "man ",
+        "130  interrupted",
+        "4    objective missed",
+    ] {
         assert!(help.contains(word), "{word} is missing of\n{help}");
     }
     assert!(desk.run(&["run", "--help"]).ends(0).stdout.contains("--show-config"));
