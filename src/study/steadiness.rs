@@ -262,6 +262,10 @@ fn offered(run: &RunResults, workload: &str) -> Option<f64> {
     (attempts > 0.0 && seconds > 0.0).then(|| attempts / seconds)
 }
 
+fn rate(rps: f64) -> String {
+    if rps < 100.0 { format!("{rps:.1}") } else { format!("{rps:.0}") }
+}
+
 /// `the line at server`.
 fn whose(subject: &Subject, metric: Metric) -> String {
     let service = || match subject.subset.as_str() {
@@ -312,8 +316,10 @@ impl fmt::Display for Overload {
         match rates {
             Some((offered, served)) => write!(
                 f,
-                "{} gets {offered:.4} requests/s and serves {served:.4}, {:.0} % more than it can",
+                "{} gets {} requests/s and serves {}, {:.0} % more than it can",
                 subject.target,
+                rate(*offered),
+                rate(*served),
                 100.0 * (offered / served - 1.0)
             )?,
             None => write!(
