@@ -35,6 +35,8 @@ pub struct Request<'a> {
 pub struct Loaded {
     pub docs: Docs,
     pub scenario: Option<Document<Scenario>>,
+    /// The scenario as written, with what was ordered; null without one.
+    pub scenario_value: Value,
     /// The directory that the scenario's own paths start from; empty: the working directory.
     pub base: String,
     /// In the order in which they were read; two of one name are both here, and the last one holds.
@@ -61,8 +63,13 @@ impl Loaded {
 
 /// Reads all input. Never fails as a whole: see [`Loaded::diagnostics`].
 pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
-    let mut loader =
-        Loader { intake: Intake::new(files), scenario: None, objects: Vec::new(), read: BTreeSet::new() };
+    let mut loader = Loader {
+        intake: Intake::new(files),
+        scenario: None,
+        scenario_value: Value::Null,
+        objects: Vec::new(),
+        read: BTreeSet::new(),
+    };
     let orders = loader.orders(request.sets);
     let mut new_names = Vec::new();
     if let Some(path) = request.scenario {
@@ -72,7 +79,7 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
     loader.manifests(request);
     loader.check_new_names(&new_names);
     loader.set_objects(&orders);
-    let Loader { mut intake, scenario, objects, .. } = loader;
+    let Loader { mut intake, scenario, scenario_value, objects, .. } = loader;
     let timeline = match &scenario {
         Some(scenario) => timeline::steps(scenario, &objects, &mut intake),
         None => Vec::new(),
@@ -80,7 +87,7 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
     let traces = scenario.as_ref().map(|scenario| traces(&scenario.value, &mut intake)).unwrap_or_default();
     let Intake { docs, base, counts, mut diagnostics, .. } = intake;
     render::sort(&mut diagnostics);
-    Loaded { docs, scenario, base, objects, timeline, counts, traces, diagnostics }
+    Loaded { docs, scenario, scenario_value, base, objects, timeline, counts, traces, diagnostics }
 }
 
 /// A name that `--set` brought into the scenario, to be checked when the manifests are known.
@@ -93,6 +100,7 @@ struct NewName {
 struct Loader<'a> {
     intake: Intake<'a>,
     scenario: Option<Document<Scenario>>,
+    scenario_value: Value,
     objects: Vec<RawObject>,
     /// Files read so far, so that none is read twice.
     read: BTreeSet<String>,
@@ -146,6 +154,7 @@ impl Loader<'_> {
             let Intake { docs, diagnostics, .. } = &mut self.intake;
             let scenario = scenario::read(&value, docs, doc, diagnostics);
             self.scenario = scenario.map(|value| Document { doc, value });
+            self.scenario_value = value;
         }
         if first.is_none() && errors(&self.intake) == before {
             let finding = Diagnostic::error("MS0009", format!("`{path}` holds no scenario"));

@@ -4,6 +4,7 @@ pub mod arrivals;
 mod change;
 pub mod decode;
 pub mod diagnostic;
+pub mod diff;
 pub mod distribution;
 pub mod document;
 pub mod duration;

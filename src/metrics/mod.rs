@@ -3,6 +3,7 @@
 
 pub mod count;
 pub mod histogram;
+pub mod paired;
 pub mod recorder;
 pub mod results;
 pub mod series;

@@ -111,15 +111,26 @@ pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
 /// Quantile `q` of all samples in milliseconds. An interval needs 10 / (1 - q) samples in each replication, and so
 /// the maximum has none. It is never narrower than [`resolved`] allows.
 pub fn latency_quantile(q: f64, pooled: &Histogram, each: &[Histogram]) -> Estimate {
-    let Some(nanos) = pooled.quantile(q) else { return Estimate::NONE };
-    let enough = each.iter().all(|own| own.count() as f64 * (1.0 - q) >= 10.0 * (1.0 - 1e-9));
-    let ci95 = if enough {
-        let own: Vec<f64> = each.iter().filter_map(|own| own.quantile(q)).map(millis).collect();
+    let own: Vec<(u64, Option<u64>)> = each.iter().map(|own| (own.count(), own.quantile(q))).collect();
+    pooled_quantile(q, pooled.quantile(q), &own)
+}
+
+/// The same from what is kept of it: the pooled quantile, and each replication's number of samples and own quantile,
+/// all in nanoseconds.
+pub fn pooled_quantile(q: f64, pooled: Option<u64>, each: &[(u64, Option<u64>)]) -> Estimate {
+    let Some(nanos) = pooled else { return Estimate::NONE };
+    let ci95 = if each.iter().all(|(count, _)| is_enough(q, *count)) {
+        let own: Vec<f64> = each.iter().filter_map(|(_, own)| *own).map(millis).collect();
         mean(&own).ci95
     } else {
         None
     };
     resolved(Estimate { value: Some(millis(nanos)), ci95 })
+}
+
+/// Whether a replication has samples enough for quantile `q` to have an interval.
+fn is_enough(q: f64, count: u64) -> bool {
+    count as f64 * (1.0 - q) >= 10.0 * (1.0 - 1e-9)
 }
 
 /// A percentile (ms) with an interval of at least half a histogram cell to each side. Replications whose percentiles
@@ -142,7 +153,7 @@ fn millis(nanos: u64) -> f64 {
 }
 
 /// t(0.975, R - 1) s / sqrt(R) of deviations from a mean; `None` for one replication.
-fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+pub(super) fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let replications = deviations.len();
     half_width_of(deviations.map(|deviation| deviation * deviation).sum(), replications)
 }
@@ -172,6 +183,18 @@ fn score_bound(events: u64, of: u64) -> f64 {
     let (n, p) = (of as f64, events as f64 / of as f64);
     let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     (p + Z * Z / (2.0 * n) + spread) / (1.0 + Z * Z / n) - p
+}
+
+/// The 97.5 % quantile of the normal distribution.
+pub(super) const Z975: f64 = 1.959_963_984_540_054;
+
+/// Half the width of Wilson's 95 % score interval of a share, in [0, 1].
+/// Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
+fn wilson_half_width(hits: u64, of: u64) -> f64 {
+    const Z2: f64 = Z975 * Z975;
+    let (n, p) = (of as f64, hits as f64 / of as f64);
+    let spread = (p * (1.0 - p) / n + Z2 / (4.0 * n * n)).sqrt();
+    Z975 * spread / (1.0 + Z2 / n)
 }
 
 /// The 97.5 % quantile of Student's t distribution with `freedom` >= 1 degrees of freedom.

@@ -28,6 +28,7 @@ mod session;
 mod shapes;
 mod sharing;
 mod stay;
+mod story;
 mod tcp_plan;
 #[cfg(test)]
 mod testing;
@@ -38,6 +39,7 @@ mod world;
 pub use observer::{Answered, Heard, Step};
 pub use plan::Plan;
 pub use run::{Run, run};
+pub use story::{Moment, Story, What, stories};
 
 /// Number of the model: it rises when the same input and seed give other results. Part of the stamp of every output.
 /// Source: design D2.

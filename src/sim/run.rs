@@ -111,6 +111,26 @@ impl<'p> Run<'p> {
         until < self.end
     }
 
+    /// As [`Run::advance`], and shows each event to `look` before it is handled. Much slower, for a few requests' stories.
+    pub(super) fn watch(&mut self, until: SimTime, mut look: impl FnMut(&World<'p>, Event)) -> bool {
+        let births_end = client::births_end(&self.world);
+        let until = until.min(self.end);
+        if self.is_over {
+            return false;
+        }
+        while let Some((now, event)) = self.world.queue.next_before(until) {
+            self.world.now = now;
+            look(&self.world, event);
+            self.events += 1;
+            handle(&mut self.world, event);
+            if now >= births_end && client::all_answered(&self.world) {
+                self.is_over = true;
+                return false;
+            }
+        }
+        until < self.end
+    }
+
     /// Keeps what becomes of each request from here on, to be asked for by [`Run::hear`].
     pub fn observe(&mut self) {
         self.world.observer.get_or_insert_default();

@@ -225,7 +225,7 @@ impl<'p> World<'p> {
     }
 
     /// The row of the request that a call with this parent serves in the end.
-    fn request_of(&self, mut parent: Parent) -> Option<u32> {
+    pub fn request_of(&self, mut parent: Parent) -> Option<u32> {
         loop {
             match parent {
                 Parent::Request(request) => return Some(request),

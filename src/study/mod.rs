@@ -3,6 +3,7 @@
 pub mod bottleneck;
 pub mod busy;
 pub mod capacity;
+pub mod compare;
 pub mod crew;
 pub mod figures;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub mod steadiness;
 pub mod traffic;
 
 pub use bottleneck::Bottleneck;
+pub use compare::Comparison;
 pub use crew::Crew;
 pub use figures::{
     ClientFigures, ClusterFigures, HostFigures, Pool, ResponseFigures, RunResults, SpectrumPoint,

@@ -66,7 +66,8 @@ pub fn trials(mesh: &Mesh, results: &[Results]) -> Vec<Option<u64>> {
     mesh.objectives.iter().map(of).collect()
 }
 
-fn judged(objective: &Objective, observed: Estimate) -> Judged {
+/// What became of an objective with this figure.
+pub(super) fn judged(objective: &Objective, observed: Estimate) -> Judged {
     Judged {
         text: objective.text.clone(),
         figure: objective.figure,
@@ -80,14 +81,14 @@ fn judged(objective: &Objective, observed: Estimate) -> Judged {
 
 /// The scope by names, as results have them.
 #[derive(Clone, Copy, Debug)]
-enum Whom<'a> {
+pub(super) enum Whom<'a> {
     All,
     Client { name: &'a str, class: Option<&'a str> },
     Service { name: &'a str, subset: Option<&'a str> },
 }
 
 impl<'a> Whom<'a> {
-    fn of(scope: &'a ObjectiveScope, mesh: &'a Mesh) -> Whom<'a> {
+    pub fn of(scope: &'a ObjectiveScope, mesh: &'a Mesh) -> Whom<'a> {
         match scope {
             ObjectiveScope::All => Whom::All,
             ObjectiveScope::Client { client, class } => {
@@ -113,7 +114,7 @@ impl Comparison {
 
 fn observe(whom: Whom<'_>, figure: Figure, results: &[Results]) -> Estimate {
     let Some(first) = results.first() else { return Estimate::NONE };
-    let samples = if counts_calls(figure) { calls(whom, results) } else { requests_or_calls(whom, results) };
+    let samples = samples(whom, figure, results);
     let counter = |which: &[Counter]| statistics::mean(&counts(&samples, which));
     let all = || samples.iter().map(|sample| sample.finished.all()).collect::<Vec<_>>();
     let quantile = |q| {
@@ -128,14 +129,20 @@ fn observe(whom: Whom<'_>, figure: Figure, results: &[Results]) -> Estimate {
         Figure::Rps => sample::rps(&samples, &first.clock),
         Figure::Retries => counter(&[Counter::Retries]),
         Figure::Ejections => counter(&[Counter::Ejections]),
-        Figure::Overflow => {
-            let of = |which: &[Counter]| counts(&samples, which);
-            let requests = of(&[Counter::PendingOverflow, Counter::ActiveOverflow]);
-            let connections = counts(&overflowed_connections(whom, results), &[Counter::CxOverflow]);
-            let both: Vec<f64> = requests.iter().zip(connections).map(|(one, other)| one + other).collect();
-            statistics::mean(&both)
-        }
+        Figure::Overflow => statistics::mean(&overflows(whom, &samples, results)),
     }
+}
+
+/// Each replication's share of what a figure is made of.
+pub(super) fn samples(whom: Whom<'_>, figure: Figure, results: &[Results]) -> Vec<Sample> {
+    if counts_calls(figure) { calls(whom, results) } else { requests_or_calls(whom, results) }
+}
+
+/// Each replication's requests and connections that found their limit full; `samples` are of the calls.
+pub(super) fn overflows(whom: Whom<'_>, samples: &[Sample], results: &[Results]) -> Vec<f64> {
+    let requests = counts(samples, &[Counter::PendingOverflow, Counter::ActiveOverflow]);
+    let connections = counts(&overflowed_connections(whom, results), &[Counter::CxOverflow]);
+    requests.iter().zip(connections).map(|(one, other)| one + other).collect()
 }
 
 /// Each replication's sum of some counters.

@@ -1,0 +1,182 @@
+//! The stories of single requests: a replication is run once more, and every event that is theirs leaves a line. Ordinary
+//! runs know nothing of it.
+
+use std::collections::BTreeMap;
+
+use crate::kernel::slab::Slot;
+use crate::kernel::{Id, SimDuration, SimTime};
+use crate::mesh::{CallSpecId, ClientId, Outcome};
+use crate::sim::event::Event;
+use crate::sim::observer::Heard;
+use crate::sim::plan::{NIL, Plan};
+use crate::sim::run::Run;
+use crate::sim::world::{Call, Parent, World};
+
+/// What one request met, in order of time, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    pub born: SimTime,
+    pub moments: Vec<Moment>,
+    pub took: SimDuration,
+    pub outcome: Outcome,
+}
+
+/// Something that happened to a call of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since the request was born.
+    pub at: SimDuration,
+    /// Service and subset as people write them, or where the call was meant to go: `reviews v2`.
+    pub target: String,
+    /// The rule that sent it there: `VirtualService default/reviews http[0]`; empty for a service's own route.
+    pub rule: String,
+    /// Attempts started by then; 0: none yet.
+    pub attempt: u16,
+    /// Where there is an attempt.
+    pub pod: Option<String>,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The attempt reaches its pod.
+    Arrived,
+    /// Its answer is back, with this status.
+    Answered(u16),
+    /// Its connection is closed by the other side.
+    Reset,
+    /// The per-try timeout passes.
+    TriedTooLong,
+    /// The route's timeout passes.
+    TimedOut,
+    /// The calling application loses patience.
+    GivenUp,
+    /// The back-off is over: it is tried again.
+    TriedAgain,
+    /// The fault filter lets it go on.
+    Delayed,
+    /// The proxy answers itself.
+    ProxyAnswered(Outcome),
+    /// A connection of opaque bytes stands, is refused, or ends.
+    Connected,
+    Refused,
+    Ended,
+}
+
+/// How often the run looks whether all have their answers.
+const STEP: SimDuration = SimDuration::from_secs(1);
+
+/// The stories of the requests with these fates, by fate, from a replication run up to their last answer. Those that have
+/// no answer when the run ends have no story.
+pub fn stories(plan: &Plan<'_>, seed: u64, replication: u64, fates: &[u64]) -> BTreeMap<u64, Story> {
+    let mut run = Run::new(plan, seed, replication);
+    run.observe();
+    let mut moments: BTreeMap<u64, Vec<(SimTime, Moment)>> = BTreeMap::new();
+    let (mut stories, mut heard) = (BTreeMap::new(), Heard::default());
+    let mut until = SimTime::ZERO;
+    while stories.len() < fates.len() {
+        until = until + STEP;
+        let goes_on = run.watch(until, |world, event| {
+            if let Some((fate, moment)) = look(world, event)
+                && fates.contains(&fate)
+            {
+                moments.entry(fate).or_default().push((world.now, moment));
+            }
+        });
+        run.hear(&mut heard);
+        for answered in heard.answered.iter().filter(|answered| fates.contains(&answered.fate)) {
+            let at = |(now, moment): (SimTime, Moment)| Moment { at: now.since(answered.born), ..moment };
+            let own = moments.remove(&answered.fate).unwrap_or_default();
+            let story = Story {
+                born: answered.born,
+                moments: own.into_iter().map(at).collect(),
+                took: answered.took,
+                outcome: answered.outcome,
+            };
+            stories.insert(answered.fate, story);
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    stories
+}
+
+/// What an event that is about to be handled means to a request.
+fn look(world: &World<'_>, event: Event) -> Option<(u64, Moment)> {
+    match event {
+        Event::Delivered(slot) => of_attempt(world, slot, |_| What::Arrived),
+        Event::Answered(slot) => of_attempt(world, slot, What::Answered),
+        Event::Reset(slot) => of_attempt(world, slot, |_| What::Reset),
+        Event::PerTryTimeout(slot) => of_attempt(world, slot, |_| What::TriedTooLong),
+        Event::RouteTimeout(slot) => of_call(world, slot, What::TimedOut),
+        Event::AppTimeout(slot) => of_call(world, slot, What::GivenUp),
+        Event::BackoffOver(slot) => of_call(world, slot, What::TriedAgain),
+        Event::FaultDelayOver(slot) => of_call(world, slot, What::Delayed),
+        Event::LocalReply(slot) => {
+            let outcome = world.calls.get(slot)?.outcome;
+            of_call(world, slot, What::ProxyAnswered(outcome))
+        }
+        Event::TcpConnected(slot) => of_session(world, slot, What::Connected),
+        Event::TcpFailed(slot) | Event::TcpRefused(slot) => of_session(world, slot, What::Refused),
+        Event::TcpEnded(slot) => of_session(world, slot, What::Ended),
+        _ => None,
+    }
+}
+
+fn of_attempt(world: &World<'_>, slot: Slot, what: impl Fn(u16) -> What) -> Option<(u64, Moment)> {
+    let attempt = world.attempts.get(slot).filter(|attempt| !attempt.is_abandoned)?;
+    let call = &world.calls[attempt.call];
+    let pod = world.plan.mesh.pods[attempt.pod].name.clone();
+    let (fate, moment) = moment(world, call, what(attempt.status))?;
+    Some((fate, Moment { pod: Some(pod), ..moment }))
+}
+
+fn of_call(world: &World<'_>, slot: Slot, what: What) -> Option<(u64, Moment)> {
+    moment(world, world.calls.get(slot)?, what)
+}
+
+fn of_session(world: &World<'_>, slot: Slot, what: What) -> Option<(u64, Moment)> {
+    let session = world.sessions.get(slot).filter(|session| session.request != NIL)?;
+    let pod = (session.pool != NIL).then(|| world.pools[session.pool as usize].pod);
+    let pod = pod.map(|pod| world.plan.mesh.pods[pod].name.clone());
+    let target = target(world, session.upstream).unwrap_or_default();
+    let moment = Moment { at: SimDuration::ZERO, target, rule: String::new(), attempt: 1, pod, what };
+    Some((world.requests[session.request].fate, moment))
+}
+
+fn moment(world: &World<'_>, call: &Call, what: What) -> Option<(u64, Moment)> {
+    let request = world.request_of(call.parent)?;
+    let rule = world.plan.routes.get(call.route as usize).and_then(|route| route.route.rule.as_ref());
+    let moment = Moment {
+        at: SimDuration::ZERO,
+        target: target(world, call.upstream).unwrap_or_else(|| meant(world, call)),
+        rule: rule.map_or_else(String::new, |rule| format!("{} {}", rule.object, rule.name)),
+        attempt: call.attempts,
+        pod: None,
+        what,
+    };
+    Some((world.requests[request].fate, moment))
+}
+
+/// Of a row of upstreams: `reviews v2`.
+fn target(world: &World<'_>, upstream: u32) -> Option<String> {
+    let upstream = world.upstreams.get(upstream as usize)?;
+    let cluster = &world.plan.mesh.clusters[upstream.cluster];
+    let service = &world.plan.mesh.services[cluster.service].name;
+    Some(if cluster.subset.is_empty() { service.clone() } else { format!("{service} {}", cluster.subset) })
+}
+
+/// What the caller wrote, of a call that goes to no cluster.
+fn meant(world: &World<'_>, call: &Call) -> String {
+    let mesh = world.plan.mesh;
+    match call.parent {
+        Parent::Request(request) => {
+            let request = &world.requests[request];
+            let client = &mesh.clients[ClientId::from_index(request.client as usize)];
+            client.classes[request.class as usize].target.host.clone()
+        }
+        Parent::Attempt(_) => mesh.calls[CallSpecId::from_index(call.spec as usize)].target.host.clone(),
+        Parent::Nobody => String::new(),
+    }
+}
