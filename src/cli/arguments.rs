@@ -13,6 +13,7 @@ Exit codes:
   2    bad command line
   3    bad input: YAML, scenario, unknown host or subset
   4    objective missed
+  6    regression (compare --fail-on-regression)
   7    verify: the results differ
   130  interrupted
 
@@ -36,6 +37,8 @@ pub struct Arguments {
 pub enum Verb {
     /// Simulate a scenario, judge its objectives, write reports
     Run(RunArguments),
+    /// Run the same traffic through several configurations: what changed, and what it does
+    Compare(CompareArguments),
     /// Find the largest load under the objectives, or the least replicas, limits or other values that meet them
     Capacity(CapacityArguments),
     /// Simulate many points of a study: grids, sequences, or each input turned by itself
@@ -241,7 +244,7 @@ pub struct InputArguments {
     /// Where all randomness comes from [default: the scenario's, else 42]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Independent replications, for confidence intervals [default: the scenario's, else 4]
+    /// Independent replications, for confidence intervals [default: the scenario's, else 4; 8 for compare]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub reps: Option<u32>,
     /// As many replications as it takes until the 95 % interval of each objective (else of each client's p99 and success)
@@ -311,6 +314,30 @@ pub struct VerifyArguments {
     pub quiet: bool,
 }
 
+/// Run the same traffic, with the same luck, through several configurations: what changed, and what it does
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CompareArguments {
+    /// Manifests of each configuration, the base first: `name=path` or a path (file, directory, glob, `-`). One name
+    /// given again adds to it. With `--with` one alone, or the scenario's own
+    #[arg(value_name = "BASE CANDIDATE")]
+    pub manifests: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// A candidate: the base with a changed value, `NAME:PATH=VALUE`; the same NAME adds up, no NAME is one of its own;
+    /// repeatable
+    #[arg(long = "with", value_name = "[NAME:]PATH=VALUE")]
+    pub with: Vec<String>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Exit 6 if a figure is worse, beyond noise, by more than this part of it (of success: of the failures): `5%`
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    pub fail_on_regression: Option<f64>,
+    /// Draw no plots
+    #[arg(long)]
+    pub no_plots: bool,
+}
+
 /// Write a starter scenario from manifests
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -353,6 +380,15 @@ fn share(text: &str) -> Result<f64, String> {
         Some(percent) if (0.01..=50.0).contains(&percent) => Ok(percent / 100.0),
         Some(_) => Err("write from 0.01% to 50%".to_owned()),
         None => Err("write a percentage, such as `2%`".to_owned()),
+    }
+}
+
+/// `5%` as 0.05.
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match number.filter(|number| number.is_finite() && *number >= 0.0) {
+        Some(number) => Ok(number / 100.0),
+        None => Err("write a percentage such as `5%`".to_owned()),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     pub const BAD_INPUT: u8 = 3;
     pub const OBJECTIVE_MISSED: u8 = 4;
+    pub const REGRESSION: u8 = 6;
     pub const MISMATCH: u8 = 7;
     pub const INTERRUPTED: u8 = 130;
 }

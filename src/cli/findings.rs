@@ -1,5 +1,7 @@
 //! Findings on standard error: in the order of their places, and a count.
 
+use std::collections::BTreeSet;
+
 use super::ending::tell;
 use super::terminal;
 use crate::config::diagnostic::{Diagnostic, Severity};
@@ -11,12 +13,23 @@ const MOST: usize = 100;
 
 /// Prints what was found, sorted by place; with `only_errors` nothing else. Where there is too much of it errors go
 /// before warnings, and warnings before notes. Whether there is an error.
-pub fn tell_all(mut findings: Vec<Diagnostic>, sources: &Sources, only_errors: bool) -> bool {
+pub fn tell_all(findings: Vec<Diagnostic>, sources: &Sources, only_errors: bool) -> bool {
+    tell_new(findings, sources, only_errors, &mut BTreeSet::new())
+}
+
+/// The same without what was `told` before, of another configuration that shares files with this one.
+pub fn tell_new(
+    mut findings: Vec<Diagnostic>,
+    sources: &Sources,
+    only_errors: bool,
+    told: &mut BTreeSet<String>,
+) -> bool {
     render::sort(&mut findings);
     let colour = terminal::stderr_has_colour();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     findings.retain(|finding| !only_errors || finding.severity == Severity::Error);
+    findings.retain(|finding| told.insert(render::render(finding, sources, false)));
     let more = findings.len().saturating_sub(MOST);
     if more > 0 {
         findings.sort_by_key(|finding| finding.severity);

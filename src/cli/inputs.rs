@@ -1,6 +1,7 @@
 //! What a verb reads before it simulates: the scenario, the manifests and the orders of the command line, what they
 //! mean, and what was found wrong with them.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -34,6 +35,58 @@ pub struct Inputs {
     reps_stand: Option<usize>,
 }
 
+/// Reads the configurations of a verb, one or several.
+pub struct Reader<'a> {
+    arguments: &'a InputArguments,
+    /// That of all inputs, as standard input can be read once only.
+    disk: &'a Disk,
+    /// Errors alone are told.
+    quiet: bool,
+    /// Where the scenario is silent. Source: design D9.24.
+    replications: NonZeroU32,
+    /// What was told of one configuration is not told of the next.
+    told: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(
+        arguments: &'a InputArguments,
+        disk: &'a Disk,
+        quiet: bool,
+        replications: NonZeroU32,
+    ) -> Reader<'a> {
+        Reader { arguments, disk, quiet, replications, told: BTreeSet::new() }
+    }
+
+    /// Reads and resolves one configuration, with `more` orders behind those of the arguments; tells what was found.
+    /// Fails if one of the findings is an error.
+    pub fn read(&mut self, scenario: &str, manifests: &[String], more: &[String]) -> Result<Inputs, Failure> {
+        let mut sets = orders(self.arguments);
+        sets.extend_from_slice(more);
+        let has_precision = self.arguments.precision.is_some();
+        if has_precision && sets.iter().any(|set| set.starts_with("replications=")) {
+            return Err(Failure::usage(
+                "`--precision` finds out how many replications there are\nleave out `--set replications=...`",
+            ));
+        }
+        let reps_stand = has_precision.then(|| usize::from(self.arguments.seed.is_some()));
+        let request = load::Request { scenario: Some(scenario), manifests, sets: &sets };
+        let mut loaded = load::load(&request, self.disk);
+        add_objectives(&mut loaded, &self.arguments.slos);
+        let mut resolved = resolve::mesh_with(&loaded, self.replications);
+        let traffic = resolved.mesh.as_ref().map(Traffic::of);
+        let found = all_findings(&loaded, &resolved, traffic.as_ref());
+        let has_errors = findings::tell_new(found, &loaded.docs.sources, self.quiet, &mut self.told);
+        match (resolved.mesh.take(), traffic, has_errors) {
+            (Some(mesh), Some(traffic), false) => {
+                let slos = self.arguments.slos.clone();
+                Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos, reps_stand })
+            }
+            _ => Err(Failure::silent(exit::BAD_INPUT)),
+        }
+    }
+}
+
 impl Inputs {
     /// Reads and resolves; tells what was found, errors alone with `quiet`. Fails if one of them is an error.
     /// `disk` is that of all inputs of a verb, as standard input can be read once only.
@@ -54,25 +107,14 @@ impl Inputs {
         quiet: bool,
         replications: NonZeroU32,
     ) -> Result<Inputs, Failure> {
-        let sets = orders(arguments);
-        if arguments.precision.is_some() && sets.iter().any(|set| set.starts_with("replications=")) {
-            return Err(Failure::usage(
-                "`--precision` finds out how many replications there are\nleave out `--set replications=...`",
-            ));
-        }
-        let reps_stand = arguments.precision.map(|_| usize::from(arguments.seed.is_some()));
-        let loaded = load(manifests, arguments, &sets, disk)?;
-        let mut resolved = resolve::mesh_with(&loaded, replications);
-        let traffic = resolved.mesh.as_ref().map(Traffic::of);
-        let found = all_findings(&loaded, &resolved, traffic.as_ref());
-        let has_errors = findings::tell_all(found, &loaded.docs.sources, quiet);
-        match (resolved.mesh.take(), traffic, has_errors) {
-            (Some(mesh), Some(traffic), false) => {
-                let slos = arguments.slos.clone();
-                Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos, reps_stand })
-            }
-            _ => Err(Failure::silent(exit::BAD_INPUT)),
-        }
+        let (scenario, manifests) = split(manifests, arguments.scenario.as_deref(), disk)?;
+        Reader::new(arguments, disk, quiet, replications).read(&scenario, &manifests, &[])
+    }
+
+    /// Names of the files that were read.
+    pub fn files(&self) -> Vec<&str> {
+        let files = self.loaded.docs.sources.iter().filter(|source| source.is_file && source.name != "-");
+        files.map(|source| source.name.as_str()).collect()
     }
 
     /// The folder that results go to; `None` with `-o -`.
@@ -86,10 +128,17 @@ impl Inputs {
 
     /// The same, checked before anything is done.
     pub fn folder(&self, arguments: &OutputArguments) -> Result<Option<Folder>, Failure> {
+        self.folder_beside(arguments, &self.files())
+    }
+
+    /// The same for results that `inputs` have led to, beside its own.
+    pub fn folder_beside(
+        &self,
+        arguments: &OutputArguments,
+        inputs: &[&str],
+    ) -> Result<Option<Folder>, Failure> {
         let Some(name) = self.folder_name(arguments) else { return Ok(None) };
-        let files = self.loaded.docs.sources.iter().filter(|source| source.is_file && source.name != "-");
-        let inputs: Vec<&str> = files.map(|source| source.name.as_str()).collect();
-        Folder::prepare(&name, &inputs, arguments.force).map(Some)
+        Folder::prepare(&name, inputs, arguments.force).map(Some)
     }
 
     /// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was
@@ -110,6 +159,7 @@ impl Inputs {
             sets,
             slos: self.slos.clone(),
             inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
+            configurations: Vec::new(),
         }
     }
 }
@@ -125,22 +175,9 @@ fn orders(arguments: &InputArguments) -> Vec<String> {
     sets
 }
 
-fn load(
-    manifests: &[String],
-    arguments: &InputArguments,
-    sets: &[String],
-    disk: &Disk,
-) -> Result<Loaded, Failure> {
-    let (scenario, manifests) = split(manifests, arguments.scenario.as_deref(), disk)?;
-    let request = load::Request { scenario: Some(&scenario), manifests: &manifests, sets };
-    let mut loaded = load::load(&request, disk);
-    add_objectives(&mut loaded, &arguments.slos);
-    Ok(loaded)
-}
-
 /// The scenario, and the manifests beside it. Without `-s` a scenario, or its directory, may stand among the manifests,
 /// as people forget the flag; the other manifests then take the place of its own, and if there are none, its own hold.
-fn split(
+pub fn split(
     manifests: &[String],
     scenario: Option<&str>,
     disk: &Disk,
@@ -165,7 +202,7 @@ fn split(
 
 /// The scenario that an argument stands for: the file itself, or that of a directory, if it names its manifests; if not,
 /// the directory holds them. What cannot be read is told when it is read in earnest.
-fn scenario_of(path: &str, disk: &Disk) -> Option<String> {
+pub fn scenario_of(path: &str, disk: &Disk) -> Option<String> {
     let is_directory = Path::new(path).is_dir();
     let file =
         if is_directory { under(path.trim_end_matches('/'), "scenario.yaml") } else { path.to_owned() };

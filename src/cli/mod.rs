@@ -3,6 +3,7 @@
 
 mod arguments;
 mod capacity;
+mod compare;
 mod completions;
 mod ending;
 mod files;
@@ -20,6 +21,7 @@ mod show;
 mod simulation;
 mod sweep;
 mod terminal;
+mod variants;
 mod verify;
 
 use std::process::ExitCode;
@@ -35,6 +37,7 @@ pub fn main() -> ExitCode {
     terminal::set_color(arguments.color);
     let done = match &arguments.verb {
         Verb::Run(arguments) => run::run(arguments),
+        Verb::Compare(arguments) => compare::compare(arguments),
         Verb::Capacity(arguments) => capacity::capacity(arguments),
         Verb::Sweep(arguments) => sweep::run(arguments),
         Verb::Report(arguments) => report::report(arguments),

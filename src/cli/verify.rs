@@ -139,6 +139,8 @@ fn read_stamp(run: &Value) -> Option<(Stamp, String)> {
         sets: list("set")?,
         slos: list("slo")?,
         inputs: run["inputs"].as_array()?.iter().map(input).collect::<Option<Vec<_>>>()?,
+        // A run has one alone.
+        configurations: Vec::new(),
     };
     Some((stamp, text(&run["digest"])?))
 }

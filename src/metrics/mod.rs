@@ -8,6 +8,7 @@ pub mod recorder;
 pub mod results;
 pub mod series;
 pub mod statistics;
+pub mod story;
 
 pub use count::{Counter, Finished};
 pub use histogram::Histogram;

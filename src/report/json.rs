@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::number::{Kind, json as plain};
-use super::stamp::{self, File, Stamp};
+use super::stamp::{self, Configuration, File, Input, Stamp};
 use super::table::{Cell, Content, Table};
 use super::{Report, tables, traffic};
 use crate::mesh::model::Figure;
@@ -45,9 +45,7 @@ pub fn run_file(stamp: &Stamp, files: &[File]) -> String {
 }
 
 pub fn stamp_value(stamp: &Stamp) -> Value {
-    let inputs: Vec<Value> =
-        stamp.inputs.iter().map(|input| json!({"name": input.name, "sha256": input.sha256})).collect();
-    json!({
+    let mut value = json!({
         "tool": "meshcast",
         "version": stamp.tool_version,
         "model_revision": stamp.model_revision,
@@ -56,8 +54,18 @@ pub fn stamp_value(stamp: &Stamp) -> Value {
         "replications": stamp.replications,
         "set": stamp.sets,
         "slo": stamp.slos,
-        "inputs": inputs,
-    })
+        "inputs": inputs(&stamp.inputs),
+    });
+    if !stamp.configurations.is_empty() {
+        let one =
+            |own: &Configuration| json!({"name": own.name, "set": own.sets, "inputs": inputs(&own.inputs)});
+        value["configurations"] = stamp.configurations.iter().map(one).collect();
+    }
+    value
+}
+
+fn inputs(inputs: &[Input]) -> Value {
+    inputs.iter().map(|input| json!({"name": input.name, "sha256": input.sha256})).collect()
 }
 
 /// A table as a list of objects.
@@ -84,7 +92,7 @@ pub fn rows(table: Table<'_>, with_intervals: bool) -> Value {
     Value::Array(table.rows.map(object).collect())
 }
 
-fn objective(judged: &Judged, with_intervals: bool) -> Value {
+pub(super) fn objective(judged: &Judged, with_intervals: bool) -> Value {
     let kind = if judged.figure == Figure::SuccessPct { Kind::Percent } else { Kind::Measure };
     let mut fields = Map::new();
     fields.insert("objective".to_owned(), Value::from(judged.text.as_str()));
@@ -109,7 +117,7 @@ fn insert_figure(
     }
 }
 
-fn pretty(value: &Value) -> String {
+pub(super) fn pretty(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("values of ours have string keys");
     text.push('\n');
     text

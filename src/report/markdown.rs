@@ -16,8 +16,7 @@ const ROWS: usize = 8;
 
 pub fn render(report: &Report<'_>) -> String {
     let run = report.run;
-    // `-->` would end the comment early.
-    let mut text = format!("<!-- meshcast:{} -->\n", report.title.replace("--", "-"));
+    let mut text = marker(report.title);
     let _ = writeln!(text, "**{}**\n", escape(&sentence(report)));
     if !run.objectives.is_empty() {
         text.push_str("| | objective | observed |\n|---|---|---|\n");
@@ -56,6 +55,12 @@ pub fn render(report: &Report<'_>) -> String {
         counted(stamp.replications, "replication", "replications")
     );
     text
+}
+
+/// By which a bot finds its comment again.
+pub(super) fn marker(title: &str) -> String {
+    // `-->` would end the comment early.
+    format!("<!-- meshcast:{} -->\n", title.replace("--", "-"))
 }
 
 fn sentence(report: &Report<'_>) -> String {
@@ -110,7 +115,7 @@ fn table(text: &mut String, rate: &str, rows: &[&ClusterFigures]) {
 }
 
 /// Names come from input: none may break a table or start markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -1,6 +1,7 @@
 //! How results look: values in, bytes and strings out. Nothing here reads, writes or counts.
 
 pub mod capacity;
+pub mod comparison;
 pub mod csv;
 pub mod difference;
 #[cfg(test)]
@@ -122,7 +123,7 @@ pub fn folder(
 pub fn wrote(folder: &str, files: &[File]) -> String {
     let count = |ending: &str| files.iter().filter(|file| file.path.ends_with(ending)).count();
     let counts = [counted(count(".csv"), "CSV", "CSV"), counted(count(".svg"), "plot", "plots")];
-    let named = ["report.html", "summary.json"].into_iter();
+    let named = ["report.html", "summary.json", "comparison.json"].into_iter();
     let mut parts: Vec<String> =
         named.filter(|name| files.iter().any(|file| file.path == *name)).map(str::to_owned).collect();
     parts.extend(counts.into_iter().filter(|count| !count.starts_with("0 ")));

@@ -49,7 +49,7 @@ fn name(figure: Figure) -> String {
 
 /// Decimals that show the first digit of a half-width, and the second where the first is a 1: 3, 1.4, 0.02, 0.017.
 /// `None` for none at all.
-fn decimals_of_width(half: f64) -> Option<usize> {
+pub(super) fn decimals_of_width(half: f64) -> Option<usize> {
     let mut size = half;
     let mut decimals = 0;
     while size < 1.95 && decimals < MOST_DECIMALS {

@@ -21,6 +21,17 @@ pub struct Stamp {
     pub slos: Vec<String>,
     /// In the order in which they were given.
     pub inputs: Vec<Input>,
+    /// Of a comparison, the base first; else empty.
+    pub configurations: Vec<Configuration>,
+}
+
+/// What one configuration of a comparison has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    pub name: String,
+    /// Beside those of all.
+    pub sets: Vec<String>,
+    pub inputs: Vec<Input>,
 }
 
 /// One input file.

@@ -84,6 +84,8 @@ pub const SEED: u64 = 42;
 pub const DURATION: SimDuration = SimDuration::from_secs(600);
 /// Of `run`. Source: design D9.24.
 pub const REPLICATIONS: NonZeroU32 = NonZeroU32::new(4).expect("4 is not 0");
+/// Of a study, where the scenario is silent. Source: design D9.24.
+pub const STUDY_REPLICATIONS: NonZeroU32 = NonZeroU32::new(8).expect("8 is not 0");
 /// The warm-up is a tenth of the duration, at most this. Source: design D9.18.
 pub const WARMUP_MAX: SimDuration = SimDuration::from_secs(30);
 /// Source: design D9.18.

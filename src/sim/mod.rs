@@ -39,7 +39,7 @@ mod world;
 pub use observer::{Answered, Heard, Step};
 pub use plan::Plan;
 pub use run::{Run, run};
-pub use story::{Moment, Story, What, stories};
+pub use story::stories;
 
 /// Number of the model: it rises when the same input and seed give other results. Part of the stamp of every output.
 /// Source: design D2.

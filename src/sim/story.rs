@@ -5,63 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::kernel::slab::Slot;
 use crate::kernel::{Id, SimDuration, SimTime};
-use crate::mesh::{CallSpecId, ClientId, Outcome};
+use crate::mesh::{CallSpecId, ClientId};
+use crate::metrics::story::{Moment, Story, What};
 use crate::sim::event::Event;
 use crate::sim::observer::Heard;
 use crate::sim::plan::{NIL, Plan};
 use crate::sim::run::Run;
 use crate::sim::world::{Call, Parent, World};
-
-/// What one request met, in order of time, and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Story {
-    pub born: SimTime,
-    pub moments: Vec<Moment>,
-    pub took: SimDuration,
-    pub outcome: Outcome,
-}
-
-/// Something that happened to a call of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Since the request was born.
-    pub at: SimDuration,
-    /// Service and subset as people write them, or where the call was meant to go: `reviews v2`.
-    pub target: String,
-    /// The rule that sent it there: `VirtualService default/reviews http[0]`; empty for a service's own route.
-    pub rule: String,
-    /// Attempts started by then; 0: none yet.
-    pub attempt: u16,
-    /// Where there is an attempt.
-    pub pod: Option<String>,
-    pub what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The attempt reaches its pod.
-    Arrived,
-    /// Its answer is back, with this status.
-    Answered(u16),
-    /// Its connection is closed by the other side.
-    Reset,
-    /// The per-try timeout passes.
-    TriedTooLong,
-    /// The route's timeout passes.
-    TimedOut,
-    /// The calling application loses patience.
-    GivenUp,
-    /// The back-off is over: it is tried again.
-    TriedAgain,
-    /// The fault filter lets it go on.
-    Delayed,
-    /// The proxy answers itself.
-    ProxyAnswered(Outcome),
-    /// A connection of opaque bytes stands, is refused, or ends.
-    Connected,
-    Refused,
-    Ended,
-}
 
 /// How often the run looks whether all have their answers.
 const STEP: SimDuration = SimDuration::from_secs(1);

@@ -1,6 +1,7 @@
 //! The program from outside: verbs, exit codes, what goes where, and (in a file of its own) what bad input gets.
 
 mod bad_input;
+mod comparing;
 mod verify;
 
 use std::fs;
@@ -138,6 +139,7 @@ fn help_tells_verbs_and_exit_codes() {
     let help = desk.run(&["--help"]).ends(0).stdout;
     for word in [
         "run ",
+        "compare ",
         "verify ",
         "init ",
         "schema ",

@@ -90,6 +90,9 @@ fn coverage(mesh: &Mesh, known: &[Known]) -> Vec<Coverage> {
 fn hold(title: &str, mesh: &Mesh, known: &[Known]) {
     let found = coverage(mesh, known);
     let mut misses = Vec::new();
+    // A success is never surer than its count (Wilson) nor than its spread (Student). Of two right widths, each of which
+    // holds 95 %, the larger one holds 97.3 % with eight replications and 98.3 % with four. Source: design D9.20.
+    let is_wider = |figure: &Known, replications| figure.what == "success" && replications < 8;
     for (place, Coverage { held, of, width }) in found.iter().enumerate() {
         let (replications, figure) = (REPLICATIONS[place / known.len()], &known[place % known.len()]);
         let share = f64::from(*held) / f64::from(*of);
@@ -101,7 +104,8 @@ fn hold(title: &str, mesh: &Mesh, known: &[Known]) {
             100.0 * share
         );
         println!("{row}");
-        if !figure.band.contains(&share) {
+        let most = if is_wider(figure, replications) { 0.99 } else { *figure.band.end() };
+        if share < *figure.band.start() || share > most {
             misses.push(row);
         }
     }

@@ -5,6 +5,7 @@ mod analytic;
 mod balancing;
 mod capacity;
 mod cli;
+mod compare;
 mod conformance;
 mod connections;
 mod coverage;

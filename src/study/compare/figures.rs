@@ -180,3 +180,32 @@ fn verdict(measure: Measure, change: Estimate, is_same: bool) -> Verdict {
         _ => Verdict::Unknown,
     }
 }
+
+/// What all that clients see comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overall {
+    Same,
+    WithinNoise,
+    Better,
+    Worse,
+    /// Some figures are better, some worse.
+    Mixed,
+    Unknown,
+}
+
+impl Overall {
+    /// By the figures of clients, and objectives that one side alone keeps; what clusters do is the way and not the aim.
+    pub fn of(figures: &[Compared], kept: usize, missed: usize) -> Overall {
+        let of_clients = figures.iter().filter(|row| matches!(row.subject.scope, Scope::All | Scope::Client));
+        let verdicts: Vec<Verdict> = of_clients.map(|row| row.verdict).collect();
+        let has = |verdict| verdicts.contains(&verdict);
+        match (has(Verdict::Better) || kept > 0, has(Verdict::Worse) || missed > 0) {
+            (true, true) => Overall::Mixed,
+            (true, false) => Overall::Better,
+            (false, true) => Overall::Worse,
+            _ if verdicts.iter().all(|verdict| *verdict == Verdict::Same) => Overall::Same,
+            _ if has(Verdict::WithinNoise) => Overall::WithinNoise,
+            _ => Overall::Unknown,
+        }
+    }
+}

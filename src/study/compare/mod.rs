@@ -9,7 +9,7 @@ mod pairs;
 mod stories;
 
 pub use account::{Measure, Scope, Subject};
-pub use figures::{Compared, Verdict};
+pub use figures::{Compared, Overall, Verdict};
 pub use join::{End, Flip, Flips};
 pub use pairs::{Pairs, Tally};
 pub use stories::Told;
@@ -49,6 +49,16 @@ pub struct Candidate {
     pub flips: Flips,
     /// Of the flips, in their order: lost ones first.
     pub told: Vec<Told>,
+}
+
+impl Candidate {
+    /// What it comes to, beside a base with these objectives.
+    pub fn overall(&self, base: &[Judged]) -> Overall {
+        let pairs = || base.iter().zip(&self.objectives);
+        let kept = pairs().filter(|(base, own)| !base.met && own.met).count();
+        let missed = pairs().filter(|(base, own)| base.met && !own.met).count();
+        Overall::of(&self.figures, kept, missed)
+    }
 }
 
 /// All pairs of one client, or of all.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockstep::Lockstep;
 use super::{Candidate, Flip};
-use crate::sim::{self, Story};
+use crate::metrics::story::Story;
+use crate::sim;
 use crate::study::crew::Crew;
 
 /// The two stories of one request. `None` can only be if a run was not the same the second time.

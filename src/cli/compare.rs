@@ -1,0 +1,230 @@
+//! `meshcast compare`: the same traffic through several configurations.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use super::arguments::{CompareArguments, FormatName};
+use super::ending::{Failure, exit, print, tell};
+use super::files::Disk;
+use super::inputs::{self, Inputs, Reader};
+use super::output::Folder;
+use super::simulation::{self, INTERRUPTED};
+use super::terminal::{self, Progress};
+use super::variants::{Variant, variants};
+use crate::config::diff;
+use crate::mesh::{Mesh, Place};
+use crate::report::comparison::{self, Change, Comparisons, Side};
+use crate::report::stamp::{Configuration, Stamp};
+use crate::report::{self, Look};
+use crate::resolve::defaults;
+use crate::study::compare::{Comparison, compare as run_all};
+use crate::study::replication::SLICES;
+use crate::study::{Crew, Watch};
+
+pub fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
+    let output = &arguments.output;
+    let variants = variants(arguments)?;
+    let all = read(arguments, &variants)?;
+    let base = &all[0];
+    variants.iter().zip(&all).skip(1).try_for_each(|(variant, own)| check_alike(base, own, &variant.name))?;
+    let files: Vec<&str> = all.iter().flat_map(Inputs::files).collect();
+    let folder = base.folder_beside(output, &files)?;
+    let look = terminal::look();
+    let changes: Vec<Vec<Change>> =
+        all[1..].iter().map(|own| told(diff::changes(&base.loaded, &own.loaded))).collect();
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    let is_text = output.format == FormatName::Text && !output.quiet;
+    if is_text {
+        print(&comparison::changes(&names[1..], &changes, &base.loaded.base, &look))?;
+    }
+    let crew = simulation::crew(output)?;
+    let meshes: Vec<Mesh> = all.iter().map(|one| one.mesh.clone()).collect();
+    let progress =
+        Progress::new(u64::from(base.mesh.run.replications.get()) * u64::from(SLICES), !output.quiet);
+    let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
+    let compared = run_all(&crew, &meshes, watch);
+    progress.finish();
+    if compared.replications == 0 {
+        tell("interrupted before the first replication was done; nothing was written");
+        return Err(Failure::silent(exit::INTERRUPTED));
+    }
+    let stamp = stamp(&variants, &all, compared.replications);
+    let report = Comparisons {
+        title: &base.mesh.name,
+        names: &names,
+        mesh: &base.mesh,
+        comparison: &compared,
+        changes: &changes,
+        stamp: &stamp,
+        base: &base.loaded.base,
+        threshold: arguments.fail_on_regression,
+    };
+    show(arguments, &report, &look, progress.seconds())?;
+    if let Some(folder) = folder {
+        write(arguments, &folder, &report, &crew)?;
+    }
+    if output.verbose {
+        tell(&format!("took {:.1} s", progress.seconds()));
+    }
+    end(arguments, base.mesh.run.replications.get() as usize, &compared)
+}
+
+/// All configurations, under one scenario.
+fn read(arguments: &CompareArguments, variants: &[Variant]) -> Result<Vec<Inputs>, Failure> {
+    let disk = Disk::default();
+    let given = arguments.input.scenario.as_deref();
+    let (scenario, first) = inputs::split(&variants[0].manifests, given, &disk)?;
+    let quiet = arguments.output.quiet;
+    let mut reader = Reader::new(&arguments.input, &disk, quiet, defaults::STUDY_REPLICATIONS);
+    let read_one = |(number, variant): (usize, &Variant)| {
+        let shares_base = variant.manifests == variants[0].manifests;
+        let manifests = if number == 0 || shares_base { &first } else { &variant.manifests };
+        // A directory of manifests may hold the scenario that `-s` names, and others beside it.
+        let is_other = |path: &&String| {
+            inputs::scenario_of(path, &disk).is_some() && (given.is_none() || !Path::new(path).is_dir())
+        };
+        if let Some(path) = manifests.iter().find(is_other) {
+            return Err(Failure::usage(format!(
+                "`{path}` is a scenario, and all configurations run under one\nname it with `-s` and give manifests, \
+                 or change values with `--with`"
+            )));
+        }
+        reader.read(&scenario, manifests, &variant.orders)
+    };
+    variants.iter().enumerate().map(read_one).collect()
+}
+
+/// Requests are the same only under one clock and one seed, from the same clients.
+fn check_alike(base: &Inputs, own: &Inputs, name: &str) -> Result<(), Failure> {
+    let refuse = |what: &str| {
+        let message = format!(
+            "`{name}` has {what} than the base, so its requests are not the same ones\nchange them for all, with `--set`"
+        );
+        Err(Failure { code: exit::BAD_INPUT, message })
+    };
+    let (one, other) = (&base.mesh.run, &own.mesh.run);
+    let times = |run: &crate::mesh::model::RunSpec| (run.duration, run.warmup, run.drain, run.window);
+    let clients = |inputs: &Inputs| -> Vec<(String, Vec<String>)> {
+        let classes = |client: &crate::mesh::workload::Client| {
+            client.classes.iter().map(|class| class.name.clone()).collect()
+        };
+        inputs.mesh.clients.rows().iter().map(|client| (client.name.clone(), classes(client))).collect()
+    };
+    let objectives = |inputs: &Inputs| -> Vec<String> {
+        inputs.mesh.objectives.iter().map(|objective| objective.text.clone()).collect()
+    };
+    if one.seed != other.seed {
+        return refuse("another seed");
+    }
+    if times(one) != times(other) {
+        return refuse("another duration, warm-up, drain or window");
+    }
+    if one.replications != other.replications {
+        return refuse("another number of replications");
+    }
+    if clients(base) != clients(own) {
+        return refuse("other clients or classes of requests");
+    }
+    if objectives(base) != objectives(own) {
+        return refuse("other objectives");
+    }
+    Ok(())
+}
+
+fn told(changes: Vec<diff::Change>) -> Vec<Change> {
+    let side =
+        |side: diff::Side| Side { value: side.value, place: Place { file: side.file, line: side.line } };
+    // What `--set` orders holds for all, so that an order that differs is one of `--with`.
+    let of_candidate = |side: diff::Side| match side.file.as_str() {
+        "--set" => diff::Side { file: "--with".to_owned(), ..side },
+        _ => side,
+    };
+    let one = |change: diff::Change| Change {
+        object: change.object,
+        path: change.path,
+        old: change.old.map(side),
+        new: change.new.map(of_candidate).map(side),
+    };
+    changes.into_iter().map(one).collect()
+}
+
+/// What all share, and what each has of its own.
+fn stamp(variants: &[Variant], all: &[Inputs], replications: usize) -> Stamp {
+    let mut stamp = all[0].stamp("compare", replications);
+    for (variant, own) in variants.iter().zip(all) {
+        let inputs = own.stamp("compare", replications).inputs;
+        for input in &inputs {
+            if !stamp.inputs.contains(input) {
+                stamp.inputs.push(input.clone());
+            }
+        }
+        let (name, sets) = (variant.name.clone(), variant.orders.clone());
+        stamp.configurations.push(Configuration { name, sets, inputs });
+    }
+    stamp
+}
+
+fn show(
+    arguments: &CompareArguments,
+    report: &Comparisons<'_>,
+    look: &Look,
+    elapsed: f64,
+) -> Result<(), Failure> {
+    let output = &arguments.output;
+    match output.format {
+        FormatName::Text if output.quiet => {
+            print(&format!("{}\n", comparison::verdicts(report, look).join("\n")))
+        }
+        FormatName::Text => {
+            // Only a person sees it: text in a file is the same each time.
+            let elapsed = io::stdout().is_terminal().then_some(elapsed);
+            print(&comparison::text(report, look, elapsed))
+        }
+        FormatName::Json => print(&comparison::json(report)),
+        FormatName::Csv => print(&comparison::csv(report)),
+        FormatName::Markdown => print(&comparison::markdown(report)),
+    }
+}
+
+fn write(
+    arguments: &CompareArguments,
+    folder: &Folder,
+    report: &Comparisons<'_>,
+    crew: &Crew,
+) -> Result<(), Failure> {
+    let files = comparison::folder(report, !arguments.no_plots, crew)
+        .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
+    folder.write(&files)?;
+    let wrote = report::wrote(&folder.name, &files);
+    match arguments.output.format {
+        FormatName::Text if !arguments.output.quiet => print(&format!("\n{wrote}\n")),
+        _ if arguments.output.quiet => Ok(()),
+        _ => {
+            tell(&wrote);
+            Ok(())
+        }
+    }
+}
+
+fn end(arguments: &CompareArguments, wanted: usize, compared: &Comparison) -> Result<(), Failure> {
+    let done = compared.replications;
+    if done < wanted {
+        tell(&format!(
+            "interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"
+        ));
+        return Err(Failure::silent(exit::INTERRUPTED));
+    }
+    if arguments.output.exit_zero {
+        return Ok(());
+    }
+    if compared.candidates.iter().any(|own| own.objectives.iter().any(|judged| !judged.met)) {
+        return Err(Failure::silent(exit::OBJECTIVE_MISSED));
+    }
+    let is_regression = |threshold: f64| {
+        compared.candidates.iter().any(|own| own.figures.iter().any(|row| row.is_regression(threshold)))
+    };
+    match arguments.fail_on_regression.is_some_and(is_regression) {
+        true => Err(Failure::silent(exit::REGRESSION)),
+        false => Ok(()),
+    }
+}

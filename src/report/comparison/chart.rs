@@ -1,0 +1,171 @@
+//! Two charts of a comparison: how much slower or faster the same requests became, and every figure's relative change with
+//! its interval.
+
+use super::super::number;
+use super::super::plot::shape::{Anchor, Colour, Picture, Shape};
+use super::super::terminal::shortened;
+use super::{Comparisons, words};
+use crate::study::compare::{Compared, Pairs, Scope, Verdict};
+
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 230.0;
+const RIGHT: f64 = 900.0;
+const TOP: f64 = 76.0;
+const INK: Colour = Colour(0x22, 0x22, 0x22);
+const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
+const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
+const ZERO: Colour = Colour(0x88, 0x88, 0x88);
+const BLUE: Colour = Colour(0x00, 0x72, 0xb2);
+const ORANGE: Colour = Colour(0xd5, 0x5e, 0x00);
+/// Rows of a chart.
+const MOST: usize = 24;
+
+fn text(at: (f64, f64), text: impl Into<String>, size: f64, colour: Colour, anchor: Anchor) -> Shape {
+    Shape::Text { at, text: text.into(), size, colour, anchor }
+}
+
+fn line(from: (f64, f64), to: (f64, f64), colour: Colour, width: f64) -> Shape {
+    Shape::Line { points: vec![from, to], colour, opacity: 1.0, width }
+}
+
+fn picture(
+    report: &Comparisons<'_>,
+    subject: &str,
+    subtitle: &str,
+    height: f64,
+    more: Vec<Shape>,
+) -> Picture {
+    let title = format!("{} — {subject}", report.title);
+    let mut shapes = vec![
+        text((20.0, 26.0), shortened(&title, 80, '…'), 18.0, INK, Anchor::Left),
+        text((20.0, 50.0), subtitle, 13.0, PALE_INK, Anchor::Left),
+    ];
+    shapes.extend(more);
+    Picture { width: WIDTH as u32, height: height.ceil() as u32, title, shapes }
+}
+
+/// Percentiles at which the distribution is told.
+const STEPS: usize = 200;
+const PANEL: f64 = 220.0;
+
+/// For each candidate the difference of the same requests, as its distribution function: how many became slower or faster by
+/// as much. The axis is wide around zero, where most of them are.
+pub fn differences(report: &Comparisons<'_>) -> Picture {
+    let mut shapes = Vec::new();
+    let mut top = TOP;
+    for (name, candidate, _) in report.candidates() {
+        let all = &candidate.pairs[0].tally;
+        let ways = [("same way", &all.stayed, BLUE), ("another way", &all.moved, ORANGE)];
+        let ends = ways
+            .iter()
+            .flat_map(|(_, pairs, _)| [pairs.faster.quantile(0.999), pairs.slower.quantile(0.999)]);
+        let most = ends.flatten().max().map_or(1.0, |nanos| nanos as f64 / 1e6);
+        let axis = Axis { most };
+        shapes.push(text((20.0, top + 14.0), shortened(name, 26, '…'), 14.0, INK, Anchor::Left));
+        let bottom = top + PANEL;
+        for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+            let y = bottom - share * (PANEL - 20.0);
+            shapes.push(line((LEFT, y), (RIGHT, y), GRID, 1.0));
+            shapes.push(text(
+                (LEFT - 8.0, y),
+                format!("{:.0}%", 100.0 * share),
+                12.0,
+                PALE_INK,
+                Anchor::Right,
+            ));
+        }
+        for tick in axis.ticks() {
+            let x = axis.place(tick);
+            shapes.push(line((x, top + 20.0), (x, bottom), if tick == 0.0 { ZERO } else { GRID }, 1.0));
+            shapes.push(text((x, bottom + 14.0), words::difference(tick), 12.0, PALE_INK, Anchor::Middle));
+        }
+        let mut place = top + 40.0;
+        for (way, pairs, colour) in ways.iter().filter(|(_, pairs, _)| pairs.served > 0) {
+            shapes.push(Shape::Line {
+                points: distribution(pairs, &axis, bottom),
+                colour: *colour,
+                opacity: 1.0,
+                width: 2.0,
+            });
+            let counted = number::grouped(pairs.served as f64, 0);
+            shapes.push(text((20.0, place), format!("{way}: {counted}"), 13.0, *colour, Anchor::Left));
+            place += 18.0;
+        }
+        top = bottom + 46.0;
+    }
+    let subtitle = "share of the requests that both served whose latency changed by at most as much";
+    picture(report, "how much slower or faster the same requests became", subtitle, top, shapes)
+}
+
+fn distribution(pairs: &Pairs, axis: &Axis, bottom: f64) -> Vec<(f64, f64)> {
+    let point = |step: usize| {
+        let share = (step as f64 + 0.5) / STEPS as f64;
+        let millis = pairs.change_quantile(share)? as f64 / 1e6;
+        Some((axis.place(millis), bottom - share * (PANEL - 20.0)))
+    };
+    (0..STEPS).filter_map(point).collect()
+}
+
+/// Milliseconds to both sides of zero, by their logarithm from a hundredth of the largest on.
+struct Axis {
+    most: f64,
+}
+
+impl Axis {
+    fn place(&self, millis: f64) -> f64 {
+        let least = self.most / 100.0;
+        let size = libm::log10(1.0 + millis.abs().min(self.most) / least) / libm::log10(101.0);
+        let middle = 0.5 * (LEFT + RIGHT);
+        middle + millis.signum() * size * 0.5 * (RIGHT - LEFT)
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        let top = libm::pow(10.0, libm::floor(libm::log10(self.most.max(1e-6))));
+        vec![-top, -top / 10.0, 0.0, top / 10.0, top]
+    }
+}
+
+const ROW: f64 = 22.0;
+
+/// Each figure's change as a part of what it was, with its interval; those that changed surely are coloured.
+pub fn figures(report: &Comparisons<'_>) -> Picture {
+    let mut shapes = Vec::new();
+    let mut top = TOP;
+    for (name, candidate, _) in report.candidates() {
+        let mut rows: Vec<(&Compared, f64, f64)> = candidate.figures.iter().filter_map(relative).collect();
+        rows.sort_by(|left, right| right.1.abs().total_cmp(&left.1.abs()));
+        rows.truncate(MOST);
+        let most = rows.iter().map(|row| row.1.abs() + row.2).fold(0.01, f64::max);
+        let place = |part: f64| 0.5 * (LEFT + RIGHT) + part / most * 0.5 * (RIGHT - LEFT);
+        shapes.push(text((20.0, top), shortened(name, 60, '…'), 14.0, INK, Anchor::Left));
+        let end = top + 12.0 + ROW * rows.len() as f64;
+        for part in [-1.0, -0.5, 0.0, 0.5, 1.0] {
+            let x = place(part * most);
+            shapes.push(line((x, top + 12.0), (x, end), if part == 0.0 { ZERO } else { GRID }, 1.0));
+            let label = format!("{}%", words::signed(100.0 * part * most, usize::from(most < 0.2)));
+            shapes.push(text((x, end + 12.0), label, 12.0, PALE_INK, Anchor::Middle));
+        }
+        for (number, (row, change, half)) in rows.iter().enumerate() {
+            let y = top + 12.0 + ROW * (number as f64 + 0.5);
+            let colour = match row.verdict {
+                Verdict::Worse => ORANGE,
+                Verdict::Better => BLUE,
+                _ => ZERO,
+            };
+            let title = shortened(&words::title(row), 28, '…');
+            shapes.push(text((LEFT - 8.0, y), title, 12.0, INK, Anchor::Right));
+            shapes.push(line((place(change - half), y), (place(change + half), y), colour, 2.0));
+            shapes.push(line((place(*change), y - 6.0), (place(*change), y + 6.0), colour, 3.0));
+        }
+        top = end + 44.0;
+    }
+    let subtitle =
+        "change as a part of the base's figure, with its 95 % interval; orange: worse, blue: better";
+    picture(report, "figures that changed most", subtitle, top, shapes)
+}
+
+fn relative(row: &Compared) -> Option<(&Compared, f64, f64)> {
+    let reference = row.reference.value.filter(|value| *value > 0.0)?;
+    let is_told = row.subject.scope != Scope::Objective && row.verdict != Verdict::Same;
+    is_told.then_some((row, row.change.value? / reference, row.change.ci95? / reference))
+}

@@ -1,0 +1,209 @@
+//! Names of figures, and their values and changes, as people read them.
+
+use super::super::number::{self, Kind};
+use super::super::observed::decimals_of_width;
+use super::super::terminal::Look;
+use crate::mesh::model::Figure;
+use crate::metrics::Estimate;
+use crate::study::compare::{Compared, Measure, Overall, Scope, Subject, Verdict};
+
+/// `latency_p99_ms`, as files name it.
+pub fn key(measure: Measure) -> String {
+    match measure {
+        Measure::RetriesPerCall => "retries_per_call".to_owned(),
+        Measure::Of(figure) => match figure {
+            Figure::SuccessPct => "success_pct".to_owned(),
+            Figure::Latency(q) => format!("latency_p{}_ms", number::fixed(q * 100.0, 3).replace('.', "")),
+            Figure::LatencyMean => "latency_mean_ms".to_owned(),
+            Figure::LatencyMax => "latency_max_ms".to_owned(),
+            Figure::Rps => "rps".to_owned(),
+            Figure::Retries => "retries".to_owned(),
+            Figure::Ejections => "ejections".to_owned(),
+            Figure::Overflow => "overflow".to_owned(),
+        },
+    }
+}
+
+/// How many digits of it mean something in files.
+pub fn kind(measure: Measure) -> Kind {
+    match measure {
+        Measure::Of(Figure::SuccessPct) => Kind::Percent,
+        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow) => Kind::Count,
+        _ => Kind::Measure,
+    }
+}
+
+/// `p99 reviews v2`, as people are told.
+pub fn title(row: &Compared) -> String {
+    let Subject { scope, target, subset, .. } = &row.subject;
+    let whom = match scope {
+        Scope::Objective => return target.clone(),
+        Scope::All => "all clients".to_owned(),
+        Scope::Client => target.clone(),
+        Scope::Cluster => format!("{target} {subset}").trim_end().to_owned(),
+    };
+    format!("{} {whom}", label(row.measure))
+}
+
+fn label(measure: Measure) -> String {
+    match measure {
+        Measure::RetriesPerCall => "retries per call".to_owned(),
+        Measure::Of(figure) => match figure {
+            Figure::SuccessPct => "success".to_owned(),
+            Figure::Latency(q) => format!("p{}", number::fixed(q * 100.0, 3)),
+            Figure::LatencyMean => "mean".to_owned(),
+            Figure::LatencyMax => "max".to_owned(),
+            Figure::Rps => "rps".to_owned(),
+            Figure::Retries => "retries".to_owned(),
+            Figure::Ejections => "ejections".to_owned(),
+            Figure::Overflow => "refused".to_owned(),
+        },
+    }
+}
+
+/// A figure for people: `98.91%`, `184ms`.
+pub fn value(measure: Measure, estimate: Estimate) -> String {
+    let Some(value) = estimate.value else { return "-".to_owned() };
+    match measure {
+        Measure::Of(Figure::SuccessPct) => format!("{}%", number::percent(value)),
+        Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax) => number::latency(value),
+        Measure::Of(Figure::Rps) => number::rate(value),
+        Measure::Of(_) => number::count(value),
+        Measure::RetriesPerCall => number::fixed(value, number::significant_decimals(value, 3).min(6)),
+    }
+}
+
+/// How its change is told: as a part of what was there, or in its own unit.
+fn scale(row: &Compared) -> (f64, &'static str) {
+    match (row.measure, row.reference.value) {
+        (Measure::Of(Figure::SuccessPct), _) => (1.0, " pp"),
+        (
+            Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax | Figure::Rps),
+            Some(reference),
+        ) if reference > 0.0 => (100.0 / reference, "%"),
+        _ => (1.0, ""),
+    }
+}
+
+/// `+28% [+26, +30]`: the change and its 95 % interval.
+pub fn change(row: &Compared) -> String {
+    let (scale, unit) = scale(row);
+    match row.verdict {
+        Verdict::Same => "0".to_owned(),
+        _ => interval(row.change.scaled(scale), unit),
+    }
+}
+
+/// The change alone: `+28%`.
+pub fn short_change(row: &Compared) -> String {
+    let (scale, unit) = scale(row);
+    let Some(change) = row.change.value else { return "-".to_owned() };
+    let change = change * scale;
+    format!("{}{unit}", signed(change, decimals(change, row.change.ci95.map(|half| half * scale))))
+}
+
+/// `+0.81 pp [+0.77, +0.85]`.
+pub fn interval(estimate: Estimate, unit: &str) -> String {
+    let Some(value) = estimate.value else { return "-".to_owned() };
+    let decimals = decimals(value, estimate.ci95);
+    let told = signed(value, decimals);
+    match estimate.ci95 {
+        None => format!("{told}{unit}"),
+        Some(half) => {
+            format!("{told}{unit} [{}, {}]", signed(value - half, decimals), signed(value + half, decimals))
+        }
+    }
+}
+
+fn decimals(value: f64, half: Option<f64>) -> usize {
+    half.and_then(decimals_of_width).unwrap_or_else(|| number::significant_decimals(value, 3).min(3))
+}
+
+/// With its sign; nothing has none.
+pub fn signed(value: f64, decimals: usize) -> String {
+    let text = number::grouped(value, decimals);
+    let is_nothing = text.chars().all(|c| matches!(c, '0' | '.' | '-'));
+    match (is_nothing, value > 0.0) {
+        (true, _) => text.trim_start_matches('-').to_owned(),
+        (false, true) => format!("+{text}"),
+        (false, false) => text,
+    }
+}
+
+/// A signed difference of latencies: `+1.20ms`.
+pub fn difference(millis: f64) -> String {
+    let text = number::latency(millis);
+    if millis > 0.0 { format!("+{text}") } else { text }
+}
+
+/// A difference of latencies with its interval, in one unit.
+pub fn latency_interval(estimate: Estimate) -> String {
+    let most = estimate.value.map_or(0.0, f64::abs).max(estimate.ci95.unwrap_or(0.0));
+    let (scale, unit) = number::latency_scale(most);
+    interval(estimate.scaled(1.0 / scale), unit)
+}
+
+pub fn painted(verdict: Verdict, look: &Look) -> String {
+    match verdict {
+        Verdict::Better => look.good(verdict.name()),
+        Verdict::Worse => look.bad(verdict.name()),
+        Verdict::Unknown => look.doubtful(verdict.name()),
+        Verdict::WithinNoise | Verdict::Same => verdict.name().to_owned(),
+    }
+}
+
+/// What a candidate is, after its name.
+pub fn overall(overall: Overall) -> &'static str {
+    match overall {
+        Overall::Same => "makes no difference",
+        Overall::WithinNoise => "makes no difference beyond noise",
+        Overall::Better => "is better",
+        Overall::Worse => "is worse",
+        Overall::Mixed => "is better in some figures and worse in others",
+        Overall::Unknown => "cannot be told from the base by one replication, or so few requests",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(measure: Measure, reference: f64, change: f64, ci95: f64) -> Compared {
+        let exact = |value| Estimate { value: Some(value), ci95: None };
+        Compared {
+            subject: Subject {
+                scope: Scope::Cluster,
+                place: 0,
+                target: "reviews".to_owned(),
+                subset: "v2".to_owned(),
+            },
+            measure,
+            reference: exact(reference),
+            value: exact(reference + change),
+            change: Estimate { value: Some(change), ci95: Some(ci95) },
+            verdict: Verdict::Worse,
+        }
+    }
+
+    #[test]
+    fn changes_end_at_their_first_uncertain_digit() {
+        let success = row(Measure::Of(Figure::SuccessPct), 98.91, 0.8134, 0.04);
+        assert_eq!(change(&success), "+0.81 pp [+0.77, +0.85]");
+        let p99 = row(Measure::Of(Figure::Latency(0.99)), 184.0, 52.0, 4.0);
+        assert_eq!((change(&p99), short_change(&p99)), ("+28% [+26, +30]".to_owned(), "+28%".to_owned()));
+        let retries = row(Measure::RetriesPerCall, 0.08, -0.05, 0.06);
+        assert_eq!(change(&retries), "-0.05 [-0.11, +0.01]");
+        let refused = row(Measure::Of(Figure::Overflow), 0.0, 1204.0, 30.0);
+        assert_eq!(change(&refused), "+1 204 [+1 174, +1 234]");
+        assert_eq!(title(&p99), "p99 reviews v2");
+        assert_eq!(key(Measure::Of(Figure::Latency(0.999))), "latency_p999_ms");
+    }
+
+    #[test]
+    fn differences_have_a_sign_and_nothing_has_none() {
+        assert_eq!([1.2, -0.25, 0.0].map(difference), ["+1.20ms", "-250us", "0ms"]);
+        assert_eq!([0.4, -0.4, -0.6].map(|value| signed(value, 0)), ["0", "0", "-1"]);
+        let mean = Estimate { value: Some(0.4), ci95: Some(0.03) };
+        assert_eq!(latency_interval(mean), "+400us [+370, +430]");
+    }
+}

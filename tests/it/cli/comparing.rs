@@ -1,0 +1,228 @@
+//! `compare` from outside: what it prints and writes, its exit codes, and what is no comparison.
+
+use std::fs;
+
+use super::{Desk, Ended, MANIFESTS};
+
+/// The small mesh once more, with a rule that times out half of the pages.
+fn with_candidate() -> Desk {
+    let desk = Desk::new();
+    let rule = "    - destination: {host: page, port: {number: 9080}}\n";
+    let new = MANIFESTS.replace(rule, &format!("{rule}    timeout: 11ms\n"));
+    assert_ne!(new, MANIFESTS);
+    desk.write("pr/mesh.yaml", new);
+    desk.write("same/mesh.yaml", MANIFESTS);
+    desk
+}
+
+fn compare(desk: &Desk, arguments: &[&str]) -> Ended {
+    desk.run(&[&["compare", "-s", "scenario.yaml"], arguments].concat())
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn a_comparison_tells_changes_first_and_its_sentence_last() {
+    let desk = with_candidate();
+    let ended = compare(&desk, &["now=mesh.yaml", "new=pr/mesh.yaml"]).ends(4);
+    let text = &ended.stdout;
+    assert!(
+        text.starts_with("Changes of new (1)\n  + VirtualService page  http[0].timeout  11ms  (added)  "),
+        "{text}"
+    );
+    assert!(text.contains("pr/mesh.yaml:"), "{text}");
+    for part in ["same requests", "now fail", "change [95% CI]", "was served and now fails", "504 UT"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains("new is worse: ") || text.contains("new is better in some"), "{text}");
+    assert!(
+        text.trim_end()
+            .lines()
+            .last()
+            .expect("lines")
+            .starts_with("wrote outputs/small/ (comparison.json, 1 CSV, 2 plots)")
+    );
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let run = json(&desk.read("outputs/small/run.json"));
+    assert_eq!(run["verb"], "compare");
+    assert_eq!(run["configurations"][1]["name"], "new");
+    assert_eq!(run["configurations"][1]["inputs"][1]["name"], "pr/mesh.yaml");
+    assert_eq!(run["inputs"].as_array().expect("a list").len(), 3);
+}
+
+#[test]
+fn files_hold_the_contract_s_columns_and_the_same_figures() {
+    let desk = with_candidate();
+    compare(&desk, &["now=mesh.yaml", "new=pr/mesh.yaml", "same=same/mesh.yaml", "-q"]).ends(4);
+    let csv = desk.read("outputs/small/comparison.csv");
+    assert_eq!(
+        csv.lines().next(),
+        Some("candidate,figure,scope,target,subset,reference,value,change,change_ci95,verdict")
+    );
+    let found = json(&desk.read("outputs/small/comparison.json"));
+    assert_eq!(found["schema"], "meshcast.compare/v1");
+    assert_eq!(found["stamp"]["verb"], "compare");
+    let figures = found["figures"].as_array().expect("a list");
+    assert_eq!(figures.len(), csv.lines().count() - 1);
+    for (row, figure) in csv.lines().skip(1).zip(figures) {
+        let cell = |name: &str| match &figure[name] {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text.clone(),
+            number => number.to_string(),
+        };
+        let names = csv.lines().next().expect("a header").split(',');
+        assert_eq!(names.map(cell).collect::<Vec<_>>().join(","), row);
+    }
+    for row in csv.lines().filter(|row| row.starts_with("same,")) {
+        assert!(row.ends_with(",0,0,same"), "{row}");
+    }
+    let lost: u64 = found["pairs"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|row| row["candidate"] == "new" && row["client"].is_null())
+        .map(|row| {
+            row["served_failed"].as_u64().expect("a number")
+                + row["failed_served"].as_u64().expect("a number")
+        })
+        .sum();
+    assert_eq!(found["flips"].as_u64(), Some(lost));
+    assert!(lost > 10);
+    assert_eq!(found["changes"][0]["object"], "VirtualService page");
+    assert_eq!(found["changes"][0]["new"]["file"], "pr/mesh.yaml");
+    assert!(found["changes"][0]["old"].is_null());
+    let example = &found["examples"][0];
+    assert_eq!(example["of_candidate"]["outcome"], "504 UT");
+    assert!(example["base"]["story"].as_array().is_some_and(|story| story.len() > 2));
+}
+
+#[test]
+fn jobs_change_no_byte() {
+    let read = |jobs: &str| {
+        let desk = with_candidate();
+        let arguments = ["mesh.yaml", "new=pr/mesh.yaml", "--jobs", jobs, "--reps", "5"];
+        let ended = compare(&desk, &arguments).ends(4);
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        for folder in ["outputs/small", "outputs/small/plots"] {
+            for entry in fs::read_dir(desk.path().join(folder)).expect("written") {
+                let path = entry.expect("readable").path();
+                if path.is_file() {
+                    files.push((
+                        path.file_name().expect("a name").to_string_lossy().into_owned(),
+                        fs::read(&path).expect("readable"),
+                    ));
+                }
+            }
+        }
+        files.sort();
+        (ended.stdout, files)
+    };
+    let (one, eight) = (read("1"), read("8"));
+    assert_eq!(one.1.len(), 7);
+    assert!(one == eight, "{}\n{}", one.0, eight.0);
+}
+
+#[test]
+fn variants_of_one_configuration_need_no_second_file() {
+    let desk = Desk::new();
+    let slow = "slow:workloads.reviews-v1.serviceTime=90ms";
+    let arguments = [
+        "--with",
+        slow,
+        "--with",
+        "slow:workloads.reviews-v2.serviceTime=90ms",
+        "--with",
+        "workloads.page.replicas=2",
+    ];
+    let text = compare(&desk, &arguments).ends(0).stdout;
+    assert!(
+        text.starts_with("Changes of slow (2)\n  ~ Scenario  workloads.reviews-v1.serviceTime  5ms -> 90ms"),
+        "{text}"
+    );
+    assert!(text.contains("scenario.yaml:9 -> --with"), "{text}");
+    assert!(text.contains("workloads.page.replicas=2 does exactly what base does"), "{text}");
+    assert!(text.contains("slow is worse"), "{text}");
+    let found = json(&desk.read("outputs/small/comparison.json"));
+    assert_eq!(found["candidates"][0]["verdict"], "worse");
+    assert_eq!(found["candidates"][1]["equal"], true);
+    assert_eq!(found["stamp"]["replications"], 2);
+}
+
+#[test]
+fn studies_take_eight_replications_where_the_scenario_is_silent() {
+    let desk = Desk::new();
+    desk.write("scenario.yaml", super::SCENARIO.replace("replications: 2\n", ""));
+    let arguments = ["--with", "x:workloads.page.serviceTime=6ms", "--format", "json", "-o", "-"];
+    assert_eq!(json(&compare(&desk, &arguments).ends(0).stdout)["stamp"]["replications"], 8);
+    let three = [&arguments[..], &["--reps", "3"]].concat();
+    assert_eq!(json(&compare(&desk, &three).ends(0).stdout)["stamp"]["replications"], 3);
+}
+
+#[test]
+fn exit_codes_tell_regressions_and_missed_objectives() {
+    let desk = with_candidate();
+    let slower = ["--with", "x:workloads.reviews-v1.serviceTime=9ms", "-q"];
+    let with = |more: &[&str]| compare(&desk, &[&slower[..], more].concat());
+    with(&[]).ends(0);
+    let failed = with(&["--fail-on-regression", "5%"]).ends(6);
+    assert!(failed.stdout.contains("FAIL  x: ") && failed.stdout.contains("by more than 5%: "), "{failed:?}");
+    assert!(with(&["--fail-on-regression", "5000%"]).ends(0).stdout.contains("PASS  x: "));
+    with(&["--fail-on-regression", "5%", "--exit-zero"]).ends(0);
+    // A missed objective comes before a regression, and the base's own misses are nobody's fault.
+    let missed = ["mesh.yaml", "new=pr/mesh.yaml", "-q", "--fail-on-regression", "5%"];
+    compare(&desk, &missed).ends(4);
+    compare(&desk, &["new=pr/mesh.yaml", "now=mesh.yaml", "-q"]).ends(0);
+}
+
+#[test]
+fn markdown_is_a_comment_for_a_pull_request() {
+    let desk = with_candidate();
+    let text =
+        compare(&desk, &["mesh.yaml", "new=pr/mesh.yaml", "--format", "markdown", "-o", "-"]).ends(4).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "<!-- meshcast:small -->");
+    assert!(lines[1].starts_with("**❌ new is ") && lines[1].ends_with("**"), "{}", lines[1]);
+    let open = text.split("<details>").next().expect("a head");
+    assert!(open.lines().filter(|line| line.starts_with("| ")).count() <= 9, "{open}");
+    assert!(text.trim_end().ends_with("</details>"));
+    let csv = compare(&desk, &["mesh.yaml", "new=pr/mesh.yaml", "--format", "csv", "-o", "-"]).ends(4).stdout;
+    assert!(csv.starts_with("candidate,figure,"));
+    assert!(!desk.has("outputs"));
+}
+
+#[test]
+fn what_is_no_comparison_is_told_with_a_remedy() {
+    let desk = with_candidate();
+    for (arguments, code, part) in [
+        (&["mesh.yaml"][..], 2, "there is nothing to compare with"),
+        (&["mesh.yaml", "mesh.yaml"], 2, "two configurations are called `mesh.yaml`"),
+        (&["mesh.yaml", "pr/mesh.yaml", "--with", "x:seed=1"], 2, "there are several"),
+        (&["mesh.yaml", "other=scenario.yaml"], 2, "is a scenario, and all configurations run under one"),
+        (&["--with", "x:seed=7"], 3, "`x` has another seed than the base"),
+        (&["--with", "x:duration=10s"], 3, "another duration"),
+        (&["--with", "x:replications=9"], 3, "another number of replications"),
+        (&["--with", "x:objectives=[]"], 3, "other objectives"),
+        (&["--with", "x:workloads.pgae.replicas=2"], 3, "did you mean `page`"),
+        (&["--with", "x:VirtualService/nope:spec.x=2"], 3, "there is no object `VirtualService/nope`"),
+        (&["--with", "x"], 3, "`x` sets nothing"),
+        (&["mesh.yaml", "gone.yaml"], 3, "gone.yaml"),
+        (&["--with", "x:workloads.page.replicas=3", "--fail-on-regression", "5"], 2, "such as `5%`"),
+    ] {
+        let ended = compare(&desk, arguments).ends(code);
+        assert!(ended.stderr.contains(part), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("help") || ended.stderr.contains("write"), "{}", ended.stderr);
+        assert!(!desk.has("outputs"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn findings_that_configurations_share_are_told_once() {
+    let desk = with_candidate();
+    let odd = "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: odd}\n\
+               spec: {hosts: [reviews], htpt: 1, http: [{route: [{destination: {host: reviews}}]}]}\n";
+    desk.write("mesh.yaml", format!("{MANIFESTS}{odd}"));
+    let ended = compare(&desk, &["--with", "x:workloads.page.serviceTime=6ms", "-o", "-"]).ends(0);
+    assert_eq!(ended.stderr.matches("unknown field").count(), 1, "{}", ended.stderr);
+}

@@ -1,0 +1,366 @@
+//! Comparisons: the same requests under several configurations. What the verb tells is held against runs of each side
+//! alone, request by request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use meshcast::kernel::SimTime;
+use meshcast::kernel::random::{Purpose, draw};
+use meshcast::mesh::Mesh;
+use meshcast::mesh::model::Figure;
+use meshcast::metrics::Estimate;
+use meshcast::metrics::story::What;
+use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
+use meshcast::study::compare::{Comparison, Measure, Pairs, Scope, Verdict, compare};
+use meshcast::study::{Crew, RunResults, Watch};
+
+use crate::meshes::RandomMesh;
+use crate::texts::Texts;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn compared(meshes: &[Mesh], jobs: usize) -> Comparison {
+    let crew = Crew::new(jobs).expect("threads");
+    compare(&crew, meshes, Watch { stop: &STOP, step: &|| {} })
+}
+
+/// A shop behind two versions; v2 fails one request in twenty, and its pods are as busy as `slots` lets them be.
+fn shop(weights: [u32; 2], slots: &str, replications: u32) -> Mesh {
+    let [stable, canary] = weights;
+    let text = format!(
+        "apiVersion: meshcast/v1
+kind: Scenario
+metadata: {{name: shop}}
+duration: 40s
+warmup: 2s
+replications: {replications}
+# Connections cost nothing, so that one more of them slows nobody down.
+network: {{latency: 0s}}
+workloads:
+  v1: {{service: \"app:80\", labels: {{version: v1}}, concurrency: {slots}, serviceTime: exponential(mean=8ms), calls: [\"http://db/\"]}}
+  v2: {{service: \"app:80\", labels: {{version: v2}}, concurrency: {slots}, serviceTime: exponential(mean=9ms), errors: {{rate: 5%}}}}
+  db: {{service: \"db:80\", concurrency: unlimited, serviceTime: exponential(mean=1ms)}}
+clients:
+  web: {{load: poisson(150rps), requests: [{{get: \"http://app/\"}}]}}
+  other: {{load: poisson(20rps), requests: [{{get: \"http://db/\"}}]}}
+objectives:
+- success >= 99%
+- client.web p(99) < 80ms
+- app{{subset=v2}} mean < 50ms
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: app}}
+spec:
+  hosts: [app]
+  http:
+  - name: split
+    route:
+    - {{destination: {{host: app, subset: v1}}, weight: {stable}}}
+    - {{destination: {{host: app, subset: v2}}, weight: {canary}}}
+    retries: {{attempts: 0}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: app}}
+spec:
+  host: app
+  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
+"
+    );
+    Texts::scenario(&text).mesh()
+}
+
+/// The same mesh by another fingerprint, so that it is run and paired and not only known to be equal.
+fn renamed(mesh: &Mesh) -> Mesh {
+    let mut other = mesh.clone();
+    other.tables.rows_mut().iter_mut().for_each(|table| table.view.push('x'));
+    other
+}
+
+type Requests = BTreeMap<(u32, u64), (Answered, Vec<Step>)>;
+
+/// One replication alone: every request that counts.
+fn observed(mesh: &Mesh, replication: u32) -> Requests {
+    let plan = Plan::compile(mesh);
+    let mut run = Run::new(&plan, mesh.run.seed, u64::from(replication));
+    run.observe();
+    run.advance(SimTime::MAX);
+    let mut heard = Heard::default();
+    run.hear(&mut heard);
+    let one = |answered: &Answered| {
+        ((answered.client, answered.fate), (answered.clone(), heard.steps(answered).to_vec()))
+    };
+    heard.answered.iter().map(one).collect()
+}
+
+#[track_caller]
+fn assert_zero(compared: &Comparison) {
+    for candidate in &compared.candidates {
+        for row in &candidate.figures {
+            assert!(matches!(row.verdict, Verdict::Same | Verdict::Unknown), "{row:?}");
+            let nothing = Estimate { value: Some(0.0), ci95: Some(0.0) };
+            assert!(row.change == nothing || row.reference.value.is_none(), "{row:?}");
+            assert_eq!(row.reference, row.value, "{row:?}");
+            assert!(!row.is_regression(0.0));
+        }
+        for own in &candidate.pairs {
+            let all = own.tally.all();
+            assert_eq!((all.flips(), own.tally.unpaired(), own.tally.moved.count()), (0, 0, 0));
+            assert_eq!((all.equal, all.change()), (all.served, 0));
+        }
+        assert_eq!(candidate.flips.iter().count(), 0);
+        assert_eq!(candidate.objectives, compared.objectives);
+    }
+}
+
+#[test]
+fn a_configuration_against_itself_is_exactly_zero() {
+    let base = shop([90, 10], "4", 3);
+    let mut known = base.clone();
+    known.name = "another name".to_owned();
+    let meshes = [base.clone(), known, renamed(&base)];
+    let compared = compared(&meshes, 2);
+    assert_zero(&compared);
+    let [known, paired] = &compared.candidates[..] else { panic!("two candidates") };
+    assert_eq!((known.is_equal, paired.is_equal), (true, false));
+    assert!(known.figures.iter().all(|row| row.verdict == Verdict::Same));
+    assert_eq!(known.figures, paired.figures);
+    let counts = |pairs: &Pairs| (pairs.served, pairs.lost, pairs.gained, pairs.failed, pairs.equal);
+    for (left, right) in known.pairs.iter().zip(&paired.pairs) {
+        assert_eq!(counts(&left.tally.stayed), counts(&right.tally.stayed));
+        assert!(left.tally.stayed.count() > 0);
+    }
+}
+
+#[test]
+fn random_meshes_against_themselves_are_exactly_zero() {
+    for seed in 0..6 {
+        let mut mesh = RandomMesh::new(seed).texts().mesh();
+        mesh.run.replications = std::num::NonZeroU32::new(2).expect("2");
+        let compared = compared(&[mesh.clone(), renamed(&mesh)], 1);
+        assert!(!compared.candidates[0].is_equal, "mesh {seed}");
+        assert_zero(&compared);
+    }
+}
+
+/// The split's own random number tells who moves: those between 80 and 90 of a hundred. Source: design D2.
+#[test]
+fn a_shift_of_weights_moves_exactly_the_tenth_between() {
+    // Unlimited pods have no queues through which the others could feel it.
+    let meshes = [shop([90, 10], "unlimited", 2), shop([80, 20], "unlimited", 2)];
+    let compared = compared(&meshes, 2);
+    let own = &compared.candidates[0].pairs[0];
+    let mut expected = Pairs::default();
+    let mut stayed = 0;
+    for replication in 0..2 {
+        let (before, after) = (observed(&meshes[0], replication), observed(&meshes[1], replication));
+        assert!(before.keys().eq(after.keys()));
+        for (key, (one, steps)) in &before {
+            // The first call of the request is the one that is split.
+            let call = one_call(steps, &meshes[0]);
+            let is_between =
+                call.is_some_and(|call| (80..90).contains(&(draw(call, Purpose::StreamId, 0) % 100)));
+            if !is_between {
+                stayed += 1;
+                continue;
+            }
+            let (was, is) = (one.outcome.is_success(), after[key].0.outcome.is_success());
+            match (was, is) {
+                (true, true) => expected.served += 1,
+                (true, false) => expected.lost += 1,
+                (false, true) => expected.gained += 1,
+                (false, false) => expected.failed += 1,
+            }
+        }
+    }
+    let moved = &own.tally.moved;
+    assert_eq!(
+        (moved.served, moved.lost, moved.gained, moved.failed),
+        (expected.served, expected.lost, expected.gained, expected.failed)
+    );
+    assert!(expected.lost > 20 && expected.served > 500, "{expected:?}");
+    assert_eq!((own.tally.stayed.count(), own.tally.unpaired()), (stayed, 0));
+    let stayed = &own.tally.stayed;
+    assert_eq!((stayed.flips(), stayed.equal), (0, stayed.served), "nobody else feels it");
+    let share =
+        moved.count() as f64 / (moved.count() + compared.candidates[0].pairs[1].tally.stayed.count()) as f64;
+    assert!((share - 0.1).abs() < 0.01, "{share}");
+}
+
+/// The key of the call to `app`, if the request makes one: the one that goes to either of its subsets.
+fn one_call(steps: &[Step], mesh: &Mesh) -> Option<u64> {
+    let clusters: BTreeSet<u64> = mesh
+        .clusters
+        .rows()
+        .iter()
+        .filter(|cluster| cluster.name.contains("|app.") && !cluster.subset.is_empty())
+        .map(|cluster| meshcast::kernel::random::name_hash(&cluster.name))
+        .collect();
+    steps.iter().find(|step| clusters.contains(&step.cluster)).map(|step| step.call)
+}
+
+/// What moves makes others wait, and that is told apart.
+#[test]
+fn effects_through_queues_are_told_apart() {
+    let meshes = [shop([90, 10], "2", 2), shop([50, 50], "2", 2)];
+    let compared = compared(&meshes, 2);
+    let own = &compared.candidates[0].pairs[0];
+    let mut counts = [(0u64, 0u64); 2];
+    for replication in 0..2 {
+        let (before, after) = (observed(&meshes[0], replication), observed(&meshes[1], replication));
+        for (key, (one, steps)) in before {
+            let Some((other, other_steps)) = after.get(&key) else { continue };
+            let target = |steps: &[Step]| {
+                steps.iter().map(|step| (step.call, step.cluster)).collect::<BTreeMap<_, _>>()
+            };
+            let (left, right) = (target(&steps), target(other_steps));
+            let moved =
+                left.iter().any(|(call, cluster)| right.get(call).is_some_and(|other| other != cluster));
+            let (count, change) = &mut counts[usize::from(moved)];
+            *count += 1;
+            *change +=
+                u64::from(one.outcome.is_success() && other.outcome.is_success() && one.took != other.took);
+        }
+    }
+    for (pairs, (count, changed)) in [&own.tally.stayed, &own.tally.moved].into_iter().zip(counts) {
+        assert_eq!((pairs.count(), pairs.slower.count() + pairs.faster.count()), (count, changed));
+    }
+    assert!(own.tally.stayed.slower.count() + own.tally.stayed.faster.count() > 100, "others feel it");
+    assert!(own.stayed.latency_ms.ci95.is_some_and(|spread| spread > 0.0));
+}
+
+#[test]
+fn figures_are_those_of_runs_alone() {
+    let meshes = [shop([90, 10], "3", 4), shop([70, 30], "3", 4)];
+    let compared = compared(&meshes, 2);
+    let alone = |mesh: &Mesh| {
+        let plan = Plan::compile(mesh);
+        let results: Vec<_> = (0..4).map(|number| sim::run(&plan, mesh.run.seed, number)).collect();
+        RunResults::pool(&results).judge(mesh, &results)
+    };
+    let (base, candidate) = (alone(&meshes[0]), alone(&meshes[1]));
+    assert_eq!(compared.objectives, base.objectives);
+    assert_eq!(compared.candidates[0].objectives, candidate.objectives);
+    let mut seen = 0;
+    for row in &compared.candidates[0].figures {
+        if row.subject.scope != Scope::Client {
+            continue;
+        }
+        let of = |run: &RunResults| {
+            let whole = |client: &&meshcast::study::ClientFigures| {
+                client.client == row.subject.target && client.class == "all"
+            };
+            let own = run.clients.iter().find(whole).expect("there").clone();
+            match row.measure {
+                Measure::Of(Figure::SuccessPct) => own.success_pct,
+                Measure::Of(Figure::Latency(0.5)) => own.latency.p50,
+                Measure::Of(Figure::Latency(0.9)) => own.latency.p90,
+                Measure::Of(Figure::Latency(0.99)) => own.latency.p99,
+                Measure::Of(Figure::LatencyMean) => own.latency.mean,
+                _ => own.rps,
+            }
+        };
+        assert_eq!((row.reference, row.value), (of(&base), of(&candidate)), "{row:?}");
+        let difference = row.value.value.expect("data") - row.reference.value.expect("data");
+        assert!((row.change.value.expect("data") - difference).abs() < 1e-9, "{row:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 12);
+}
+
+#[test]
+fn flips_are_told_with_both_stories() {
+    let meshes = [shop([90, 10], "unlimited", 2), shop([40, 60], "unlimited", 2)];
+    let compared = compared(&meshes, 2);
+    let candidate = &compared.candidates[0];
+    let (before, after) = (observed(&meshes[0], 0), observed(&meshes[1], 0));
+    let mut lost: Vec<_> = before
+        .iter()
+        .filter(|(key, (one, _))| one.outcome.is_success() && !after[*key].0.outcome.is_success())
+        .map(|(key, (one, _))| (one.born, key.0, key.1))
+        .collect();
+    lost.sort();
+    let told: Vec<_> = candidate.flips.lost.iter().map(|flip| (flip.born, flip.client, flip.fate)).collect();
+    assert_eq!(told, lost[..3], "the first by birth");
+    assert!(candidate.flips.gained.is_empty(), "who stays keeps its luck, and v1 never fails");
+    assert_eq!(candidate.told.len(), 3);
+    for (flip, told) in candidate.flips.lost.iter().zip(&candidate.told) {
+        let (one, other) = (told.base.as_ref().expect("told"), told.candidate.as_ref().expect("told"));
+        assert_eq!((one.born, one.took, one.outcome), (flip.born, flip.base.took, flip.base.outcome));
+        assert_eq!((other.took, other.outcome), (flip.candidate.took, flip.candidate.outcome));
+        let key = (flip.client, flip.fate);
+        assert_eq!((before[&key].0.took, after[&key].0.took), (one.took, other.took));
+        let arrivals = |story: &meshcast::metrics::story::Story| -> Vec<(String, String, String)> {
+            let came = story.moments.iter().filter(|moment| moment.what == What::Arrived);
+            came.map(|moment| {
+                (moment.target.clone(), moment.pod.clone().unwrap_or_default(), moment.rule.clone())
+            })
+            .collect()
+        };
+        let row = |target: &str, pod: &str, rule: &str| (target.to_owned(), pod.to_owned(), rule.to_owned());
+        let rule = "VirtualService default/app split";
+        assert_eq!(arrivals(one), [row("app v1", "v1-0", rule), row("db", "db-0", "")]);
+        assert_eq!(arrivals(other), [row("app v2", "v2-0", rule)]);
+        let last = other.moments.last().expect("some");
+        assert_eq!((last.what, last.attempt, last.at), (What::Answered(500), 1, other.took));
+        assert!(one.moments.is_sorted_by_key(|moment| moment.at));
+    }
+}
+
+#[test]
+fn a_stopped_comparison_keeps_whole_replications() {
+    let meshes = [shop([90, 10], "4", 4), shop([80, 20], "4", 4)];
+    let (stop, steps) = (AtomicBool::new(false), AtomicU32::new(0));
+    let crew = Crew::new(1).expect("a thread");
+    let step = || {
+        if steps.fetch_add(1, Ordering::SeqCst) == 250 {
+            stop.store(true, Ordering::SeqCst);
+        }
+    };
+    let stopped = compare(&crew, &meshes, Watch { stop: &stop, step: &step });
+    assert_eq!(stopped.replications, 2);
+    let fewer = [shop([90, 10], "4", 2), shop([80, 20], "4", 2)];
+    assert_eq!(stopped.candidates[0].figures, compared(&fewer, 1).candidates[0].figures);
+}
+
+/// How much narrower the intervals of a change are than those of two runs with seeds of their own. The figures are in
+/// docs/studies.md.
+#[test]
+fn pairing_narrows_the_intervals() {
+    let meshes = [shop([90, 10], "4", 8), shop([80, 20], "4", 8)];
+    let compared = compared(&meshes, 2);
+    let mut other = meshes[1].clone();
+    other.run.seed += 1;
+    let alone = |mesh: &Mesh| {
+        let plan = Plan::compile(mesh);
+        let results: Vec<_> = (0..8).map(|number| sim::run(&plan, mesh.run.seed, number)).collect();
+        RunResults::pool(&results)
+            .clients
+            .into_iter()
+            .find(|row| row.client == "web" && row.class == "all")
+            .expect("web")
+    };
+    let (one, two) = (alone(&meshes[0]), alone(&other));
+    type Of = fn(&meshcast::study::ClientFigures) -> Estimate;
+    let independent = |of: Of| {
+        let (left, right) = (of(&one).ci95.expect("wide"), of(&two).ci95.expect("wide"));
+        (left * left + right * right).sqrt()
+    };
+    let paired = |measure| {
+        let is_own = |row: &&meshcast::study::compare::Compared| {
+            row.subject.scope == Scope::Client && row.subject.target == "web" && row.measure == measure
+        };
+        let row = compared.candidates[0].figures.iter().find(is_own).expect("a row");
+        row.change.ci95.expect("eight replications")
+    };
+    for (name, least, measure, of) in [
+        ("mean", 2.0, Measure::Of(Figure::LatencyMean), (|row| row.latency.mean) as Of),
+        ("p50", 1.5, Measure::Of(Figure::Latency(0.5)), |row| row.latency.p50),
+        ("success", 1.2, Measure::Of(Figure::SuccessPct), |row| row.success_pct),
+    ] {
+        let (own, apart) = (paired(measure), independent(of));
+        eprintln!("{name}: {apart:.4} independent, {own:.4} paired, {:.1} times", apart / own);
+        assert!(apart / own > least, "{name}: {apart} against {own}");
+    }
+}
