@@ -38,7 +38,7 @@ pub fn title(row: &Compared) -> String {
     let Subject { scope, target, subset, .. } = &row.subject;
     let whom = match scope {
         Scope::Objective => return target.clone(),
-        Scope::All => "all clients".to_owned(),
+        Scope::All => "all".to_owned(),
         Scope::Client => target.clone(),
         Scope::Cluster => format!("{target} {subset}").trim_end().to_owned(),
     };
@@ -47,7 +47,7 @@ pub fn title(row: &Compared) -> String {
 
 fn label(measure: Measure) -> String {
     match measure {
-        Measure::RetriesPerCall => "retries per call".to_owned(),
+        Measure::RetriesPerCall => "retries".to_owned(),
         Measure::Of(figure) => match figure {
             Figure::SuccessPct => "success".to_owned(),
             Figure::Latency(q) => format!("p{}", number::fixed(q * 100.0, 3)),
@@ -69,7 +69,7 @@ pub fn value(measure: Measure, estimate: Estimate) -> String {
         Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax) => number::latency(value),
         Measure::Of(Figure::Rps) => number::rate(value),
         Measure::Of(_) => number::count(value),
-        Measure::RetriesPerCall => number::fixed(value, number::significant_decimals(value, 3).min(6)),
+        Measure::RetriesPerCall => format!("{}%", number::percent(100.0 * value)),
     }
 }
 
@@ -77,6 +77,8 @@ pub fn value(measure: Measure, estimate: Estimate) -> String {
 fn scale(row: &Compared) -> (f64, &'static str) {
     match (row.measure, row.reference.value) {
         (Measure::Of(Figure::SuccessPct), _) => (1.0, " pp"),
+        // Retries as a part of the calls.
+        (Measure::RetriesPerCall, _) => (100.0, " pp"),
         (
             Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax | Figure::Rps),
             Some(reference),
@@ -90,6 +92,8 @@ pub fn change(row: &Compared) -> String {
     let (scale, unit) = scale(row);
     match row.verdict {
         Verdict::Same => "0".to_owned(),
+        // More digits of what is noise help nobody.
+        Verdict::WithinNoise => told(row.change.scaled(scale), unit, 3),
         _ => interval(row.change.scaled(scale), unit),
     }
 }
@@ -104,8 +108,12 @@ pub fn short_change(row: &Compared) -> String {
 
 /// `+0.81 pp [+0.77, +0.85]`.
 pub fn interval(estimate: Estimate, unit: &str) -> String {
+    told(estimate, unit, usize::MAX)
+}
+
+fn told(estimate: Estimate, unit: &str, most: usize) -> String {
     let Some(value) = estimate.value else { return "-".to_owned() };
-    let decimals = decimals(value, estimate.ci95);
+    let decimals = decimals(value, estimate.ci95).min(most);
     let told = signed(value, decimals);
     match estimate.ci95 {
         None => format!("{told}{unit}"),
@@ -192,7 +200,10 @@ mod tests {
         let p99 = row(Measure::Of(Figure::Latency(0.99)), 184.0, 52.0, 4.0);
         assert_eq!((change(&p99), short_change(&p99)), ("+28% [+26, +30]".to_owned(), "+28%".to_owned()));
         let retries = row(Measure::RetriesPerCall, 0.08, -0.05, 0.06);
-        assert_eq!(change(&retries), "-0.05 [-0.11, +0.01]");
+        assert_eq!(change(&retries), "-5 pp [-11, +1]");
+        let noise =
+            Compared { verdict: Verdict::WithinNoise, ..row(success.measure, 99.9, -0.00012, 0.0004) };
+        assert_eq!(change(&noise), "0.000 pp [-0.001, 0.000]");
         let refused = row(Measure::Of(Figure::Overflow), 0.0, 1204.0, 30.0);
         assert_eq!(change(&refused), "+1 204 [+1 174, +1 234]");
         assert_eq!(title(&p99), "p99 reviews v2");
