@@ -25,7 +25,7 @@ pub fn stories(plan: &Plan<'_>, seed: u64, replication: u64, fates: &[u64]) -> B
     let (mut stories, mut heard) = (BTreeMap::new(), Heard::default());
     let mut until = SimTime::ZERO;
     while stories.len() < fates.len() {
-        until = until + STEP;
+        until += STEP;
         let goes_on = run.watch(until, |world, event| {
             if let Some((fate, moment)) = look(world, event)
                 && fates.contains(&fate)

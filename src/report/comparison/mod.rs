@@ -12,6 +12,7 @@ pub use files::{csv, json};
 pub use markdown::render as markdown;
 pub use text::{changes, render as text, verdicts};
 
+use super::plot::shape::Picture;
 use super::plot::{self, DrawError};
 use super::stamp::{self, File, Stamp};
 use crate::mesh::{Mesh, Place};
@@ -64,17 +65,28 @@ pub struct Side {
     pub place: Place,
 }
 
+/// A chart of a comparison.
+struct Entry {
+    /// File name below `plots/`, without ending.
+    name: &'static str,
+    make: fn(&Comparisons<'_>) -> Picture,
+}
+
+const PLOTS: &[Entry] = &[
+    Entry { name: "differences", make: chart::differences },
+    Entry { name: "figures", make: chart::figures },
+];
+
 /// All files of the output folder, `run.json` with the digest of the others at the end.
 pub fn folder(report: &Comparisons<'_>, with_plots: bool, crew: &Crew) -> Result<Vec<File>, DrawError> {
     let mut files = vec![
         File { path: "comparison.csv".to_owned(), bytes: csv(report).into_bytes() },
         File { path: "comparison.json".to_owned(), bytes: json(report).into_bytes() },
     ];
-    let plots: &[(&str, fn(&Comparisons<'_>) -> plot::shape::Picture)] =
-        if with_plots { &[("differences", chart::differences), ("figures", chart::figures)] } else { &[] };
+    let plots = if with_plots { PLOTS } else { &[] };
     let draw = |number: u32| {
-        let (name, make) = plots[number as usize];
-        plot::draw_picture(name, &make(report))
+        let entry = &plots[number as usize];
+        plot::draw_picture(entry.name, &(entry.make)(report))
     };
     for drawn in crew.in_order(plots.len() as u32, draw) {
         files.extend(drawn?);
