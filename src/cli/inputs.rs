@@ -46,6 +46,8 @@ pub struct Reader<'a> {
     replications: NonZeroU32,
     /// What was told of one configuration is not told of the next.
     told: BTreeSet<String>,
+    /// Replications may be as many as it takes: one configuration, and nothing that has to have as many.
+    seeks_precision: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -55,7 +57,7 @@ impl<'a> Reader<'a> {
         quiet: bool,
         replications: NonZeroU32,
     ) -> Reader<'a> {
-        Reader { arguments, disk, quiet, replications, told: BTreeSet::new() }
+        Reader { arguments, disk, quiet, replications, told: BTreeSet::new(), seeks_precision: false }
     }
 
     /// Reads and resolves one configuration, with `more` orders behind those of the arguments; tells what was found.
@@ -64,6 +66,11 @@ impl<'a> Reader<'a> {
         let mut sets = orders(self.arguments);
         sets.extend_from_slice(more);
         let has_precision = self.arguments.precision.is_some();
+        if has_precision && !self.seeks_precision {
+            return Err(Failure::usage(
+                "`--precision` is for `meshcast run`\nsay how many replications with `--reps`",
+            ));
+        }
         if has_precision && sets.iter().any(|set| set.starts_with("replications=")) {
             return Err(Failure::usage(
                 "`--precision` finds out how many replications there are\nleave out `--set replications=...`",
@@ -96,10 +103,14 @@ impl Inputs {
         disk: &Disk,
         quiet: bool,
     ) -> Result<Inputs, Failure> {
-        Inputs::read_for(manifests, arguments, disk, quiet, resolve::defaults::REPLICATIONS)
+        let (scenario, manifests) = split(manifests, arguments.scenario.as_deref(), disk)?;
+        let mut reader = Reader::new(arguments, disk, quiet, resolve::defaults::REPLICATIONS);
+        reader.seeks_precision = true;
+        reader.read(&scenario, &manifests, &[])
     }
 
-    /// The same with the replications that a verb takes where the scenario is silent.
+    /// The same with the replications that a verb of many points takes where the scenario is silent. All points take as
+    /// many, so none looks for a precision of its own.
     pub fn read_for(
         manifests: &[String],
         arguments: &InputArguments,
