@@ -378,7 +378,6 @@ fn sensitivity_agrees_with_theory_and_finds_what_decides() {
     assert!(desk.files("out").contains_key("plots/tornado.png"));
 }
 
-/// Common luck is what makes it sharp: the same with luck of its own on each side would be several times as wide.
 #[test]
 fn a_guess_is_marked_and_shards_of_a_sensitivity_merge_too() {
     let desk = Desk::new();

@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn sobol_fills_its_ranges() {
         assert_eq!(
-            all(Design::Sobol, &["load=1x..3x", "a.b=1..4"], Some(4)),
-            ["1x 1", "2x 3", "2.5x 2", "1.5x 4"]
+            all(Design::Sobol, &["load=0.5x..2.5x", "a.b=1..4"], Some(4)),
+            ["0.5x 1", "1.5x 3", "2x 2", "1x 4"]
         );
         assert_eq!(points(Design::Sobol, &["a.b=1..4"], None).expect("sound").count, 64);
         let error = points(Design::Sobol, &["a.b=1,2"], None).unwrap_err();
