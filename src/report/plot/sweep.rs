@@ -339,8 +339,9 @@ fn draw_map(
         }
     }
     let names = words::short_names(study);
-    shapes.push(text(((left + right) / 2.0, bottom + 33.0), &names[0], 12.5, INK, Anchor::Middle));
-    shapes.push(text((left - 6.0, top - 14.0), &names[1], 12.5, INK, Anchor::Right));
+    // Beside the rows a name of some length has no room.
+    let both = format!("across: {}, up: {}", names[0], names[1]);
+    shapes.push(text(((left + right) / 2.0, bottom + 33.0), &both, 12.5, INK, Anchor::Middle));
 }
 
 /// From 0, the best of all, to 1, by the logarithm where values lie far apart.

@@ -113,6 +113,9 @@ pub fn plain_text(metric: &str, value: f64, largest: f64) -> String {
         _ if metric.ends_with("_pct") => (1.0, "%"),
         _ => (1.0, ""),
     };
-    let decimals = number::significant_decimals(largest / scale, 3).min(6);
+    // Of a share near 100 % what is left of it tells.
+    let left = 100.0 - value;
+    let tells = if unit == "%" && (1e-9..10.0).contains(&left) { left } else { largest / scale };
+    let decimals = number::significant_decimals(tells, 3).min(6);
     format!("{}{unit}", number::grouped(value / scale, decimals))
 }
