@@ -59,7 +59,7 @@ impl Order {
 }
 
 /// The first `=` outside of brackets, which may hold one (`labels["a=b"]`).
-fn equals_sign(text: &str) -> Option<usize> {
+pub(super) fn equals_sign(text: &str) -> Option<usize> {
     let mut depth = 0;
     for (index, c) in text.char_indices() {
         match c {
@@ -132,7 +132,13 @@ pub fn unknown_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a 
     let help = match did_you_mean(name, known.clone()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None => {
-            let names: Vec<String> = known.take(8).map(|name| format!("`{name}`")).collect();
+            // Scenario and manifests may both know a name.
+            let mut names: Vec<String> = Vec::new();
+            for name in known.map(|name| format!("`{name}`")) {
+                if names.len() < 8 && !names.contains(&name) {
+                    names.push(name);
+                }
+            }
             (!names.is_empty()).then(|| format!("there are {}", names.join(", ")))
         }
     };
@@ -142,6 +148,13 @@ pub fn unknown_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_known_twice_are_told_once() {
+        let help = |known: &[&str]| unknown_name("workload", "nope", known.iter().copied()).help;
+        assert_eq!(help(&["app", "db", "app"]).as_deref(), Some("there are `app`, `db`"));
+        assert_eq!(help(&[]), None);
+    }
 
     #[test]
     fn orders_name_the_scenario_or_an_object() {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::grammar::{Fault, Part};
-use super::set::Order;
+use super::set::{Order, equals_sign};
 
 /// The path that stands for the load of all clients, as a factor: `load=0.5x..4x`.
 pub const LOAD: &str = "load";
@@ -73,16 +73,7 @@ const HOW: &str = "write `path=2..20`, `path=2..20/2` with a step, `path=1,2,4`,
 
 /// Path, value, and where the value stands.
 fn sides(text: &str) -> Option<(&str, &str, usize)> {
-    let mut depth = 0;
-    let equals = text.char_indices().find_map(|(index, c)| {
-        match c {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            '=' if depth == 0 => return Some(index),
-            _ => {}
-        }
-        None
-    })?;
+    let equals = equals_sign(text)?;
     let (path, value) = (text[..equals].trim(), &text[equals + 1..]);
     let at = equals + 1 + (value.len() - value.trim_start().len());
     let value = value.trim();

@@ -93,7 +93,7 @@ pub fn ratio(parts: &[(f64, f64)]) -> Estimate {
 const FEW: u64 = 5;
 
 /// Per cent of `(hits, of)`. The interval is never below Wilson's for the pooled counts; and where one side is rare, less
-/// than [`FEW`] a replication, it reaches as far as their score bound does: a handful of replications without one failure
+/// than five a replication, it reaches as far as their score bound does: a handful of replications without one failure
 /// prove less than their spread of zero says. Source: design D9.20.
 pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
     // Per cent before the division: 999 of 1000 is then exactly the 99.9 that an objective names.

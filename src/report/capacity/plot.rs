@@ -1,6 +1,7 @@
 //! The objectives over what is varied, with limits and answer; or, with several values, which points meet them.
 
 use super::super::plot::axis::{self, Scale};
+use super::super::plot::ink::{ANSWER, BAD, GOOD, GRID, INK, PALE_INK, line, text};
 use super::super::plot::shape::{Anchor, Colour, Picture, Shape};
 use super::super::plot::{DrawError, draw_picture};
 use super::super::terminal::shortened;
@@ -15,12 +16,6 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 930.0;
 const PANEL: f64 = 190.0;
 const MOST_PANELS: usize = 4;
-const INK: Colour = Colour(0x22, 0x22, 0x22);
-const PALE: Colour = Colour(0x66, 0x66, 0x66);
-const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
-const GOOD: Colour = Colour(0x00, 0x72, 0xb2);
-const BAD: Colour = Colour(0xd5, 0x5e, 0x00);
-const ANSWER: Colour = Colour(0x00, 0x9e, 0x73);
 
 /// `plots/capacity.svg` and `.png`.
 pub fn draw(session: &Session<'_>) -> Result<[File; 2], DrawError> {
@@ -31,8 +26,8 @@ pub fn picture(session: &Session<'_>) -> Picture {
     let axes = session.tried.first().map_or(0, |tried| tried.at.len());
     let title = format!("{} — capacity", session.title);
     let mut shapes = vec![
-        text((24.0, 26.0), &shortened(&title, 80, '…'), 21.0, INK, Anchor::Left),
-        text((24.0, 50.0), &shortened(&session.sentence(), 130, '…'), 14.0, PALE, Anchor::Left),
+        text((24.0, 26.0), shortened(&title, 80, '…'), 21.0, INK, Anchor::Left),
+        text((24.0, 50.0), shortened(&session.sentence(), 130, '…'), 14.0, PALE_INK, Anchor::Left),
     ];
     let bottom = if axes > 1 { field(&mut shapes, session) } else { lines(&mut shapes, session) };
     Picture {
@@ -41,14 +36,6 @@ pub fn picture(session: &Session<'_>) -> Picture {
         title: format!("{title}: {}", session.sentence()),
         shapes,
     }
-}
-
-fn text(at: (f64, f64), text: &str, size: f64, colour: Colour, anchor: Anchor) -> Shape {
-    Shape::Text { at, text: text.to_owned(), size, colour, anchor }
-}
-
-fn line(points: Vec<(f64, f64)>, colour: Colour, width: f64) -> Shape {
-    Shape::Line { points, colour, opacity: 1.0, width }
 }
 
 fn dot((x, y): (f64, f64), colour: Colour, opacity: f64) -> Shape {
@@ -109,7 +96,7 @@ fn lines(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
     for (x, name) in named {
         let room = 7.0 * name.chars().count() as f64;
         if x - room / 2.0 >= free {
-            shapes.push(text((x, bottom + 16.0), &name, 12.0, PALE, Anchor::Middle));
+            shapes.push(text((x, bottom + 16.0), &name, 12.0, PALE_INK, Anchor::Middle));
             free = x + room / 2.0 + 6.0;
         }
     }
@@ -118,7 +105,7 @@ fn lines(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
         Subject::Load { rps: None } => "times the scenario's load".to_owned(),
         Subject::Paths(paths) => paths.join(", "),
     };
-    shapes.push(text(((LEFT + RIGHT) / 2.0, bottom + 36.0), &what, 12.5, PALE, Anchor::Middle));
+    shapes.push(text(((LEFT + RIGHT) / 2.0, bottom + 36.0), &what, 12.5, PALE_INK, Anchor::Middle));
     bottom
 }
 
@@ -145,7 +132,7 @@ fn panel(shapes: &mut Vec<Shape>, session: &Session<'_>, objective: usize, span:
     for tick in &scale.ticks {
         let y = up.at(*tick);
         shapes.push(line(vec![(LEFT, y), (RIGHT, y)], GRID, 1.0));
-        shapes.push(text((LEFT - 7.0, y), &unit.label(*tick, scale.high), 12.5, PALE, Anchor::Right));
+        shapes.push(text((LEFT - 7.0, y), unit.label(*tick, scale.high), 12.5, PALE_INK, Anchor::Right));
     }
     answer(shapes, session, span, (top, top + PANEL));
     shapes.push(line(vec![(LEFT, up.at(first.limit)), (RIGHT, up.at(first.limit))], BAD, 1.5));
@@ -153,7 +140,7 @@ fn panel(shapes: &mut Vec<Shape>, session: &Session<'_>, objective: usize, span:
     let path: Vec<(f64, f64)> =
         points.iter().filter_map(|(x, judged)| Some((*x, up.at(judged.observed.value?)))).collect();
     if path.len() > 1 {
-        shapes.push(Shape::Line { points: path, colour: PALE, opacity: 0.5, width: 1.2 });
+        shapes.push(Shape::Line { points: path, colour: PALE_INK, opacity: 0.5, width: 1.2 });
     }
     for (x, judged) in &points {
         let Some(value) = judged.observed.value else { continue };
@@ -229,10 +216,10 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
         let (values, (x, y)) = (&session.values[index], place(tried));
         let is_first = |axis: usize| !session.values[..index].iter().any(|other| other[axis] == values[axis]);
         if is_first(0) {
-            shapes.push(text((x, bottom + 14.0), &values[0], 11.0, PALE, Anchor::Middle));
+            shapes.push(text((x, bottom + 14.0), &values[0], 11.0, PALE_INK, Anchor::Middle));
         }
         if is_first(1) {
-            shapes.push(text((LEFT - 7.0, y), &values[1], 11.0, PALE, Anchor::Right));
+            shapes.push(text((LEFT - 7.0, y), &values[1], 11.0, PALE_INK, Anchor::Right));
         }
     }
     if let Some(Answer::Least { best, frontier, .. }) = session.capacity.map(|capacity| &capacity.answer) {
@@ -261,9 +248,15 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
     {
         let y = top + 10.0 + 22.0 * row as f64;
         shapes.push(dot((RIGHT - 172.0, y), *colour, 1.0));
-        shapes.push(text((RIGHT - 160.0, y), word, 12.5, INK, Anchor::Left));
+        shapes.push(text((RIGHT - 160.0, y), *word, 12.5, INK, Anchor::Left));
     }
-    shapes.push(text(((LEFT + RIGHT - 190.0) / 2.0, bottom + 36.0), &columns[0], 12.5, PALE, Anchor::Middle));
-    shapes.push(text((LEFT, top - 14.0), &columns[1], 12.5, PALE, Anchor::Left));
+    shapes.push(text(
+        ((LEFT + RIGHT - 190.0) / 2.0, bottom + 36.0),
+        &columns[0],
+        12.5,
+        PALE_INK,
+        Anchor::Middle,
+    ));
+    shapes.push(text((LEFT, top - 14.0), &columns[1], 12.5, PALE_INK, Anchor::Left));
     bottom
 }

@@ -2,7 +2,9 @@
 //! its interval.
 
 use super::super::number;
-use super::super::plot::shape::{Anchor, Colour, Picture, Shape};
+use super::super::plot::axis;
+use super::super::plot::ink::{BAD, GOOD, GRID, INK, MARK, PALE_INK, line, text};
+use super::super::plot::shape::{Anchor, Picture, Shape};
 use super::super::terminal::shortened;
 use super::{Comparisons, words};
 use crate::study::compare::{Compared, Pairs, Scope, Verdict};
@@ -11,22 +13,8 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 230.0;
 const RIGHT: f64 = 900.0;
 const TOP: f64 = 76.0;
-const INK: Colour = Colour(0x22, 0x22, 0x22);
-const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
-const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
-const ZERO: Colour = Colour(0x88, 0x88, 0x88);
-const BLUE: Colour = Colour(0x00, 0x72, 0xb2);
-const ORANGE: Colour = Colour(0xd5, 0x5e, 0x00);
 /// Rows of a chart.
 const MOST: usize = 24;
-
-fn text(at: (f64, f64), text: impl Into<String>, size: f64, colour: Colour, anchor: Anchor) -> Shape {
-    Shape::Text { at, text: text.into(), size, colour, anchor }
-}
-
-fn line(from: (f64, f64), to: (f64, f64), colour: Colour, width: f64) -> Shape {
-    Shape::Line { points: vec![from, to], colour, opacity: 1.0, width }
-}
 
 fn picture(
     report: &Comparisons<'_>,
@@ -55,7 +43,7 @@ pub fn differences(report: &Comparisons<'_>) -> Picture {
     let mut top = TOP;
     for (name, candidate, _) in report.candidates() {
         let all = &candidate.pairs[0].tally;
-        let ways = [("same way", &all.stayed, BLUE), ("another way", &all.moved, ORANGE)];
+        let ways = [("same way", &all.stayed, GOOD), ("another way", &all.moved, BAD)];
         let ends = ways
             .iter()
             .flat_map(|(_, pairs, _)| [pairs.faster.quantile(0.999), pairs.slower.quantile(0.999)]);
@@ -65,7 +53,7 @@ pub fn differences(report: &Comparisons<'_>) -> Picture {
         let bottom = top + PANEL;
         for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let y = bottom - share * (PANEL - 20.0);
-            shapes.push(line((LEFT, y), (RIGHT, y), GRID, 1.0));
+            shapes.push(line(vec![(LEFT, y), (RIGHT, y)], GRID, 1.0));
             shapes.push(text(
                 (LEFT - 8.0, y),
                 format!("{:.0}%", 100.0 * share),
@@ -76,7 +64,7 @@ pub fn differences(report: &Comparisons<'_>) -> Picture {
         }
         for tick in axis.ticks() {
             let x = axis.place(tick);
-            shapes.push(line((x, top + 20.0), (x, bottom), if tick == 0.0 { ZERO } else { GRID }, 1.0));
+            shapes.push(line(vec![(x, top + 20.0), (x, bottom)], if tick == 0.0 { MARK } else { GRID }, 1.0));
             shapes.push(text((x, bottom + 14.0), words::difference(tick), 12.0, PALE_INK, Anchor::Middle));
         }
         let mut place = top + 40.0;
@@ -139,23 +127,27 @@ pub fn figures(report: &Comparisons<'_>) -> Picture {
         let place = |part: f64| 0.5 * (LEFT + RIGHT) + part / most * 0.5 * (RIGHT - LEFT);
         shapes.push(text((20.0, top), shortened(name, 60, '…'), 14.0, INK, Anchor::Left));
         let end = top + 12.0 + ROW * rows.len() as f64;
-        for part in [-1.0, -0.5, 0.0, 0.5, 1.0] {
-            let x = place(part * most);
-            shapes.push(line((x, top + 12.0), (x, end), if part == 0.0 { ZERO } else { GRID }, 1.0));
-            let label = format!("{}%", words::signed(100.0 * part * most, usize::from(most < 0.2)));
+        for percent in axis::between(-100.0 * most, 100.0 * most, 6) {
+            let x = place(percent / 100.0);
+            let is_zero = percent.abs() < 1e-9;
+            shapes.push(line(vec![(x, top + 12.0), (x, end)], if is_zero { MARK } else { GRID }, 1.0));
+            let label = match is_zero {
+                true => "0%".to_owned(),
+                false => format!("{}%", words::signed(percent, usize::from(percent.fract().abs() > 1e-9))),
+            };
             shapes.push(text((x, end + 12.0), label, 12.0, PALE_INK, Anchor::Middle));
         }
         for (number, (row, change, half)) in rows.iter().enumerate() {
             let y = top + 12.0 + ROW * (number as f64 + 0.5);
             let colour = match row.verdict {
-                Verdict::Worse => ORANGE,
-                Verdict::Better => BLUE,
-                _ => ZERO,
+                Verdict::Worse => BAD,
+                Verdict::Better => GOOD,
+                _ => MARK,
             };
             let title = shortened(&words::title(row), 28, '…');
             shapes.push(text((LEFT - 8.0, y), title, 12.0, INK, Anchor::Right));
-            shapes.push(line((place(change - half), y), (place(change + half), y), colour, 2.0));
-            shapes.push(line((place(*change), y - 6.0), (place(*change), y + 6.0), colour, 3.0));
+            shapes.push(line(vec![(place(change - half), y), (place(change + half), y)], colour, 2.0));
+            shapes.push(line(vec![(place(*change), y - 6.0), (place(*change), y + 6.0)], colour, 3.0));
         }
         top = end + 44.0;
     }

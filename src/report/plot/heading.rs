@@ -2,15 +2,16 @@
 
 use super::super::sweep::{Study, Target};
 use super::axis::Unit;
-use super::layout::{INK, PALE_INK, fitting, text};
+use super::ink::{INK, PALE_INK, text};
+use super::layout::fitting;
 use super::shape::{Anchor, Shape};
 use crate::mesh::model::Figure;
 
 pub(super) fn head(study: &Study, subject: &str, subtitle: &str) -> Vec<Shape> {
     let title = format!("{} — {subject}", study.title);
     vec![
-        text((24.0, 26.0), &fitting(&title, 21.0), 21.0, INK, Anchor::Left),
-        text((24.0, 50.0), &fitting(subtitle, 14.0), 14.0, PALE_INK, Anchor::Left),
+        text((24.0, 26.0), fitting(&title, 21.0), 21.0, INK, Anchor::Left),
+        text((24.0, 50.0), fitting(subtitle, 14.0), 14.0, PALE_INK, Anchor::Left),
     ]
 }
 

@@ -4,6 +4,7 @@
 use super::super::number;
 use super::super::terminal::shortened;
 use super::axis::{self, Scale, Unit};
+use super::ink::{GRID, INK, MARK, PALE_INK, SHADE, line, text};
 use super::shape::{Anchor, Colour, Picture, Shape};
 
 /// What is to be seen.
@@ -81,11 +82,6 @@ const FLAG: f64 = 16.0;
 const FLAG_TEXT: f64 = 12.0;
 /// Size of the names of lines.
 const LABEL: f64 = 13.0;
-pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22);
-pub(super) const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
-pub(super) const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);
-pub(super) const SHADE: Colour = Colour(0xf1, 0xf1, 0xf1);
-pub(super) const MARK: Colour = Colour(0x88, 0x88, 0x88);
 /// Share of its size that a letter is wide, on average; generous.
 const LETTER: f64 = 0.54;
 
@@ -132,8 +128,8 @@ impl Frame {
 /// Lays the chart out.
 pub fn picture(chart: &Chart) -> Picture {
     let mut shapes = vec![
-        text((24.0, 26.0), &fitting(&chart.title, 21.0), 21.0, INK, Anchor::Left),
-        text((24.0, 50.0), &fitting(&chart.subtitle, 14.0), 14.0, PALE_INK, Anchor::Left),
+        text((24.0, 26.0), fitting(&chart.title, 21.0), 21.0, INK, Anchor::Left),
+        text((24.0, 50.0), fitting(&chart.subtitle, 14.0), 14.0, PALE_INK, Anchor::Left),
     ];
     let time = Time::of(chart);
     let flags = flags(&chart.marks, time);
@@ -171,14 +167,6 @@ pub(super) fn fitting(headline: &str, size: f64) -> String {
 
 pub(super) fn text_width(letters: usize, size: f64) -> f64 {
     letters as f64 * size * LETTER
-}
-
-pub(super) fn text(at: (f64, f64), text: &str, size: f64, colour: Colour, anchor: Anchor) -> Shape {
-    Shape::Text { at, text: text.to_owned(), size, colour, anchor }
-}
-
-pub(super) fn line(points: Vec<(f64, f64)>, colour: Colour, width: f64) -> Shape {
-    Shape::Line { points, colour, opacity: 1.0, width }
 }
 
 fn scale(panel: &Panel) -> Scale {
@@ -290,7 +278,7 @@ fn draw_labels(shapes: &mut Vec<Shape>, lines: &[Line], frame: &Frame) {
     let room = ((WIDTH - x - 30.0) / (LABEL * LETTER)) as usize;
     for ((wanted, one), y) in places.iter().zip(heights) {
         shapes.push(line(vec![(x + 3.0, *wanted), (x + 8.0, y), (x + 18.0, y)], one.colour, 2.0));
-        shapes.push(text((x + 23.0, y), &shortened(&one.label, room, '…'), LABEL, one.colour, Anchor::Left));
+        shapes.push(text((x + 23.0, y), shortened(&one.label, room, '…'), LABEL, one.colour, Anchor::Left));
     }
 }
 
@@ -368,7 +356,7 @@ fn draw_time(shapes: &mut Vec<Shape>, time: Time, bottom: f64) {
     for moment in axis::moments(0.0, time.end_s, 10) {
         let x = time.x(moment);
         shapes.push(line(vec![(x, bottom), (x, bottom + 4.0)], MARK, 1.0));
-        shapes.push(text((x, bottom + 14.0), &number::moment(moment), 12.5, PALE_INK, Anchor::Middle));
+        shapes.push(text((x, bottom + 14.0), number::moment(moment), 12.5, PALE_INK, Anchor::Middle));
     }
     let middle = (LEFT + time.right) / 2.0;
     shapes.push(text((middle, bottom + 33.0), "simulated time", 12.0, PALE_INK, Anchor::Middle));

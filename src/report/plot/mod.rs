@@ -6,6 +6,7 @@ mod band;
 pub mod charts;
 pub mod data;
 mod heading;
+pub mod ink;
 pub mod layout;
 pub mod shape;
 pub mod sweep;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::super::sweep::{Point, Study, Target, text as words, tornado};
 use super::axis::{self, Scale};
 use super::heading::{head, origin, unit};
-use super::layout::{GRID, INK, MARK, PALE_INK, WIDTH, line, text, text_width};
+use super::ink::{BAD, GOOD, GRID, INK, MARK, PALE_INK, line, text};
+use super::layout::{WIDTH, text_width};
 use super::shape::{Anchor, Colour, Picture, Shape};
 use super::tornado as tornado_chart;
 use crate::mesh::model::Figure;
@@ -21,8 +22,6 @@ const BELOW: f64 = 50.0;
 const HEAD: f64 = 74.0;
 /// Targets and dimensions that are drawn.
 const MOST: usize = 6;
-const GOOD: Colour = Colour(0x1b, 0x6c, 0xa8);
-const BAD: Colour = Colour(0xc8, 0x3e, 0x2b);
 
 /// Every chart of a whole sweep, by file name.
 pub fn pictures(study: &Study, points: &[Point]) -> Vec<(String, Picture)> {
@@ -262,7 +261,7 @@ fn draw_stretch(shapes: &mut Vec<Shape>, frame: &Frame, stretch: &[(f64, &Judged
 /// A map of cells for each target: the first dimension to the right, the second upwards.
 fn maps(study: &Study, points: &[Point]) -> Picture {
     let subject = "sweep";
-    let explained = "red: objective missed; darker: worse";
+    let explained = "orange: objective missed; darker: worse";
     let mut shapes = head(study, subject, &subtitle(study, points, explained));
     let count = study.targets.len().min(MOST);
     let across = count.clamp(1, 2);
@@ -361,7 +360,7 @@ fn badness(target: &Target, value: f64, least: f64, most: f64) -> f64 {
 fn dots(study: &Study, points: &[Point]) -> Picture {
     let subject = "sweep";
     let mut shapes =
-        head(study, subject, &subtitle(study, points, "one dot a point; dashed: objective, red: missed"));
+        head(study, subject, &subtitle(study, points, "one dot a point; dashed: objective, orange: missed"));
     let columns = study.dimensions.len().clamp(1, MOST);
     let names = words::short_names(study);
     let width = (WIDTH - LEFT - RIGHT + 14.0) / columns as f64;

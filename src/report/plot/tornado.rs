@@ -5,7 +5,8 @@ use super::super::sweep::tornado::{self, Effect};
 use super::super::sweep::{Point, Study, Target};
 use super::axis;
 use super::heading::{head, origin, unit};
-use super::layout::{GRID, INK, PALE_INK, WIDTH, line, text};
+use super::ink::{BAD, GRID, INK, PALE_INK, line, text};
+use super::layout::WIDTH;
 use super::shape::{Anchor, Colour, Picture, Shape};
 
 use super::super::terminal::shortened;
@@ -94,7 +95,7 @@ fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[Effect<'_>], other
         let x = across.x(limit);
         let mut y = rows_top - 4.0;
         while y < bottom {
-            shapes.push(line(vec![(x, y), (x, (y + 6.0).min(bottom))], Colour(0xc8, 0x3e, 0x2b), 1.4));
+            shapes.push(line(vec![(x, y), (x, (y + 6.0).min(bottom))], BAD, 1.4));
             y += 11.0;
         }
     }
