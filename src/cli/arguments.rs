@@ -375,8 +375,7 @@ pub fn time(text: &str) -> Result<String, String> {
 
 /// `2%`, as a share; between nothing and half.
 fn share(text: &str) -> Result<f64, String> {
-    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    match number {
+    match per_cent(text) {
         Some(percent) if (0.01..=50.0).contains(&percent) => Ok(percent / 100.0),
         Some(_) => Err("write from 0.01% to 50%".to_owned()),
         None => Err("write a percentage, such as `2%`".to_owned()),
@@ -385,11 +384,15 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// `5%` as 0.05.
 fn percentage(text: &str) -> Result<f64, String> {
-    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    match number.filter(|number| number.is_finite() && *number >= 0.0) {
+    match per_cent(text).filter(|number| number.is_finite() && *number >= 0.0) {
         Some(number) => Ok(number / 100.0),
         None => Err("write a percentage such as `5%`".to_owned()),
     }
+}
+
+/// The number before the `%`.
+fn per_cent(text: &str) -> Option<f64> {
+    text.trim().strip_suffix('%')?.trim().parse().ok()
 }
 
 pub fn command() -> clap::Command {

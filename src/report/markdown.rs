@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::observed::observed;
 use super::rows::Asked;
 use super::terminal::Look;
-use super::{Report, number, remark, traffic};
+use super::{Report, Stamp, number, remark, traffic};
 use crate::kernel::words::counted;
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::study::{ClusterFigures, Judged};
@@ -45,16 +45,19 @@ pub fn render(report: &Report<'_>) -> String {
     sections.iter().for_each(|section| list(&section.title, &section.lines));
     list("Notes", report.notes);
     list("Not modelled", &remark::lines(report.not_modelled, report.told.base, usize::MAX));
-    let stamp = report.stamp;
-    let _ = writeln!(
-        text,
-        "meshcast {} · model {} · seed {} · {}\n\n</details>",
+    text.push_str(&end_of_details(report.stamp));
+    text
+}
+
+/// Where the results come from, and the end of what is folded up.
+pub fn end_of_details(stamp: &Stamp) -> String {
+    format!(
+        "meshcast {} · model {} · seed {} · {}\n\n</details>\n",
         stamp.tool_version,
         stamp.model_revision,
         stamp.seed,
         counted(stamp.replications, "replication", "replications")
-    );
-    text
+    )
 }
 
 /// By which a bot finds its comment again.

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use super::super::markdown::{escape, marker};
+use super::super::markdown::{end_of_details, escape, marker};
 use super::super::terminal::Look;
 use super::text::{changes, sentence};
 use super::{Comparisons, words};
-use crate::kernel::words::counted;
 use crate::study::compare::{Candidate, Compared, Scope, Verdict};
 
 /// Rows of the open table; all others stand in the folded part.
@@ -46,15 +45,7 @@ pub fn render(report: &Comparisons<'_>) -> String {
         }
         text.push('\n');
     }
-    let stamp = report.stamp;
-    let _ = writeln!(
-        text,
-        "meshcast {} · model {} · seed {} · {}\n\n</details>",
-        stamp.tool_version,
-        stamp.model_revision,
-        stamp.seed,
-        counted(stamp.replications, "replication", "replications")
-    );
+    text.push_str(&end_of_details(report.stamp));
     text
 }
 
