@@ -1,10 +1,16 @@
 //! Verbs and flags. Source: design D5, reference ux 4.
 
+use std::fmt::Display;
+use std::num::NonZeroU32;
+
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::ending::{Failure, print, tell};
+use super::output::{Kept, Target};
 use crate::config::duration;
 use crate::config::grammar::Part;
 use crate::report::sweep::Shard;
+use crate::report::{File, wrote};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -225,16 +231,6 @@ pub enum Design {
     Sobol,
 }
 
-impl Design {
-    pub fn name(self) -> &'static str {
-        match self {
-            Design::Grid => "grid",
-            Design::List => "list",
-            Design::Sobol => "sobol",
-        }
-    }
-}
-
 /// What is simulated: the flags of every verb that runs a scenario.
 #[derive(Clone, Debug, Default, Args)]
 pub struct InputArguments {
@@ -247,10 +243,13 @@ pub struct InputArguments {
     /// Independent replications, for confidence intervals [default: the scenario's, else 4; 8 for compare]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub reps: Option<u32>,
-    /// As many replications as it takes until the 95 % interval of each objective (else of each client's p99 and success)
-    /// is at most so wide to each side, such as `2%`; from 7 to 1000
+    /// As many replications as it takes until the 95 % interval of each objective (else of each client's p99 and success),
+    /// for `compare` of its change, is at most so wide to each side, such as `2%`; from 7 to 1000
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "reps")]
     pub precision: Option<f64>,
+    /// So many replications, whatever else is said: those that an interrupted run has made.
+    #[arg(skip)]
+    pub made: Option<NonZeroU32>,
     /// Simulated time, such as `10m`
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub duration: Option<String>,
@@ -289,6 +288,34 @@ pub struct OutputArguments {
     /// Say what was read and how long it took
     #[arg(short, long)]
     pub verbose: bool,
+    /// Nothing is said, and the files stay in memory: for whoever runs a verb again.
+    #[arg(skip)]
+    pub kept: Option<Kept>,
+}
+
+impl OutputArguments {
+    /// Whether text for people is printed whole.
+    pub fn is_told(&self) -> bool {
+        self.format == FormatName::Text && !self.is_quiet()
+    }
+
+    /// Whether errors alone, and the verdict, are said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet || self.kept.is_some()
+    }
+
+    /// Says where the files are: among the results for people, else beside them.
+    pub fn print_wrote(&self, target: &Target, files: &[File]) -> Result<(), Failure> {
+        let Target::Disk(folder) = target else { return Ok(()) };
+        let wrote = wrote(&folder.name, files);
+        if self.is_told() {
+            return print(&format!("\n{wrote}\n"));
+        }
+        if !self.is_quiet() {
+            tell(&wrote);
+        }
+        Ok(())
+    }
 }
 
 /// Run a saved result again and compare it, byte for byte
@@ -297,10 +324,10 @@ pub struct OutputArguments {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct VerifyArguments {
-    /// The folder of a run, such as `outputs/bookinfo`
+    /// The folder of a run, comparison, search or sweep, such as `outputs/bookinfo`
     #[arg(value_name = "DIR")]
     pub folder: String,
-    /// Istio and Kubernetes YAML that the run had in place of the scenario's `manifests`
+    /// Istio and Kubernetes YAML that it had in place of the scenario's `manifests`; of a comparison `name=path`
     #[arg(value_name = "MANIFEST")]
     pub manifests: Vec<String>,
     /// Its scenario file; else it is searched for below the working directory, by name and digest
@@ -362,6 +389,16 @@ fn shard(text: &str) -> Result<Shard, String> {
         Some((number, of)) => Err(format!("shards are counted from 0, so there is no {number} of {of}")),
         None => Err("write `0/16` for the first of 16 parts".to_owned()),
     }
+}
+
+/// A flag of the command line as stamps have it.
+pub fn flag(name: &str, value: impl Display) -> String {
+    format!("--{name}={value}")
+}
+
+/// One of the values that a flag takes, as it is written.
+pub fn name_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 pub fn time(text: &str) -> Result<String, String> {

@@ -3,52 +3,67 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use super::arguments::{CompareArguments, FormatName};
+use super::arguments::{CompareArguments, FormatName, flag};
 use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::inputs::{self, Inputs, Reader};
-use super::output::Folder;
+use super::output::Target;
 use super::simulation::{self, INTERRUPTED};
 use super::terminal::{self, Progress};
 use super::variants::{Variant, variants};
 use crate::config::diff;
 use crate::mesh::{Mesh, Place};
+use crate::report::Look;
 use crate::report::comparison::{self, Change, Comparisons, Side};
 use crate::report::stamp::{Configuration, Stamp};
-use crate::report::{self, Look};
 use crate::resolve::defaults;
-use crate::study::compare::{Comparison, compare as run_all};
+use crate::study::compare::{Comparison, Replications, compare as run_all};
 use crate::study::replication::SLICES;
 use crate::study::{Crew, Watch};
 
 pub fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
+    compare_all(arguments, &variants(arguments)?)
+}
+
+/// The same of configurations that are known already.
+pub fn compare_all(arguments: &CompareArguments, variants: &[Variant]) -> Result<(), Failure> {
     let output = &arguments.output;
-    let variants = variants(arguments)?;
-    let all = read(arguments, &variants)?;
+    let all = read(arguments, variants)?;
     let base = &all[0];
     variants.iter().zip(&all).skip(1).try_for_each(|(variant, own)| check_alike(base, own, &variant.name))?;
     let files: Vec<&str> = all.iter().flat_map(Inputs::files).collect();
-    let folder = base.folder_beside(output, &files)?;
+    let target = base.target_beside(output, &files)?;
     let look = terminal::look();
     let changes: Vec<Vec<Change>> =
         all[1..].iter().map(|own| told(diff::changes(&base.loaded, &own.loaded))).collect();
     let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-    let is_text = output.format == FormatName::Text && !output.quiet;
-    if is_text {
+    if output.is_told() {
         print(&comparison::changes(&names[1..], &changes, &base.loaded.base, &look))?;
     }
     let crew = simulation::crew(output)?;
     let meshes: Vec<Mesh> = all.iter().map(|one| one.mesh.clone()).collect();
-    let progress =
-        Progress::new(u64::from(base.mesh.run.replications.get()) * u64::from(SLICES), !output.quiet);
+    let progress = Progress::new(0, !output.quiet);
+    let planned = |more: u32| progress.expect(u64::from(more) * u64::from(SLICES));
     let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
-    let compared = run_all(&crew, &meshes, watch);
+    let replications = match arguments.input.precision {
+        Some(share) => Replications::Precise { share, planned: &planned },
+        None => {
+            planned(base.mesh.run.replications.get());
+            Replications::Given
+        }
+    };
+    let (compared, reached) = run_all(&crew, &meshes, replications, watch);
     progress.finish();
+    reached.iter().for_each(simulation::tell_reached);
+    let wanted = match arguments.input.precision {
+        None => Some(base.mesh.run.replications.get() as usize),
+        // Nobody knows how many it would have taken.
+        Some(_) => reached.as_ref().map(|_| compared.replications),
+    };
     if compared.replications == 0 {
-        tell("interrupted before the first replication was done; nothing was written");
-        return Err(Failure::silent(exit::INTERRUPTED));
+        return Err(Failure::interrupted(" before the first replication was done; nothing was written"));
     }
-    let stamp = stamp(&variants, &all, compared.replications);
+    let stamp = stamp(arguments, variants, &all, compared.replications);
     let report = Comparisons {
         title: &base.mesh.name,
         names: &names,
@@ -60,13 +75,13 @@ pub fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
         threshold: arguments.fail_on_regression,
     };
     show(arguments, &report, &look, progress.seconds())?;
-    if let Some(folder) = folder {
-        write(arguments, &folder, &report, &crew)?;
+    if let Some(target) = target {
+        write(arguments, &target, &report, &crew)?;
     }
     if output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
     }
-    end(arguments, base.mesh.run.replications.get() as usize, &compared)
+    end(arguments, wanted, &compared)
 }
 
 /// All configurations, under one scenario.
@@ -74,8 +89,9 @@ fn read(arguments: &CompareArguments, variants: &[Variant]) -> Result<Vec<Inputs
     let disk = Disk::default();
     let given = arguments.input.scenario.as_deref();
     let (scenario, first) = inputs::split(&variants[0].manifests, given, &disk)?;
-    let quiet = arguments.output.quiet;
+    let quiet = arguments.output.is_quiet();
     let mut reader = Reader::new(&arguments.input, &disk, quiet, defaults::STUDY_REPLICATIONS);
+    reader.seeks_precision = true;
     let read_one = |(number, variant): (usize, &Variant)| {
         let shares_base = variant.manifests == variants[0].manifests;
         let manifests = if number == 0 || shares_base { &first } else { &variant.manifests };
@@ -149,10 +165,12 @@ fn told(changes: Vec<diff::Change>) -> Vec<Change> {
 }
 
 /// What all share, and what each has of its own.
-fn stamp(variants: &[Variant], all: &[Inputs], replications: usize) -> Stamp {
-    let mut stamp = all[0].stamp("compare", replications);
+fn stamp(arguments: &CompareArguments, variants: &[Variant], all: &[Inputs], replications: usize) -> Stamp {
+    let threshold = arguments.fail_on_regression.map(|share| format!("{}%", 100.0 * share));
+    let flags: Vec<String> = threshold.iter().map(|percent| flag("fail-on-regression", percent)).collect();
+    let mut stamp = all[0].stamp("compare", flags, replications);
     for (variant, own) in variants.iter().zip(all) {
-        let inputs = own.stamp("compare", replications).inputs;
+        let inputs = own.stamp("compare", Vec::new(), replications).inputs;
         for input in &inputs {
             if !stamp.inputs.contains(input) {
                 stamp.inputs.push(input.clone());
@@ -172,6 +190,7 @@ fn show(
 ) -> Result<(), Failure> {
     let output = &arguments.output;
     match output.format {
+        _ if output.kept.is_some() => Ok(()),
         FormatName::Text if output.quiet => {
             print(&format!("{}\n", comparison::verdicts(report, look).join("\n")))
         }
@@ -188,31 +207,22 @@ fn show(
 
 fn write(
     arguments: &CompareArguments,
-    folder: &Folder,
+    target: &Target,
     report: &Comparisons<'_>,
     crew: &Crew,
 ) -> Result<(), Failure> {
     let files = comparison::folder(report, !arguments.no_plots, crew)
         .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
-    folder.write(&files)?;
-    let wrote = report::wrote(&folder.name, &files);
-    match arguments.output.format {
-        FormatName::Text if !arguments.output.quiet => print(&format!("\n{wrote}\n")),
-        _ if arguments.output.quiet => Ok(()),
-        _ => {
-            tell(&wrote);
-            Ok(())
-        }
-    }
+    target.write(&files)?;
+    arguments.output.print_wrote(target, &files)
 }
 
-fn end(arguments: &CompareArguments, wanted: usize, compared: &Comparison) -> Result<(), Failure> {
+fn end(arguments: &CompareArguments, wanted: Option<usize>, compared: &Comparison) -> Result<(), Failure> {
     let done = compared.replications;
-    if done < wanted {
-        tell(&format!(
-            "interrupted: the results are of {done} of {wanted} replications, as with `--reps {done}`"
-        ));
-        return Err(Failure::silent(exit::INTERRUPTED));
+    if wanted != Some(done) {
+        let of = wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
+        let what = format!(": the results are of {done}{of} replications, as with `--reps {done}`");
+        return Err(Failure::interrupted(what));
     }
     if arguments.output.exit_zero {
         return Ok(());

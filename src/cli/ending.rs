@@ -36,6 +36,11 @@ impl Failure {
         Failure { code: exit::USAGE, message: message.into() }
     }
 
+    /// By Ctrl-C; `what` says what is left of the work.
+    pub fn interrupted(what: impl fmt::Display) -> Failure {
+        Failure { code: exit::INTERRUPTED, message: format!("interrupted{what}") }
+    }
+
     /// Ends with this code after everything was said.
     pub fn silent(code: u8) -> Failure {
         Failure { code, message: String::new() }
@@ -48,8 +53,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// `error: ...`, and what helps below it.
-pub fn tell_failure(message: &str) {
+/// `error: ...`, and what helps below it. Whoever stops us has made no error.
+pub fn tell_failure(failure: &Failure) {
+    let message = &failure.message;
+    if message.is_empty() {
+        return;
+    }
+    if failure.code == exit::INTERRUPTED {
+        return tell(message);
+    }
     let look = Look { colour: terminal::stderr_has_colour(), ..Look::PLAIN };
     let mut lines = message.lines();
     tell(&format!("{}: {}", look.bad("error"), lines.next().unwrap_or_default()));

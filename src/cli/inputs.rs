@@ -8,7 +8,7 @@ use std::path::Path;
 use super::arguments::{InputArguments, OutputArguments};
 use super::ending::{Failure, exit};
 use super::files::Disk;
-use super::output::Folder;
+use super::output::{Folder, Target};
 use super::{findings, marks, pods};
 use crate::config::diagnostic::{Diagnostic, Severity, Span};
 use crate::config::files::{Files, under};
@@ -46,8 +46,8 @@ pub struct Reader<'a> {
     replications: NonZeroU32,
     /// What was told of one configuration is not told of the next.
     told: BTreeSet<String>,
-    /// Replications may be as many as it takes: one configuration, and nothing that has to have as many.
-    seeks_precision: bool,
+    /// Replications may be as many as it takes: no points that all have as many.
+    pub seeks_precision: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -68,7 +68,8 @@ impl<'a> Reader<'a> {
         let has_precision = self.arguments.precision.is_some();
         if has_precision && !self.seeks_precision {
             return Err(Failure::usage(
-                "`--precision` is for `meshcast run`\nsay how many replications with `--reps`",
+                "`--precision` is for `run` and `compare`: the points of other studies all have as many replications\nsay how \
+                 many with `--reps`",
             ));
         }
         if has_precision && sets.iter().any(|set| set.starts_with("replications=")) {
@@ -85,7 +86,8 @@ impl<'a> Reader<'a> {
         let found = all_findings(&loaded, &resolved, traffic.as_ref());
         let has_errors = findings::tell_new(found, &loaded.docs.sources, self.quiet, &mut self.told);
         match (resolved.mesh.take(), traffic, has_errors) {
-            (Some(mesh), Some(traffic), false) => {
+            (Some(mut mesh), Some(traffic), false) => {
+                mesh.run.replications = self.arguments.made.unwrap_or(mesh.run.replications);
                 let slos = self.arguments.slos.clone();
                 Ok(Inputs { loaded, resolved, mesh, traffic, sets, slos, reps_stand })
             }
@@ -137,24 +139,28 @@ impl Inputs {
         }
     }
 
-    /// The same, checked before anything is done.
-    pub fn folder(&self, arguments: &OutputArguments) -> Result<Option<Folder>, Failure> {
-        self.folder_beside(arguments, &self.files())
+    /// The same, checked before anything is done; or the memory of whoever runs a verb again.
+    pub fn target(&self, arguments: &OutputArguments) -> Result<Option<Target>, Failure> {
+        self.target_beside(arguments, &self.files())
     }
 
     /// The same for results that `inputs` have led to, beside its own.
-    pub fn folder_beside(
+    pub fn target_beside(
         &self,
         arguments: &OutputArguments,
         inputs: &[&str],
-    ) -> Result<Option<Folder>, Failure> {
+    ) -> Result<Option<Target>, Failure> {
+        if let Some(kept) = &arguments.kept {
+            return Ok(Some(Target::Memory(kept.clone())));
+        }
         let Some(name) = self.folder_name(arguments) else { return Ok(None) };
-        Folder::prepare(&name, inputs, arguments.force).map(Some)
+        let folder = Folder::prepare(&name, inputs, arguments.force)?;
+        Ok(Some(Target::Disk(folder)))
     }
 
     /// Inputs go by their path from the scenario's directory, so that it does not matter from where the command was
-    /// given. What `--precision` found is what `--reps` would have asked for.
-    pub fn stamp(&self, verb: &str, replications: usize) -> Stamp {
+    /// given. `flags`: those of this verb alone. What `--precision` found is what `--reps` would have asked for.
+    pub fn stamp(&self, verb: &str, flags: Vec<String>, replications: usize) -> Stamp {
         let name = |path: &str| place::portable(path, &self.loaded.base).to_owned();
         let files = self.loaded.docs.sources.iter().filter(|source| source.is_file);
         let mut sets = self.sets.clone();
@@ -169,6 +175,7 @@ impl Inputs {
             replications,
             sets,
             slos: self.slos.clone(),
+            flags,
             inputs: files.map(|s| Input { name: name(&s.name), sha256: s.sha256.clone() }).collect(),
             configurations: Vec::new(),
         }

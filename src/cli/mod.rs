@@ -50,9 +50,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
-            if !failure.message.is_empty() {
-                tell_failure(&failure.message);
-            }
+            tell_failure(&failure);
             ExitCode::from(failure.code)
         }
     }

@@ -4,12 +4,56 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::ending::Failure;
 use crate::report::File;
 use crate::report::stamp::RUN_FILE;
 
+/// Files that stay in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<Vec<File>>>);
+
+impl Kept {
+    fn add(&self, files: &[File]) {
+        self.0.lock().expect("nobody panics with it").extend_from_slice(files);
+    }
+
+    /// Those that came since the last call.
+    pub fn take(&self) -> Vec<File> {
+        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
+    }
+}
+
 /// Where results go.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Disk(Folder),
+    Memory(Kept),
+}
+
+impl Target {
+    /// Puts the files there in place of whatever was.
+    pub fn write(&self, files: &[File]) -> Result<(), Failure> {
+        match self {
+            Target::Disk(folder) => folder.write(files),
+            Target::Memory(kept) => {
+                kept.add(files);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts files beside those that are there, each whole or not at all, in their order.
+    pub fn add(&self, files: &[File]) -> Result<(), Failure> {
+        match self {
+            Target::Disk(folder) => folder.add(files),
+            Target::Memory(_) => self.write(files),
+        }
+    }
+}
+
+/// Where results go on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     /// As the user named it.
@@ -78,8 +122,7 @@ impl Folder {
         &self.path
     }
 
-    /// Puts files beside those that are there, each whole or not at all, in their order.
-    pub fn add(&self, files: &[File]) -> Result<(), Failure> {
+    fn add(&self, files: &[File]) -> Result<(), Failure> {
         let add = |file: &File| {
             let target = self.path.join(&file.path);
             if let Some(parent) = target.parent() {
@@ -90,7 +133,6 @@ impl Folder {
         files.iter().try_for_each(add).map_err(|error| cannot(&self.name, &error))
     }
 
-    /// Puts the files there in place of whatever was.
     pub fn write(&self, files: &[File]) -> Result<(), Failure> {
         self.replace(files).map_err(|error| cannot(&self.name, &error))
     }

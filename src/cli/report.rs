@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::arguments::ReportArguments;
 use super::ending::{Failure, exit};
-use super::output::Folder;
+use super::output::{Folder, Target};
 use super::simulation;
 use super::sweep;
 use crate::report::File as Output;
@@ -31,6 +31,7 @@ pub fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let files: Vec<String> = arguments.parts.iter().map(|name| points_file(name)).collect();
     let named: Vec<&str> = files.iter().map(String::as_str).collect();
     let folder = folder.map(|name| Folder::prepare(&name, &named, output.force)).transpose()?;
+    let target = folder.map(Target::Disk);
     let mut readers = Vec::new();
     for place in &places {
         readers.push(Reader::open(&parts[*place].0)?);
@@ -40,16 +41,16 @@ pub fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     for number in 0..whole.points {
         let reader = &mut readers[number as usize % places.len()];
         let Some(point) = reader.next(number) else { return Err(unfinished(&reader.name, number)) };
-        if folder.is_some() {
+        if target.is_some() {
             lines.extend_from_slice(reader.text.as_bytes());
         }
         collector.add(point);
     }
     let crew = simulation::crew(output)?;
-    if let Some(folder) = &folder {
-        folder.write(&[Output { path: POINTS_FILE.to_owned(), bytes: lines }])?;
+    if let Some(target) = &target {
+        target.write(&[Output { path: POINTS_FILE.to_owned(), bytes: lines }])?;
     }
-    sweep::tell_and_write(&whole, collector, &crew, output, folder.as_ref(), !arguments.no_plots)
+    sweep::tell_and_write(&whole, collector, &crew, output, target.as_ref(), !arguments.no_plots)
 }
 
 fn bad(message: String) -> Failure {

@@ -6,7 +6,7 @@ use super::arguments::{FormatName, OutputArguments, RunArguments};
 use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::inputs::{Inputs, Known};
-use super::output::Folder;
+use super::output::Target;
 use super::show;
 use super::simulation::{self, INTERRUPTED};
 use super::terminal::{self, Progress};
@@ -18,12 +18,12 @@ use crate::study::{Crew, Pool, RunResults, Watch, steadiness};
 
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let RunArguments { input, output, .. } = arguments;
-    let inputs = Inputs::read(&arguments.manifests, input, &Disk::default(), output.quiet)?;
+    let inputs = Inputs::read(&arguments.manifests, input, &Disk::default(), output.is_quiet())?;
     let mesh = &inputs.mesh;
     if arguments.show_config {
         return print(&show::scenario(&inputs.loaded, mesh, &inputs.sets));
     }
-    let folder = inputs.folder(output)?;
+    let target = inputs.target(output)?;
     let look = terminal::look();
     let known = Known::new(&inputs);
     let told = known.told(&inputs);
@@ -32,7 +32,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         let read = counted(objects.read, "object", "objects");
         tell(&format!("read {read}, used {}, ignored {}", objects.used, objects.ignored));
     }
-    if output.format == FormatName::Text && !output.quiet {
+    if output.is_told() {
         print(&format!("{}\n", summary::sections(&traffic::sections(&told, &look), &look)))?;
     }
     let crew = simulation::crew(output)?;
@@ -47,20 +47,19 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         Some(precision) => simulation::until_precise(&crew, mesh, precision, &progress),
     };
     if pool.count() == 0 {
-        tell("interrupted before the first replication was done; nothing was written");
-        return Err(Failure::silent(exit::INTERRUPTED));
+        return Err(Failure::interrupted(" before the first replication was done; nothing was written"));
     }
     let figures = pool.figures(mesh);
     let notes = notes(&figures, mesh);
     // On a terminal the summary has them.
-    if !output.quiet && (output.format != FormatName::Text || !io::stdout().is_terminal()) {
+    if !output.is_quiet() && (output.format != FormatName::Text || !io::stdout().is_terminal()) {
         notes.iter().for_each(|note| tell(&format!("warning: {note}")));
     }
-    let stamp = inputs.stamp("run", pool.count());
+    let stamp = inputs.stamp("run", Vec::new(), pool.count());
     let report = report_of(&inputs, &known, &figures, &notes, &stamp);
     show_results(output, &report, &look, progress.seconds())?;
-    if let Some(folder) = folder {
-        write(arguments, &folder, &report, &crew)?;
+    if let Some(target) = target {
+        write(arguments, &target, &report, &crew)?;
     }
     if output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
@@ -68,14 +67,14 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if !is_whole {
         let done = pool.count();
         let of = if input.precision.is_some() { String::new() } else { format!(" of {wanted}") };
-        tell(&format!("interrupted: the results are of {done}{of} replications, as with `--reps {done}`"));
-        return Err(Failure::silent(exit::INTERRUPTED));
+        let what = format!(": the results are of {done}{of} replications, as with `--reps {done}`");
+        return Err(Failure::interrupted(what));
     }
     end(output, &figures)
 }
 
 /// All that the scenario asks for.
-pub fn replications(crew: &Crew, mesh: &Mesh, progress: &Progress) -> Pool {
+fn replications(crew: &Crew, mesh: &Mesh, progress: &Progress) -> Pool {
     progress.expect(u64::from(mesh.run.replications.get()) * u64::from(SLICES));
     let watch = Watch { stop: &INTERRUPTED, step: &|| progress.step() };
     let pool = simulation::replications(crew, mesh, watch);
@@ -84,11 +83,11 @@ pub fn replications(crew: &Crew, mesh: &Mesh, progress: &Progress) -> Pool {
 }
 
 /// What a reader must know of these figures beside them.
-pub fn notes(figures: &RunResults, mesh: &Mesh) -> Vec<String> {
+fn notes(figures: &RunResults, mesh: &Mesh) -> Vec<String> {
     steadiness::check(figures, mesh).iter().map(ToString::to_string).collect()
 }
 
-pub fn report_of<'a>(
+fn report_of<'a>(
     inputs: &'a Inputs,
     known: &'a Known,
     figures: &'a RunResults,
@@ -120,6 +119,9 @@ fn show_results(
     look: &Look,
     elapsed: f64,
 ) -> Result<(), Failure> {
+    if arguments.kept.is_some() {
+        return Ok(());
+    }
     if arguments.quiet && arguments.format == FormatName::Text {
         let verdict = summary::verdict(&report.run.objectives, look);
         return verdict.map_or(Ok(()), |verdict| print(&format!("{verdict}\n")));
@@ -134,18 +136,9 @@ fn show_results(
     print(&(format.print)(report, look))
 }
 
-fn write(arguments: &RunArguments, folder: &Folder, report: &Report<'_>, crew: &Crew) -> Result<(), Failure> {
+fn write(arguments: &RunArguments, target: &Target, report: &Report<'_>, crew: &Crew) -> Result<(), Failure> {
     let files = report::folder(report, !arguments.no_plots, crew, Vec::new())
         .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
-    folder.write(&files)?;
-    let wrote = report::wrote(&folder.name, &files);
-    let arguments = &arguments.output;
-    if arguments.format == FormatName::Text && !arguments.quiet {
-        print(&format!("\n{wrote}\n"))
-    } else {
-        if !arguments.quiet {
-            tell(&wrote);
-        }
-        Ok(())
-    }
+    target.write(&files)?;
+    arguments.output.print_wrote(target, &files)
 }

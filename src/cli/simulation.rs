@@ -7,8 +7,9 @@ use super::ending::{Failure, exit, tell};
 use super::terminal::Progress;
 use crate::mesh::Mesh;
 use crate::sim::Plan;
+use crate::study::precision::{self, Reached};
 use crate::study::replication::{self, SLICES};
-use crate::study::{Crew, Pool, Watch, precision};
+use crate::study::{Crew, Pool, Watch};
 
 /// Set by the first Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -46,19 +47,22 @@ pub fn until_precise(crew: &Crew, mesh: &Mesh, wanted: f64, progress: &Progress)
     let planned = |more: u32| progress.expect(u64::from(more) * u64::from(SLICES));
     let (pool, reached) = precision::replications(crew, mesh, wanted, watch, planned);
     progress.finish();
-    if let Some(reached) = &reached {
-        for name in &reached.without {
-            tell(&format!(
-                "warning: no number of replications makes `{name}` precise: it has no interval, or is zero"
-            ));
-        }
-        if let (false, Some((name, width))) = (reached.is_tight, &reached.widest) {
-            tell(&format!(
-                "warning: `--precision` ends at {} replications: the interval of `{name}` is still {:.2}% to each side",
-                precision::MOST,
-                100.0 * width
-            ));
-        }
-    }
+    reached.iter().for_each(tell_reached);
     (pool, reached.is_some())
+}
+
+/// Tells what no number of replications has made precise.
+pub fn tell_reached(reached: &Reached) {
+    for name in &reached.without {
+        tell(&format!(
+            "warning: no number of replications makes `{name}` precise: it has no interval, or is zero"
+        ));
+    }
+    if let (false, Some((name, width))) = (reached.is_tight, &reached.widest) {
+        tell(&format!(
+            "warning: `--precision` ends at {} replications: the interval of `{name}` is still {:.2}% to each side",
+            precision::MOST,
+            100.0 * width
+        ));
+    }
 }

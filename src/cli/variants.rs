@@ -56,7 +56,7 @@ pub fn variants(arguments: &CompareArguments) -> Result<Vec<Variant>, Failure> {
 }
 
 /// Configurations by their labels, or by their paths.
-fn named(texts: &[String]) -> Result<Vec<Variant>, Failure> {
+pub fn named(texts: &[String]) -> Result<Vec<Variant>, Failure> {
     let labels: Vec<(Option<&str>, &str)> = texts.iter().map(|text| label(text)).collect();
     let mut all: Vec<Variant> = Vec::new();
     for (text, (name, path)) in texts.iter().zip(&labels) {

@@ -5,18 +5,20 @@ use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use clap::Parser;
 use serde_json::Value;
 
-use super::arguments::{InputArguments, OutputArguments, VerifyArguments};
-use super::ending::{Failure, exit, print, tell};
+use super::arguments::{Arguments, CompareArguments, InputArguments, OutputArguments, Verb, VerifyArguments};
+use super::ending::{Failure, exit, print};
 use super::files::Disk;
-use super::inputs::{Inputs, Known};
-use super::terminal::Progress;
-use super::{run, simulation};
+use super::output::Kept;
+use super::variants::{self, Variant};
+use super::{capacity, compare, run, sweep};
 use crate::config::files::{Files, directory, tidy, under};
 use crate::kernel::words::counted;
-use crate::report::stamp::{self, RUN_FILE};
-use crate::report::{self, Difference, File, Input, Stamp};
+use crate::report::stamp::{self, Configuration, RUN_FILE};
+use crate::report::sweep::line::POINTS_FILE;
+use crate::report::{Difference, File, Input, Stamp};
 
 /// Differences that are told.
 const MOST: usize = 20;
@@ -25,10 +27,9 @@ const SHOWN: usize = 8;
 
 pub fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
     let saved = Saved::read(&arguments.folder)?;
-    let disk = Disk::default();
-    let (inputs, stamp) = read_again(&saved, arguments, &disk)?;
+    let files = again(&saved, arguments)?;
+    let (_, stamp) = known(&files).ok_or_else(|| Failure::internal("a verb has left no stamp"))?;
     let mut changes = changes(&saved.stamp, &stamp);
-    let files = run_again(&saved, &inputs, arguments)?;
     let again = stamp::digest(&files);
     let differences = Difference::all(&saved.files, &files);
     if again == saved.digest && differences.is_empty() {
@@ -71,6 +72,7 @@ fn short(digest: &str) -> &str {
 struct Saved {
     /// As the user named it.
     name: String,
+    run: Value,
     stamp: Stamp,
     digest: String,
     files: Vec<File>,
@@ -81,25 +83,32 @@ impl Saved {
         let name = name.trim_end_matches('/');
         let path = Path::new(name).join(RUN_FILE);
         if !path.is_file() {
-            return Err(bad(format!(
-                "`{name}` holds no {RUN_FILE}\nname a folder that `meshcast run` wrote"
-            )));
+            let help = match Path::new(name).join(POINTS_FILE).is_file() {
+                true => "its sweep is not finished: the same command goes on with it",
+                false => "name a folder that `meshcast` wrote",
+            };
+            return Err(bad(format!("`{name}` holds no {RUN_FILE}\n{help}")));
         }
         let mut files = Vec::new();
         read_all(Path::new(name), "", &mut files)
             .map_err(|error| bad(format!("cannot read `{name}`: {error}")))?;
-        let run = files.iter().find(|file| file.path == RUN_FILE).expect("it is there");
-        let (stamp, digest) = serde_json::from_slice(&run.bytes).ok().as_ref().and_then(read_stamp).ok_or_else(|| {
-            bad(format!("`{name}/{RUN_FILE}` is not as `meshcast` writes it\nrun again, or take the file from a copy"))
-        })?;
-        if stamp.verb != "run" {
-            return Err(bad(format!(
-                "`{name}` was made by `meshcast {verb}`, and `verify` runs only `run` again\ngive its command again with \
-                 another `-o`, and compare the digests in both {RUN_FILE}",
-                verb = stamp.verb
-            )));
-        }
-        Ok(Saved { name: name.to_owned(), stamp, digest, files })
+        // What a sweep goes on from is no result.
+        files.retain(|file| file.path != POINTS_FILE);
+        let strange = || {
+            bad(format!(
+                "`{name}/{RUN_FILE}` is not as `meshcast` writes it\nrun again, or take the file from a copy"
+            ))
+        };
+        let (run, stamp) = known(&files).ok_or_else(strange)?;
+        let digest = run["digest"].as_str().ok_or_else(strange)?.to_owned();
+        Ok(Saved { name: name.to_owned(), run, stamp, digest, files })
+    }
+
+    /// A search that was interrupted has points and no answer.
+    fn is_unfinished(&self) -> bool {
+        let file = self.files.iter().find(|file| file.path == "capacity.json");
+        let told: Option<Value> = file.and_then(|file| serde_json::from_slice(&file.bytes).ok());
+        told.is_some_and(|told| told["answer"].is_null())
     }
 
     fn has_plots(&self) -> bool {
@@ -125,53 +134,179 @@ fn read_all(folder: &Path, before: &str, files: &mut Vec<File>) -> std::io::Resu
     Ok(())
 }
 
-/// The stamp and the digest of `run.json`.
-fn read_stamp(run: &Value) -> Option<(Stamp, String)> {
+/// What `run.json` says.
+fn known(files: &[File]) -> Option<(Value, Stamp)> {
+    let file = files.iter().find(|file| file.path == RUN_FILE)?;
+    let run = serde_json::from_slice(&file.bytes).ok()?;
+    let stamp = read_stamp(&run)?;
+    Some((run, stamp))
+}
+
+fn read_stamp(run: &Value) -> Option<Stamp> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let list = |name: &str| run[name].as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
+    let texts = |value: &Value| value.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
     let input = |value: &Value| Some(Input { name: text(&value["name"])?, sha256: text(&value["sha256"])? });
-    let stamp = Stamp {
+    let inputs = |value: &Value| value.as_array()?.iter().map(input).collect::<Option<Vec<_>>>();
+    let configuration = |value: &Value| {
+        let (sets, inputs) = (texts(&value["set"])?, inputs(&value["inputs"])?);
+        Some(Configuration { name: text(&value["name"])?, sets, inputs })
+    };
+    let flags = run.get("flags").map_or(Some(Vec::new()), texts)?;
+    let configurations = run.get("configurations").map_or(Some(Vec::new()), |all| {
+        all.as_array()?.iter().map(configuration).collect::<Option<Vec<_>>>()
+    })?;
+    Some(Stamp {
         tool_version: text(&run["version"])?,
         model_revision: u32::try_from(run["model_revision"].as_u64()?).ok()?,
         verb: text(&run["verb"])?,
         seed: run["seed"].as_u64()?,
         replications: usize::try_from(run["replications"].as_u64()?).ok()?,
-        sets: list("set")?,
-        slos: list("slo")?,
-        inputs: run["inputs"].as_array()?.iter().map(input).collect::<Option<Vec<_>>>()?,
-        // A run has one alone.
-        configurations: Vec::new(),
-    };
-    Some((stamp, text(&run["digest"])?))
+        sets: texts(&run["set"])?,
+        slos: texts(&run["slo"])?,
+        flags,
+        inputs: inputs(&run["inputs"])?,
+        configurations,
+    })
 }
 
-/// What the run was made of, as it is now.
-fn read_again(saved: &Saved, arguments: &VerifyArguments, disk: &Disk) -> Result<(Inputs, Stamp), Failure> {
-    let Stamp { inputs: recorded, replications, sets, slos, .. } = &saved.stamp;
+/// The files that the same question has today.
+fn again(saved: &Saved, arguments: &VerifyArguments) -> Result<Vec<File>, Failure> {
+    let disk = Disk::default();
+    let kept = Kept::default();
+    let scenario = scenario(saved, arguments, &disk)?;
+    let verb = question(saved, arguments, &scenario, &kept)?;
+    let done = match &verb {
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Compare(own) => {
+            compare::compare_all(own, &configurations(saved, own, directory(&scenario), &disk)?)
+        }
+        Verb::Capacity(arguments) => capacity::capacity(arguments),
+        Verb::Sweep(arguments) => sweep::run(arguments),
+        _ => unreachable!("no other verb is asked again"),
+    };
+    done.map_err(|failure| match failure.code {
+        exit::INTERRUPTED => Failure::interrupted(": nothing was compared"),
+        _ => failure,
+    })?;
+    Ok(kept.take())
+}
+
+/// The scenario of a result that can be made again.
+fn scenario(saved: &Saved, arguments: &VerifyArguments, disk: &Disk) -> Result<String, Failure> {
+    let Stamp { inputs: recorded, .. } = &saved.stamp;
     if recorded.iter().any(|input| input.name == "-") {
         return Err(bad(format!(
             "`{}` was made from standard input, which is kept nowhere\nkeep such input in a file to verify what comes of it",
             saved.name
         )));
     }
-    let count = u32::try_from(*replications).ok().and_then(NonZeroU32::new);
-    let count =
-        count.ok_or_else(|| bad(format!("`{}/{RUN_FILE}` names {replications} replications", saved.name)))?;
-    let scenario = match &arguments.scenario {
-        Some(path) => path.clone(),
-        None => find_scenario(recorded, disk)?,
-    };
+    if saved.is_unfinished() {
+        return Err(bad(format!(
+            "`{}` was interrupted before it had an answer\nask again, and verify what comes of it",
+            saved.name
+        )));
+    }
+    arguments.scenario.clone().map_or_else(|| find_scenario(recorded, disk), Ok)
+}
+
+/// The command line that leads to the saved result: its flags are in the stamp, as the user wrote them.
+fn question(
+    saved: &Saved,
+    arguments: &VerifyArguments,
+    scenario: &str,
+    kept: &Kept,
+) -> Result<Verb, Failure> {
+    let Stamp { verb, replications, sets, slos, flags, .. } = &saved.stamp;
+    let shard = saved.run["sweep"]["shard"].as_str().map(|shard| format!("--shard={shard}"));
+    let line = ["meshcast", verb].map(str::to_owned).into_iter().chain(flags.clone()).chain(shard);
+    let mut verb = Arguments::try_parse_from(line).map(|arguments| arguments.verb).ok();
+    // An interrupted run has fewer than it was told to make.
+    let made = u32::try_from(*replications).ok().and_then(NonZeroU32::new);
+    let made =
+        made.ok_or_else(|| bad(format!("`{}/{RUN_FILE}` names {replications} replications", saved.name)))?;
     let input = InputArguments {
-        scenario: Some(scenario),
+        scenario: Some(scenario.to_owned()),
         sets: sets.clone(),
         slos: slos.clone(),
+        made: Some(made),
         ..InputArguments::default()
     };
-    let mut inputs = Inputs::read(&arguments.manifests, &input, disk, true)?;
-    // An interrupted run has fewer than it was told to make.
-    inputs.mesh.run.replications = count;
-    let stamp = inputs.stamp("run", *replications);
-    Ok((inputs, stamp))
+    let output = OutputArguments {
+        jobs: arguments.jobs,
+        quiet: arguments.quiet,
+        exit_zero: true,
+        kept: Some(kept.clone()),
+        ..OutputArguments::default()
+    };
+    let manifests = arguments.manifests.clone();
+    let plots = !saved.has_plots();
+    match &mut verb {
+        Some(Verb::Run(own)) => {
+            (own.manifests, own.input, own.output, own.no_plots) = (manifests, input, output, plots);
+        }
+        Some(Verb::Compare(own)) => {
+            (own.manifests, own.input, own.output, own.no_plots) = (manifests, input, output, plots);
+        }
+        Some(Verb::Capacity(own)) => {
+            (own.manifests, own.input, own.output, own.no_plots) = (manifests, input, output, plots);
+        }
+        Some(Verb::Sweep(own)) => {
+            (own.manifests, own.input, own.output, own.no_plots) = (manifests, input, output, plots);
+        }
+        _ => {}
+    }
+    let is_ours = matches!(verb, Some(Verb::Run(_) | Verb::Compare(_) | Verb::Capacity(_) | Verb::Sweep(_)));
+    verb.filter(|_| is_ours).ok_or_else(|| {
+        bad(format!(
+            "`{}/{RUN_FILE}` asks what this meshcast does not know: `{} {}`\ntake the version that wrote it, {}",
+            saved.name,
+            saved.stamp.verb,
+            flags.join(" "),
+            saved.stamp.tool_version
+        ))
+    })
+}
+
+/// The configurations of a comparison: their manifests are those that the user names again, or those of the scenario if
+/// all were made of the same files, or those that are recorded, by their paths from the scenario's directory `base`.
+fn configurations(
+    saved: &Saved,
+    own: &CompareArguments,
+    base: &str,
+    disk: &Disk,
+) -> Result<Vec<Variant>, Failure> {
+    let named = variants::named(&own.manifests)?;
+    let all = &saved.stamp.configurations;
+    let share = all.iter().all(|one| one.inputs == all[0].inputs);
+    let manifests = |one: &Configuration| {
+        if share || one.inputs.is_empty() {
+            return Ok(named.first().map_or_else(Vec::new, |first| first.manifests.clone()));
+        }
+        if !named.is_empty() {
+            let again = named.iter().find(|variant| variant.name == one.name);
+            return again.map(|variant| variant.manifests.clone()).ok_or_else(|| {
+                bad(format!("the manifests of `{0}` are missing\nname them too, as `{0}=path`", one.name))
+            });
+        }
+        one.inputs[1..].iter().map(|input| found(input, &one.name, base, disk)).collect()
+    };
+    let variant = |one: &Configuration| {
+        Ok(Variant { name: one.name.clone(), manifests: manifests(one)?, orders: one.sets.clone() })
+    };
+    all.iter().map(variant).collect()
+}
+
+/// Where a recorded input lies.
+fn found(input: &Input, name: &str, base: &str, disk: &Disk) -> Result<String, Failure> {
+    let places = [under(base, &input.name), input.name.clone()];
+    let found = places.into_iter().find(|path| disk.read(path).is_ok());
+    found.ok_or_else(|| {
+        bad(format!(
+            "`{}` of `{name}` is not found\nname the manifests of all configurations behind the folder, as \
+             `{name}=path`",
+            input.name
+        ))
+    })
 }
 
 /// The scenario with the recorded name and digest somewhere below the working directory; of several, the one beside which
@@ -237,20 +372,4 @@ fn changes(saved: &Stamp, now: &Stamp) -> Vec<String> {
         tell_of(&format!("input {name}"), &of(saved, name), &of(now, name));
     }
     changes
-}
-
-fn run_again(saved: &Saved, inputs: &Inputs, arguments: &VerifyArguments) -> Result<Vec<File>, Failure> {
-    let crew = simulation::crew(&OutputArguments { jobs: arguments.jobs, ..OutputArguments::default() })?;
-    let progress = Progress::new(0, !arguments.quiet);
-    let pool = run::replications(&crew, &inputs.mesh, &progress);
-    if pool.count() < saved.stamp.replications {
-        tell("interrupted: nothing was compared");
-        return Err(Failure::silent(exit::INTERRUPTED));
-    }
-    let figures = pool.figures(&inputs.mesh);
-    let (known, notes) = (Known::new(inputs), run::notes(&figures, &inputs.mesh));
-    let stamp = inputs.stamp("run", pool.count());
-    let report = run::report_of(inputs, &known, &figures, &notes, &stamp);
-    report::folder(&report, saved.has_plots(), &crew, Vec::new())
-        .map_err(|error| Failure::internal(format!("cannot draw: {error}")))
 }

@@ -27,6 +27,7 @@ impl Held {
             sets: Vec::new(),
             slos: Vec::new(),
             inputs: vec![Input { name: "scenario.yaml".to_owned(), sha256: "ab".repeat(32) }],
+            flags: Vec::new(),
             configurations: Vec::new(),
         };
         Held { run, stamp, marks: vec![], traffic: Traffic::default(), notes: vec![], not_modelled: vec![] }

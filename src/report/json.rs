@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 use super::number::{Kind, json as plain};
 use super::stamp::{self, Configuration, File, Input, Stamp};
 use super::table::{Cell, Content, Table};
-use super::{Report, tables, traffic};
-use crate::mesh::model::Figure;
+use super::{Report, metric, tables, traffic};
 use crate::metrics::Estimate;
 use crate::study::Judged;
 
@@ -35,11 +34,15 @@ pub fn summary(report: &Report<'_>) -> String {
 
 /// `run.json`, with the digest of `files`: all the others of the folder.
 pub fn run_file(stamp: &Stamp, files: &[File]) -> String {
+    run_file_of(&stamp_value(stamp), &[], files)
+}
+
+/// The same of a stamp as it stands in files, with `more` fields.
+pub(super) fn run_file_of(stamp: &Value, more: &[(&str, Value)], files: &[File]) -> String {
     let mut fields = Map::new();
     fields.insert("schema".to_owned(), STAMP_SCHEMA.into());
-    if let Value::Object(stamp) = stamp_value(stamp) {
-        fields.extend(stamp);
-    }
+    fields.extend(stamp.as_object().cloned().unwrap_or_default());
+    fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     fields.insert("digest".to_owned(), stamp::digest(files).into());
     pretty(&Value::Object(fields))
 }
@@ -54,8 +57,11 @@ pub fn stamp_value(stamp: &Stamp) -> Value {
         "replications": stamp.replications,
         "set": stamp.sets,
         "slo": stamp.slos,
-        "inputs": inputs(&stamp.inputs),
     });
+    if !stamp.flags.is_empty() {
+        value["flags"] = stamp.flags.clone().into();
+    }
+    value["inputs"] = inputs(&stamp.inputs);
     if !stamp.configurations.is_empty() {
         let one =
             |own: &Configuration| json!({"name": own.name, "set": own.sets, "inputs": inputs(&own.inputs)});
@@ -93,7 +99,7 @@ pub fn rows(table: Table<'_>, with_intervals: bool) -> Value {
 }
 
 pub(super) fn objective(judged: &Judged, with_intervals: bool) -> Value {
-    let kind = if judged.figure == Figure::SuccessPct { Kind::Percent } else { Kind::Measure };
+    let kind = metric::kind(judged.figure);
     let mut fields = Map::new();
     fields.insert("objective".to_owned(), Value::from(judged.text.as_str()));
     insert_figure(&mut fields, "value", judged.observed, kind, with_intervals);

@@ -8,6 +8,7 @@ pub mod difference;
 pub(crate) mod fixture;
 pub mod json;
 pub mod markdown;
+pub mod metric;
 pub mod number;
 pub mod observed;
 pub mod place;

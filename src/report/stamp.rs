@@ -12,13 +12,15 @@ pub struct Stamp {
     pub tool_version: String,
     /// Number of the model: it changes when the same input gives other results.
     pub model_revision: u32,
-    /// What was asked of it: `run`.
+    /// What was asked of it: `run`, `compare`, `capacity` or `sweep`.
     pub verb: String,
     pub seed: u64,
     pub replications: usize,
     /// What the command line put into scenario and manifests, as `path=value`, and its objectives.
     pub sets: Vec<String>,
     pub slos: Vec<String>,
+    /// What else was asked of the verb, as flags of its command line: all that its results depend on.
+    pub flags: Vec<String>,
     /// In the order in which they were given.
     pub inputs: Vec<Input>,
     /// Of a comparison, the base first; else empty.

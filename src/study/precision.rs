@@ -36,8 +36,35 @@ pub fn next_look(done: u32) -> u32 {
     if done < LEAST { LEAST } else { (done + done.div_ceil(4)).min(MOST) }
 }
 
-/// Replications of `mesh` until each objective's interval is at most `precision` of its figure to each side, twice; without
-/// objectives, the p99 and success of each client. `planned` hears of how many there will be at the next look. Ends early
+/// What can be made more precise by more replications.
+pub trait Growing {
+    /// Makes replications `first` to `first + count - 1`; false if it was stopped before all of them were whole.
+    fn grow(&mut self, first: u32, count: u32) -> bool;
+
+    /// What is to be precise so far, by name.
+    fn figures(&self) -> Vec<(String, Estimate)>;
+}
+
+/// Replications until each figure's interval is at most `precision` of it to each side, at two looks in a row. `planned`
+/// hears how many more there will be until the next look. `None`: stopped.
+pub fn until_tight(study: &mut impl Growing, precision: f64, planned: impl Fn(u32)) -> Option<Reached> {
+    let (mut done, mut was_tight) = (0, false);
+    loop {
+        let look = next_look(done);
+        planned(look - done);
+        if !study.grow(done, look - done) {
+            return None;
+        }
+        done = look;
+        let reached = judge(&study.figures(), precision);
+        if (reached.is_tight && was_tight) || done >= MOST {
+            return Some(reached);
+        }
+        was_tight = reached.is_tight;
+    }
+}
+
+/// Replications of `mesh` until its objectives, or else the p99 and success of each client, are that precise. Ends early
 /// where `watch` says so, with those that are whole by then.
 pub fn replications(
     crew: &Crew,
@@ -47,29 +74,37 @@ pub fn replications(
     planned: impl Fn(u32),
 ) -> (Pool, Option<Reached>) {
     let plan = Plan::compile(mesh);
-    let (mut pool, mut done, mut was_tight) = (Pool::default(), 0, false);
-    loop {
-        let look = next_look(done);
-        planned(look - done);
+    let mut run = OneMesh { crew, mesh, plan: &plan, watch, pool: Pool::default() };
+    let reached = until_tight(&mut run, precision, planned);
+    (run.pool, reached)
+}
+
+struct OneMesh<'a> {
+    crew: &'a Crew,
+    mesh: &'a Mesh,
+    plan: &'a Plan<'a>,
+    watch: Watch<'a>,
+    pool: Pool,
+}
+
+impl Growing for OneMesh<'_> {
+    fn grow(&mut self, first: u32, count: u32) -> bool {
+        let OneMesh { crew, mesh, plan, watch, pool } = self;
         let mut whole = true;
-        let run_one = |number| replication::run(&plan, mesh, done + number, watch);
-        crew.fold(look - done, run_one, |one| match one {
+        let run_one = |number| replication::run(plan, mesh, first + number, *watch);
+        crew.fold(count, run_one, |one| match one {
             Some(one) if whole => pool.add(one),
             _ => whole = false,
         });
-        if !whole {
-            return (pool, None);
-        }
-        done = look;
-        let reached = judge(&figures(&pool.figures(mesh)), precision);
-        if (reached.is_tight && was_tight) || done >= MOST {
-            return (pool, Some(reached));
-        }
-        was_tight = reached.is_tight;
+        whole
+    }
+
+    fn figures(&self) -> Vec<(String, Estimate)> {
+        figures(&self.pool.figures(self.mesh))
     }
 }
 
-/// What is to be precise, by name.
+/// What is to be precise of a run, by name.
 fn figures(run: &RunResults) -> Vec<(String, Estimate)> {
     if !run.objectives.is_empty() {
         return run.objectives.iter().map(|judged| (judged.text.clone(), judged.observed)).collect();

@@ -11,7 +11,7 @@ use meshcast::mesh::model::Figure;
 use meshcast::metrics::Estimate;
 use meshcast::metrics::story::What;
 use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
-use meshcast::study::compare::{Comparison, Measure, Pairs, Scope, Verdict, compare};
+use meshcast::study::compare::{Comparison, Measure, Pairs, Replications, Scope, Verdict, compare};
 use meshcast::study::{Crew, RunResults, Watch};
 
 use crate::meshes::RandomMesh;
@@ -21,7 +21,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 fn compared(meshes: &[Mesh], jobs: usize) -> Comparison {
     let crew = Crew::new(jobs).expect("threads");
-    compare(&crew, meshes, Watch { stop: &STOP, step: &|| {} })
+    compare(&crew, meshes, Replications::Given, Watch { stop: &STOP, step: &|| {} }).0
 }
 
 /// A shop behind two versions; v2 fails one request in twenty, and its pods are as busy as `slots` lets them be.
@@ -318,7 +318,7 @@ fn a_stopped_comparison_keeps_whole_replications() {
             stop.store(true, Ordering::SeqCst);
         }
     };
-    let stopped = compare(&crew, &meshes, Watch { stop: &stop, step: &step });
+    let stopped = compare(&crew, &meshes, Replications::Given, Watch { stop: &stop, step: &step }).0;
     assert_eq!(stopped.replications, 2);
     let fewer = [shop([90, 10], "4", 2), shop([80, 20], "4", 2)];
     assert_eq!(stopped.candidates[0].figures, compared(&fewer, 1).candidates[0].figures);

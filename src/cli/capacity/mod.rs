@@ -28,12 +28,12 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
     let asked = Asked::new(arguments)?;
     let disk = Disk::default();
     let maker = Maker { arguments, disk: &disk, rps: asked.rps };
-    let inputs = maker.inputs(&[], arguments.output.quiet)?;
+    let inputs = maker.inputs(&[], arguments.output.is_quiet())?;
     if inputs.mesh.objectives.is_empty() {
         let help = "give the scenario `objectives`, or ask with `--slo 'p(99) < 250ms'`";
         return Err(Failure::usage(format!("there are no objectives, so any capacity is enough\n{help}")));
     }
-    let folder = inputs.folder(&arguments.output)?;
+    let target = inputs.target(&arguments.output)?;
     let mut base = inputs.mesh.clone();
     maker.hold_load(&mut base)?;
     check(&asked, &maker, &base)?;
@@ -60,11 +60,11 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
         Err(Stop::Failed(failure)) => return Err(failure),
     };
     if tried.is_empty() {
-        tell("interrupted before the first point was done; nothing was written");
-        return Err(Failure::silent(exit::INTERRUPTED));
+        return Err(Failure::interrupted(" before the first point was done; nothing was written"));
     }
     let known = Known::new(&inputs);
-    let stamp = inputs.stamp("capacity", inputs.mesh.run.replications.get() as usize);
+    let replications = inputs.mesh.run.replications.get() as usize;
+    let stamp = inputs.stamp("capacity", asked.flags(arguments), replications);
     let first = asked.dimensions.first();
     let session = Session {
         title: &inputs.mesh.name,
@@ -82,20 +82,14 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
         limit_of: &|limit| places::limit(&inputs, limit),
         place_of: &|workload| places::workload(&inputs, workload),
         base: &inputs.loaded.base,
-        question: asked.question(arguments),
         not_modelled: &known.not_modelled,
     };
     show(arguments, &session)?;
-    if let Some(folder) = folder {
+    if let Some(target) = target {
         let files = files::folder(&session, !arguments.no_plots)
             .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
-        folder.write(&files)?;
-        let wrote = report::wrote(&folder.name, &files);
-        match arguments.output.format == FormatName::Text && !arguments.output.quiet {
-            true => print(&format!("\n{wrote}\n"))?,
-            false if !arguments.output.quiet => tell(&wrote),
-            false => {}
-        }
+        target.write(&files)?;
+        arguments.output.print_wrote(&target, &files)?;
     }
     if arguments.output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
@@ -105,8 +99,8 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
 
 fn end(arguments: &CapacityArguments, capacity: Option<&Capacity>, points: usize) -> Result<(), Failure> {
     let Some(capacity) = capacity else {
-        tell(&format!("interrupted: the results are of the first {points} points, without an answer"));
-        return Err(Failure::silent(exit::INTERRUPTED));
+        let what = format!(": the results are of the first {points} points, without an answer");
+        return Err(Failure::interrupted(what));
     };
     match matches!(capacity.answer, Answer::Nothing(_)) && !arguments.output.exit_zero {
         true => Err(Failure::silent(exit::OBJECTIVE_MISSED)),
@@ -251,6 +245,7 @@ fn grid(asked: &Asked) -> Option<f64> {
 fn show(arguments: &CapacityArguments, session: &Session<'_>) -> Result<(), Failure> {
     let output = &arguments.output;
     match output.format {
+        _ if output.kept.is_some() => Ok(()),
         FormatName::Text if output.quiet => print(&format!("{}\n", session.sentence())),
         FormatName::Text => print(&text::render(session, &terminal::look())),
         FormatName::Json => print(&files::object(session)),

@@ -1,6 +1,6 @@
 //! What is asked of a search: which values are varied, in which order they count, and what they cost.
 
-use super::super::arguments::{CapacityArguments, Find, Lost};
+use super::super::arguments::{CapacityArguments, Find, Lost, flag, name_of};
 use super::super::ending::{Failure, exit};
 use super::super::findings;
 use crate::config::diagnostic::Span as Place;
@@ -8,7 +8,6 @@ use crate::config::grammar::Part;
 use crate::config::quantity;
 use crate::config::source::Sources;
 use crate::config::vary::{LOAD, Span, Values, Vary};
-use crate::report::capacity::Question;
 use crate::study::capacity::{Axis, Costs, Survive};
 
 /// Into so many parts a range of fractions is cut where several values are varied.
@@ -82,22 +81,13 @@ impl Asked {
     }
 
     /// The question as it can be asked again.
-    pub fn question(&self, arguments: &CapacityArguments) -> Question {
-        let find = match self.find {
-            Find::MaxRps => "max-rps",
-            Find::Min => "min",
-            Find::Max => "max",
-        };
-        Question {
-            find: find.to_owned(),
-            vary: arguments.vary.clone(),
-            cost: arguments.cost.clone(),
-            rps: arguments.rps.clone(),
-            survive: arguments.survive.map(|lost| match lost {
-                Lost::Zone => "zone",
-                Lost::Pod => "pod",
-            }),
-        }
+    pub fn flags(&self, arguments: &CapacityArguments) -> Vec<String> {
+        let mut flags = vec![flag("find", name_of(self.find))];
+        flags.extend(arguments.vary.iter().map(|text| flag("vary", text)));
+        flags.extend(arguments.cost.iter().map(|text| flag("cost", text)));
+        flags.extend(arguments.rps.iter().map(|text| flag("rps", text)));
+        flags.extend(arguments.survive.map(|lost| flag("survive", name_of(lost))));
+        flags
     }
 
     /// `None`: along a line.
@@ -150,7 +140,7 @@ fn parse(text: &str, arguments: &CapacityArguments) -> Result<Vary, Failure> {
         let mut sources = Sources::default();
         let source = sources.add_argument("--vary", text);
         let place = Place { source, start: fault.range.start, end: fault.range.end };
-        findings::tell_all(vec![fault.finding("MS0010", place)], &sources, arguments.output.quiet);
+        findings::tell_all(vec![fault.finding("MS0010", place)], &sources, arguments.output.is_quiet());
         Failure::silent(exit::BAD_INPUT)
     })
 }

@@ -7,21 +7,21 @@ use super::work::{self, Source};
 use crate::cli::arguments::{FormatName, OutputArguments, SweepArguments};
 use crate::cli::ending::{Failure, exit, print, tell};
 use crate::cli::inputs::Inputs;
-use crate::cli::output::Folder;
+use crate::cli::output::Target;
 use crate::cli::simulation::{self, INTERRUPTED};
 use crate::cli::terminal::{self, Progress};
 use crate::kernel::words::counted;
 use crate::report::sweep::files::{Collector, Told};
 use crate::report::sweep::line::POINTS_FILE;
 use crate::report::sweep::{Point, Study, line, merge, text};
-use crate::report::{File, json, wrote};
+use crate::report::{File, json};
 use crate::study::replication::SLICES;
 use crate::study::{Crew, Watch};
 
 /// The stamp of a sweep of this input, as it stands in files.
-pub fn stamp(inputs: &Inputs) -> serde_json::Value {
+pub fn stamp(inputs: &Inputs, flags: Vec<String>) -> serde_json::Value {
     let replications = inputs.mesh.run.replications.get() as usize;
-    json::stamp_value(&inputs.stamp("sweep", replications))
+    json::stamp_value(&inputs.stamp("sweep", flags, replications))
 }
 
 /// From the study to what is written.
@@ -37,9 +37,9 @@ pub fn carry_out(
     {
         tell(&format!("shard {}/{} has no point: there are {} in all", shard.number, shard.of, study.points));
     }
-    let (folder, mut journal) = open(arguments, inputs, study)?;
+    let (target, mut journal) = open(arguments, inputs, study)?;
     let own = study.own_points().count();
-    if journal.done > 0 && !output.quiet {
+    if journal.done > 0 && !output.is_quiet() {
         tell(&format!("going on: {} of {} are finished", journal.done, counted(own, "point", "points")));
     }
     let crew = simulation::crew(output)?;
@@ -51,16 +51,16 @@ pub fn carry_out(
     done?;
     if journal.done < own {
         let kept =
-            if folder.is_some() { "are kept; the same command goes on from there" } else { "were finished" };
-        tell(&format!("interrupted: {} of {} {kept}", journal.done, counted(own, "point", "points")));
-        return Err(Failure::silent(exit::INTERRUPTED));
+            if target.is_some() { "are kept; the same command goes on from there" } else { "were finished" };
+        let what = format!(": {} of {} {kept}", journal.done, counted(own, "point", "points"));
+        return Err(Failure::interrupted(what));
     }
     let mut collector = Collector::new(study);
     journal.points(|point| collector.add(point)).map_err(|error| cannot_keep(&error))?;
     if output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
     }
-    tell_and_write(study, collector, &crew, output, folder.as_ref(), !arguments.no_plots)
+    tell_and_write(study, collector, &crew, output, target.as_ref(), !arguments.no_plots)
 }
 
 /// The folder and its points so far; no folder with `-o -`.
@@ -68,17 +68,21 @@ fn open(
     arguments: &SweepArguments,
     inputs: &Inputs,
     study: &Study,
-) -> Result<(Option<Folder>, Journal), Failure> {
-    let OutputArguments { force, .. } = arguments.output;
-    let again = arguments.fresh || force;
+) -> Result<(Option<Target>, Journal), Failure> {
+    let again = arguments.fresh || arguments.output.force;
     // An unfinished sweep's folder is as much ours as a finished one's.
     let lenient = |arguments: &OutputArguments| OutputArguments { force: true, ..arguments.clone() };
+    if let Some(kept) = &arguments.output.kept {
+        return Ok((Some(Target::Memory(kept.clone())), Journal::in_memory(study)));
+    }
     let Some(name) = inputs.folder_name(&arguments.output) else {
         return Ok((None, Journal::in_memory(study)));
     };
     let has_points = journal::is_there(Path::new(&name));
     let used = if has_points { lenient(&arguments.output) } else { arguments.output.clone() };
-    let Some(folder) = inputs.folder(&used)? else { return Ok((None, Journal::in_memory(study))) };
+    let Some(Target::Disk(folder)) = inputs.target(&used)? else {
+        return Ok((None, Journal::in_memory(study)));
+    };
     let path = folder.path().join(POINTS_FILE);
     let there =
         if has_points && !again { journal::head(&path).map_err(|error| cannot_keep(&error))? } else { None };
@@ -97,7 +101,7 @@ fn open(
         }
     }
     let journal = Journal::open(&path, study).map_err(|error| cannot_keep(&error))?;
-    Ok((Some(folder), journal))
+    Ok((Some(Target::Disk(folder)), journal))
 }
 
 /// Prints and writes a sweep, or a part of one, whose points are all there.
@@ -106,21 +110,16 @@ pub fn tell_and_write(
     collector: Collector<'_>,
     crew: &Crew,
     output: &OutputArguments,
-    folder: Option<&Folder>,
+    target: Option<&Target>,
     with_plots: bool,
 ) -> Result<(), Failure> {
     let Told { points, files } = collector
-        .finish(with_plots && folder.is_some(), crew)
+        .finish(with_plots && target.is_some(), crew)
         .map_err(|error| Failure::internal(error.to_string()))?;
     show(study, &points, &files, output)?;
-    if let Some(folder) = folder {
-        folder.add(&files)?;
-        let wrote = wrote(&folder.name, &files);
-        match output.format {
-            _ if output.quiet => {}
-            FormatName::Text => print(&format!("\n{wrote}\n"))?,
-            _ => tell(&wrote),
-        }
+    if let Some(target) = target {
+        target.add(&files)?;
+        output.print_wrote(target, &files)?;
     }
     // A part knows nothing of the others' points; a study of inputs asks another question.
     let is_judged = study.shard.is_none() && study.sensitivity.is_none() && study.has_limits();
@@ -138,6 +137,7 @@ fn show(study: &Study, points: &[Point], files: &[File], output: &OutputArgument
         String::from_utf8_lossy(file.map_or(&[][..], |file| &file.bytes)).into_owned()
     };
     match output.format {
+        _ if output.kept.is_some() => Ok(()),
         FormatName::Text if output.quiet => match text::verdict(study, points, &look) {
             Some(verdict) if study.sensitivity.is_none() => print(&format!("{verdict}\n")),
             _ => Ok(()),

@@ -7,7 +7,7 @@ mod points;
 mod sensitivity;
 mod work;
 
-use super::arguments::{Design, SweepArguments};
+use super::arguments::{Design, SweepArguments, name_of};
 use super::ending::{Failure, exit};
 use super::files::Disk;
 use super::findings;
@@ -28,7 +28,7 @@ const LOOKED_AT: usize = 64;
 pub fn run(arguments: &SweepArguments) -> Result<(), Failure> {
     let (input, output) = (&arguments.input, &arguments.output);
     let disk = Disk::default();
-    let mut inputs = Inputs::read_for(&arguments.manifests, input, &disk, output.quiet, REPLICATIONS)?;
+    let mut inputs = Inputs::read_for(&arguments.manifests, input, &disk, output.is_quiet(), REPLICATIONS)?;
     work::watch(&mut inputs.mesh);
     if arguments.sensitivity {
         return sensitivity::run(arguments, &inputs);
@@ -36,11 +36,12 @@ pub fn run(arguments: &SweepArguments) -> Result<(), Failure> {
     let points = read_points(arguments, &mut inputs)?;
     let source = Source::Varied { points: &points, manifests: &arguments.manifests, input, disk: &disk };
     look_ahead(&points, &source)?;
+    let dimensions = points.dimensions(&arguments.vary);
     let study = Study {
         title: inputs.mesh.name.clone(),
-        stamp: stamp(&inputs),
-        design: points.design.name().to_owned(),
-        dimensions: points.dimensions(&arguments.vary),
+        stamp: stamp(&inputs, points.flags(&dimensions)),
+        design: name_of(points.design),
+        dimensions,
         points: points.count,
         shard: arguments.shard,
         targets: targets(&inputs.mesh.objectives),
@@ -59,7 +60,7 @@ fn read_points(arguments: &SweepArguments, inputs: &mut Inputs) -> Result<Points
     }
     let sources = &mut inputs.loaded.docs.sources;
     Points::new(design, &arguments.vary, arguments.points, sources).map_err(|faults| {
-        findings::tell_all(faults, sources, arguments.output.quiet);
+        findings::tell_all(faults, sources, arguments.output.is_quiet());
         Failure::silent(exit::BAD_INPUT)
     })
 }

@@ -1,6 +1,6 @@
 //! Which points a sweep has: a grid, lists in parallel, or a Sobol sequence over the ranges of `--vary`.
 
-use crate::cli::arguments::Design;
+use crate::cli::arguments::{Design, flag, name_of};
 use crate::config::diagnostic::{Diagnostic, Span as Place};
 use crate::config::grammar::Fault;
 use crate::config::source::Sources;
@@ -68,6 +68,15 @@ impl Points {
             vec![Diagnostic::error("MS0010", message).at(Place { source: place, start: 0, end })]
         })?;
         Ok(Points { design, varied, values, count })
+    }
+
+    /// The flags that ask for these points again.
+    pub fn flags(&self, dimensions: &[Dimension]) -> Vec<String> {
+        let vary = |dimension: &Dimension| flag("vary", format!("{}={}", dimension.name, dimension.range));
+        let mut flags = vec![flag("design", name_of(self.design))];
+        flags.extend((self.design == Design::Sobol).then(|| flag("points", self.count)));
+        flags.extend(dimensions.iter().map(vary));
+        flags
     }
 
     pub fn dimensions(&self, texts: &[String]) -> Vec<Dimension> {

@@ -1,6 +1,6 @@
 //! `meshcast sweep --sensitivity`: which inputs decide.
 
-use super::super::arguments::SweepArguments;
+use super::super::arguments::{SweepArguments, flag};
 use super::super::ending::{Failure, exit};
 use super::super::inputs::Inputs;
 use super::course::{carry_out, stamp};
@@ -31,7 +31,7 @@ pub fn run(arguments: &SweepArguments, inputs: &Inputs) -> Result<(), Failure> {
     let dimension = |name: &str, range: &str| Dimension { name: name.to_owned(), range: range.to_owned() };
     let study = Study {
         title: mesh.name.clone(),
-        stamp: stamp(inputs),
+        stamp: stamp(inputs, vec!["--sensitivity".to_owned(), flag("range", text)]),
         design: "sensitivity".to_owned(),
         dimensions: vec![dimension("input", "all"), dimension("side", text), dimension("setting", text)],
         points: 1 + 2 * knobs.len() as u32,

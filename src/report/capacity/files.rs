@@ -6,9 +6,8 @@ use super::super::json::stamp_value;
 use super::super::number::{Kind, json as plain};
 use super::super::plot::DrawError;
 use super::super::table::{Cell, Table, figure, number, text};
-use super::super::{File, csv, json as summary, place, stamp};
+use super::super::{File, csv, json as summary, metric, place, stamp};
 use super::{Session, Subject, plot};
-use crate::mesh::model::Figure;
 use crate::study::Judged;
 use crate::study::capacity::{Answer, Capacity, Case, FullLimit, Strain, Tried};
 
@@ -26,10 +25,6 @@ pub fn folder(session: &Session<'_>, with_plots: bool) -> Result<Vec<File>, Draw
     let run = summary::run_file(session.stamp, &files);
     files.push(File { path: stamp::RUN_FILE.to_owned(), bytes: run.into_bytes() });
     Ok(files)
-}
-
-fn kind(judged: &Judged) -> Kind {
-    if judged.figure == Figure::SuccessPct { Kind::Percent } else { Kind::Measure }
 }
 
 /// One row for each point, loss and objective, in the order in which points were tried. Figures of all kinds share a
@@ -112,19 +107,11 @@ fn role(capacity: Option<&Capacity>, index: usize) -> &'static str {
 /// The whole search as JSON.
 pub fn object(session: &Session<'_>) -> String {
     let points: Vec<Value> = (0..session.tried.len()).map(|index| point(session, index)).collect();
-    let question = &session.question;
     let not_modelled: Vec<Value> =
         session.not_modelled.iter().map(|remark| remark.json(session.base, "what")).collect();
-    let value = json!({
+    summary::pretty(&json!({
         "schema": SCHEMA,
         "stamp": stamp_value(session.stamp),
-        "question": {
-            "find": question.find,
-            "vary": question.vary,
-            "cost": question.cost,
-            "rps": question.rps,
-            "survive": question.survive,
-        },
         "sentence": session.sentence(),
         "answer": session.capacity.map(|capacity| answer(session, capacity)),
         "limit": session.capacity.map(|capacity| limit(session, capacity)),
@@ -136,10 +123,7 @@ pub fn object(session: &Session<'_>) -> String {
         "grid_points": session.grid.map(|grid| plain(grid, Kind::Count)),
         "points": points,
         "not_modelled": not_modelled,
-    });
-    let mut text = serde_json::to_string_pretty(&value).expect("values of ours have string keys");
-    text.push('\n');
-    text
+    }))
 }
 
 fn answer(session: &Session<'_>, capacity: &Capacity) -> Value {
@@ -242,12 +226,14 @@ fn point(session: &Session<'_>, index: usize) -> Value {
     let tried = &session.tried[index];
     let cases = tried.cases.iter().map(|case| {
         let judged = case.judged.iter().map(|judged| {
-            let value = |value: Option<f64>| value.map_or(Value::Null, |value| plain(value, kind(judged)));
+            let value = |value: Option<f64>| {
+                value.map_or(Value::Null, |value| plain(value, metric::kind(judged.figure)))
+            };
             json!({
                 "objective": judged.text,
                 "value": value(judged.observed.value),
                 "value_ci95": value(judged.observed.ci95),
-                "limit": plain(judged.limit, kind(judged)),
+                "limit": plain(judged.limit, metric::kind(judged.figure)),
                 "met": judged.met,
                 "unsure": judged.unsure,
             })

@@ -41,7 +41,6 @@ pub struct Session<'a> {
     /// The directory from which places are told.
     pub base: &'a str,
     /// How to ask the same again.
-    pub question: Question,
     pub not_modelled: &'a [Remark],
 }
 
@@ -62,16 +61,6 @@ pub struct Written {
     /// `None`: it was set on the command line.
     pub place: Option<Place>,
     pub value: String,
-}
-
-/// The flags of the command line that make the question.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    pub find: String,
-    pub vary: Vec<String>,
-    pub cost: Vec<String>,
-    pub rps: Option<String>,
-    pub survive: Option<&'static str>,
 }
 
 impl Session<'_> {

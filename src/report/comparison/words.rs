@@ -1,5 +1,6 @@
 //! Names of figures, and their values and changes, as people read them.
 
+use super::super::metric;
 use super::super::number::{self, Kind};
 use super::super::observed::decimals_of_width;
 use super::super::terminal::Look;
@@ -7,29 +8,19 @@ use crate::mesh::model::Figure;
 use crate::metrics::Estimate;
 use crate::study::compare::{Compared, Measure, Overall, Scope, Subject, Verdict};
 
-/// `latency_p99_ms`, as files name it.
+/// Its name in files.
 pub fn key(measure: Measure) -> String {
     match measure {
         Measure::RetriesPerCall => "retries_per_call".to_owned(),
-        Measure::Of(figure) => match figure {
-            Figure::SuccessPct => "success_pct".to_owned(),
-            Figure::Latency(q) => format!("latency_p{}_ms", number::fixed(q * 100.0, 3).replace('.', "")),
-            Figure::LatencyMean => "latency_mean_ms".to_owned(),
-            Figure::LatencyMax => "latency_max_ms".to_owned(),
-            Figure::Rps => "rps".to_owned(),
-            Figure::Retries => "retries".to_owned(),
-            Figure::Ejections => "ejections".to_owned(),
-            Figure::Overflow => "overflow".to_owned(),
-        },
+        Measure::Of(figure) => metric::name(figure),
     }
 }
 
 /// How many digits of it mean something in files.
 pub fn kind(measure: Measure) -> Kind {
     match measure {
-        Measure::Of(Figure::SuccessPct) => Kind::Percent,
-        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow) => Kind::Count,
-        _ => Kind::Measure,
+        Measure::RetriesPerCall => Kind::Measure,
+        Measure::Of(figure) => metric::kind(figure),
     }
 }
 

@@ -1,11 +1,12 @@
 //! From a mesh's replications to a finished point: the targets' figures, and those of every client, cluster and workload.
 
+use super::super::metric;
 use super::super::number::{self, Kind};
 use super::super::table::{Cell, Content, Table};
 use super::super::tables;
-use super::{Row, Seen, Target, metric};
+use super::{Row, Seen, Target};
 use crate::mesh::Mesh;
-use crate::mesh::model::{Comparison, Objective};
+use crate::mesh::model::{Comparison, Figure, Objective};
 use crate::metrics::{Estimate, Results};
 use crate::study::{Judged, RunResults, busy, objectives};
 
@@ -33,7 +34,11 @@ impl Figures {
 pub fn targets(objectives: &[Objective]) -> Vec<Target> {
     let target = |objective: &Objective| Target {
         text: objective.text.clone(),
-        metric: metric(objective.figure),
+        metric: metric::name(objective.figure),
+        quantile: match objective.figure {
+            Figure::Latency(quantile) => Some(quantile),
+            _ => None,
+        },
         less_is_better: matches!(objective.comparison, Comparison::Less | Comparison::LessOrEqual),
         or_equal: matches!(objective.comparison, Comparison::LessOrEqual | Comparison::GreaterOrEqual),
         limit: Some(objective.limit).filter(|limit| limit.is_finite()),

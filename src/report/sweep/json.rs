@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::json::{pretty, run_file_of};
 use super::super::number::json as plain;
-use super::super::stamp::{self, File};
+use super::super::stamp::File;
 use super::{Point, Study, tornado};
 
 const SCHEMA: &str = "meshcast.sweep/v1";
-const STAMP_SCHEMA: &str = "meshcast.stamp/v1";
 
 /// `sweep.json`: the objectives of each point; all other figures are in `sweep.csv`.
 pub fn sweep(study: &Study, points: &[Point], is_whole: bool) -> String {
@@ -27,14 +27,7 @@ pub fn sweep(study: &Study, points: &[Point], is_whole: bool) -> String {
 
 /// `run.json`: the stamp, what was swept, and the digest of `files`.
 pub fn run_file(study: &Study, files: &[File]) -> String {
-    let mut fields = Map::new();
-    fields.insert("schema".to_owned(), STAMP_SCHEMA.into());
-    if let Value::Object(stamp) = &study.stamp {
-        fields.extend(stamp.clone());
-    }
-    fields.insert("sweep".to_owned(), about(study));
-    fields.insert("digest".to_owned(), stamp::digest(files).into());
-    pretty(&Value::Object(fields))
+    run_file_of(&study.stamp, &[("sweep", about(study))], files)
 }
 
 fn about(study: &Study) -> Value {
@@ -79,10 +72,4 @@ fn object(study: &Study, point: &Point) -> Value {
         fields.insert("met".to_owned(), study.meets(point).into());
     }
     Value::Object(fields)
-}
-
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("values of ours have string keys");
-    text.push('\n');
-    text
 }

@@ -14,7 +14,8 @@ pub mod tornado;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::number::{self, Kind};
+use super::metric;
+use super::number::Kind;
 use crate::mesh::model::{Comparison, Figure};
 use crate::metrics::Estimate;
 use crate::metrics::statistics;
@@ -65,12 +66,26 @@ impl Shard {
 pub struct Target {
     pub text: String,
     pub metric: String,
+    /// Of a percentile, in [0, 1].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f64>,
     pub less_is_better: bool,
     /// The limit itself is no miss.
     pub or_equal: bool,
     /// In the metric's unit.
     pub limit: Option<f64>,
 }
+
+/// Figures that their name alone tells.
+const PLAIN: [Figure; 7] = [
+    Figure::SuccessPct,
+    Figure::LatencyMean,
+    Figure::LatencyMax,
+    Figure::Rps,
+    Figure::Retries,
+    Figure::Ejections,
+    Figure::Overflow,
+];
 
 /// What `--sensitivity` turns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,27 +178,17 @@ impl Study {
 
 impl Target {
     pub fn figure(&self) -> Figure {
-        match self.metric.as_str() {
-            "success_pct" => Figure::SuccessPct,
-            "latency_mean_ms" => Figure::LatencyMean,
-            "latency_max_ms" => Figure::LatencyMax,
-            "rps" => Figure::Rps,
-            "retries" => Figure::Retries,
-            "ejections" => Figure::Ejections,
-            "overflow" => Figure::Overflow,
-            other => {
-                let percent = other.strip_prefix("latency_p").and_then(|rest| rest.strip_suffix("_ms"));
-                Figure::Latency(percent.and_then(|text| text.parse::<f64>().ok()).map_or(0.5, |p| p / 100.0))
+        match (self.quantile, self.metric.as_str()) {
+            (Some(quantile), _) => Figure::Latency(quantile),
+            (None, name) => {
+                let named = |figure: &Figure| metric::name(*figure) == name;
+                PLAIN.into_iter().find(named).unwrap_or(Figure::SuccessPct)
             }
         }
     }
 
     pub fn kind(&self) -> Kind {
-        match self.figure() {
-            Figure::SuccessPct => Kind::Percent,
-            Figure::Retries | Figure::Ejections | Figure::Overflow => Kind::Count,
-            _ => Kind::Measure,
-        }
+        metric::kind(self.figure())
     }
 
     /// Half the width that an interval of this figure has at least. Source: design D9.20.
@@ -214,19 +219,5 @@ impl Target {
         let unsure = self.limit.is_some() && observed.holds(limit);
         let (text, figure) = (self.text.clone(), self.figure());
         Judged { text, figure, comparison, limit, observed, met, unsure }
-    }
-}
-
-/// The metric's name as columns have it, with its unit.
-fn metric(figure: Figure) -> String {
-    match figure {
-        Figure::SuccessPct => "success_pct".to_owned(),
-        Figure::Latency(q) => format!("latency_p{}_ms", number::fixed(q * 100.0, 6)),
-        Figure::LatencyMean => "latency_mean_ms".to_owned(),
-        Figure::LatencyMax => "latency_max_ms".to_owned(),
-        Figure::Rps => "rps".to_owned(),
-        Figure::Retries => "retries".to_owned(),
-        Figure::Ejections => "ejections".to_owned(),
-        Figure::Overflow => "overflow".to_owned(),
     }
 }

@@ -15,6 +15,7 @@ pub use pairs::{Pairs, Tally};
 pub use stories::Told;
 
 use crate::kernel::Table;
+use crate::mesh::model::Figure;
 use crate::mesh::workload::Client;
 use crate::mesh::{ClientId, Fingerprint, Mesh};
 use crate::metrics::statistics::{self, Estimate};
@@ -22,9 +23,17 @@ use crate::metrics::{Clock, paired};
 use crate::sim::Plan;
 use crate::study::crew::Crew;
 use crate::study::objectives::{self, Judged};
+use crate::study::precision::{self, Growing, Reached};
 use crate::study::replication::Watch;
 use account::Account;
 use lockstep::{Lockstep, Replication};
+
+/// Figures of a client that are looked at where there are no objectives.
+const MAIN: [Measure; 2] = [Measure::Of(Figure::Latency(0.99)), Measure::Of(Figure::SuccessPct)];
+
+fn main_name(measure: Measure) -> &'static str {
+    if measure == MAIN[0] { "p(99)" } else { "success" }
+}
 
 /// What a comparison says.
 #[derive(Clone, Debug)]
@@ -141,38 +150,101 @@ impl Progress {
     }
 }
 
+/// How many replications a comparison makes.
+#[derive(Clone, Copy)]
+pub enum Replications<'a> {
+    /// As many as the base says.
+    Given,
+    /// Until the change of each objective is known within this share of the base's figure, or without objectives that of the
+    /// p99 and success of each client.
+    Precise { share: f64, planned: &'a dyn Fn(u32) },
+}
+
 /// Runs all meshes, the base first, and tells of each other one how it differs from the base. They share seed, clock,
 /// replications and clients. What is equal is run once. With a study that is stopped, of as many replications as were
-/// done by then, counted from the first.
-pub fn compare(crew: &Crew, meshes: &[Mesh], watch: Watch<'_>) -> Comparison {
+/// done by then, counted from the first. Beside it, how precise it is, if that was asked for and found out.
+pub fn compare(
+    crew: &Crew,
+    meshes: &[Mesh],
+    replications: Replications<'_>,
+    watch: Watch<'_>,
+) -> (Comparison, Option<Reached>) {
     let distinct = Distinct::of(meshes);
     let plans: Vec<Plan<'_>> = distinct.meshes.iter().map(|mesh| Plan::compile(mesh)).collect();
     let lockstep = Lockstep { meshes: distinct.meshes.clone(), plans: &plans };
-    let (base, clients) = (&meshes[0], &meshes[0].clients);
-    let clock = clock(base);
-    let mut progress: Vec<Progress> =
-        lockstep.meshes.iter().map(|_| Progress::new(clock, clients.len())).collect();
-    let mut is_whole = true;
-    let run_one = |number| lockstep.replication(number, watch);
-    crew.fold(base.run.replications.get(), run_one, |done: Option<Replication>| {
-        is_whole &= done.is_some();
-        if let Some(done) = done.filter(|_| is_whole) {
-            add(&mut progress, &lockstep, done);
+    let clock = clock(&meshes[0]);
+    let progress = lockstep.meshes.iter().map(|_| Progress::new(clock, meshes[0].clients.len())).collect();
+    let mut study =
+        Study { crew, base: &meshes[0], lockstep: &lockstep, places: &distinct.places, watch, progress };
+    let reached = match replications {
+        Replications::Given => {
+            study.grow(0, meshes[0].run.replications.get());
+            None
         }
-    });
-    let candidates = distinct.places.iter().skip(1).map(|place| {
-        let is_equal = *place == 0;
-        candidate(lockstep.meshes[*place], &progress[0], &progress[*place], clients, is_equal)
-    });
-    let mut candidates: Vec<Candidate> = candidates.collect();
+        Replications::Precise { share, planned } => precision::until_tight(&mut study, share, planned),
+    };
+    let mut candidates = study.candidates();
     if !watch.is_stopped() {
         stories::tell(crew, &lockstep, &distinct.places[1..], &mut candidates);
     }
-    Comparison {
-        clock,
-        replications: progress[0].account.replications,
-        objectives: judge(base, &progress[0].account),
-        candidates,
+    let base = &study.progress[0].account;
+    let objectives = judge(&meshes[0], base);
+    (Comparison { clock, replications: base.replications, objectives, candidates }, reached)
+}
+
+/// A comparison so far.
+struct Study<'a> {
+    crew: &'a Crew,
+    base: &'a Mesh,
+    lockstep: &'a Lockstep<'a>,
+    /// Of each configuration, the mesh that stands for it.
+    places: &'a [usize],
+    watch: Watch<'a>,
+    /// Of each mesh.
+    progress: Vec<Progress>,
+}
+
+impl Study<'_> {
+    fn candidates(&self) -> Vec<Candidate> {
+        let one = |place: &usize| {
+            let (base, own) = (&self.progress[0], &self.progress[*place]);
+            candidate(self.lockstep.meshes[*place], base, own, &self.base.clients, *place == 0)
+        };
+        self.places[1..].iter().map(one).collect()
+    }
+}
+
+impl Growing for Study<'_> {
+    fn grow(&mut self, first: u32, count: u32) -> bool {
+        let Study { crew, lockstep, watch, progress, .. } = self;
+        let mut is_whole = true;
+        let run_one = |number| lockstep.replication(first + number, *watch);
+        crew.fold(count, run_one, |done: Option<Replication>| {
+            is_whole &= done.is_some();
+            if let Some(done) = done.filter(|_| is_whole) {
+                add(progress, lockstep, done);
+            }
+        });
+        is_whole
+    }
+
+    /// Changes beside what they are changes of.
+    fn figures(&self) -> Vec<(String, Estimate)> {
+        let has_objectives = !self.base.objectives.is_empty();
+        let is_looked_at = |row: &&Compared| match row.subject.scope {
+            Scope::Objective => true,
+            Scope::Client => !has_objectives && MAIN.contains(&row.measure),
+            Scope::All | Scope::Cluster => false,
+        };
+        let told = |row: &Compared| {
+            let name = match row.subject.scope {
+                Scope::Objective => row.subject.target.clone(),
+                _ => format!("client.{} {}", row.subject.target, main_name(row.measure)),
+            };
+            (name, Estimate { value: row.reference.value, ci95: row.change.ci95 })
+        };
+        let candidates = self.candidates();
+        candidates.iter().flat_map(|own| own.figures.iter().filter(is_looked_at).map(told)).collect()
     }
 }
 

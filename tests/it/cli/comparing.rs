@@ -161,6 +161,33 @@ fn studies_take_eight_replications_where_the_scenario_is_silent() {
 }
 
 #[test]
+fn a_precision_holds_for_the_change_of_each_objective() {
+    let desk = Desk::new();
+    let slower = ["--with", "x:workloads.page.serviceTime=6ms", "--duration", "5s"];
+    let run = |more: &[&str]| {
+        let ended =
+            compare(&desk, &[&slower[..], &["--slo", "client.browser avg < 1s", "-q"], more].concat())
+                .ends(0);
+        assert_eq!(ended.stderr, "");
+        json(&desk.read("outputs/x/comparison.json"))
+    };
+    let told = run(&["-o", "outputs/x", "--precision", "0.5%", "--jobs", "1"]);
+    let found = told["stamp"]["replications"].as_u64().expect("a number");
+    let figures = told["figures"].as_array().expect("a list");
+    let mean = figures.iter().find(|row| row["figure"] == "latency_mean_ms").expect("there");
+    let number = |name: &str| mean[name].as_f64().expect("a number");
+    assert!(number("change_ci95") <= 0.005 * number("reference"), "{mean}");
+    assert!((7..60).contains(&found), "{found}");
+    let whole = desk.read("outputs/x/run.json");
+    run(&["-o", "outputs/x", "--reps", &found.to_string(), "--jobs", "3"]);
+    assert!(desk.read("outputs/x/run.json") == whole, "as with so many replications");
+    for verb in ["capacity", "sweep"] {
+        let asked = [verb, "--vary", "load=1x..2x", "--precision", "2%"];
+        assert!(desk.run(&asked).ends(2).stderr.contains("all have as many replications"), "{verb}");
+    }
+}
+
+#[test]
 fn exit_codes_tell_regressions_and_missed_objectives() {
     let desk = with_candidate();
     let slower = ["--with", "x:workloads.reviews-v1.serviceTime=9ms", "-q"];

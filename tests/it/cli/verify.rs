@@ -113,13 +113,71 @@ fn another_version_is_told_first_and_hands_that_edited_too() {
     assert!(told.lines().nth(1).expect("a line").starts_with("  meshcast: 0."), "{told}");
 }
 
+/// Gives a command that writes into `out`, and verifies what it wrote, with other threads.
+fn is_verified(desk: &Desk, command: &[&str], more: &[&str]) {
+    let line = [command, &["--duration", "3s", "--reps", "2", "-o", "out", "-q", "--exit-zero"]].concat();
+    desk.run(&line).ends(0);
+    let told = desk.run(&[&["verify", "out", "--jobs", "3"], more].concat()).ends(0);
+    assert!(told.stdout.starts_with("out comes out the same: "), "{}", told.stdout);
+    assert_eq!((told.stdout.lines().count(), told.stderr.as_str()), (1, ""), "{command:?}");
+}
+
+#[test]
+fn every_verb_that_writes_can_be_asked_again() {
+    let desk = Desk::new();
+    let slo = ["--slo", "client.browser p(90) < 1s"];
+    let vary = ["--vary", "workloads.page.concurrency=4,8"];
+    is_verified(&desk, &["capacity", slo[0], slo[1], "--vary=load=1x..2x", "--find=max-rps"], &[]);
+    let pods = ["--vary=workloads.page.replicas=1..3", "--cost=replicas=2", "--rps=20", "--survive=pod"];
+    is_verified(&desk, &[&["capacity", "--no-plots"], &slo[..], &pods].concat(), &[]);
+    is_verified(&desk, &[&["sweep", "--seed=3"], &vary[..]].concat(), &[]);
+    is_verified(&desk, &["sweep", "--fresh", "--design=sobol", "--points=4", "--vary=load=1x..2x"], &[]);
+    is_verified(&desk, &[&["sweep", "--fresh", "--shard=1/2"], &vary[..]].concat(), &[]);
+    is_verified(&desk, &["sweep", "--fresh", "--sensitivity", "--range=30%"], &[]);
+    let few = "--with=few:workloads.page.replicas=1";
+    is_verified(&desk, &["compare", few, "--with=seed=42", "--fail-on-regression=7.5%"], &[]);
+}
+
+#[test]
+fn what_a_sweep_s_parts_give_together_can_be_asked_again() {
+    let desk = Desk::new();
+    for shard in ["0/2", "1/2"] {
+        let folder = format!("part-{}", &shard[..1]);
+        let vary = "--vary=workloads.page.concurrency=4,8,12";
+        desk.run(&["sweep", vary, "--shard", shard, "--duration=3s", "-q", "-o", &folder]).ends(0);
+    }
+    desk.run(&["report", "part-1", "part-0", "-o", "whole", "-q"]).ends(0);
+    desk.run(&["verify", "whole", "-q"]).ends(0);
+    fs::remove_file(desk.path().join("part-0/run.json")).expect("there");
+    assert!(desk.run(&["verify", "part-0"]).ends(3).stderr.contains("its sweep is not finished"));
+}
+
+#[test]
+fn manifests_of_a_comparison_are_found_by_their_names_or_given_again() {
+    let desk = Desk::new();
+    let mesh = desk.read("mesh.yaml");
+    desk.write("pr/mesh.yaml", mesh.replace("replicas: 2", "replicas: 1"));
+    is_verified(&desk, &["compare", "mesh.yaml", "pr/mesh.yaml"], &[]);
+    is_verified(&desk, &["compare", "now=mesh.yaml", "new=pr"], &["now=mesh.yaml", "new=pr"]);
+    let told = desk.run(&["verify", "out", "now=mesh.yaml"]).ends(3).stderr;
+    assert!(told.contains("the manifests of `new` are missing") && told.contains("`new=path`"), "{told}");
+
+    desk.write("pr/mesh.yaml", mesh.replace("replicas: 2", "replicas: 3"));
+    let told = desk.run(&["verify", "out"]).ends(7).stdout;
+    assert!(told.contains("  input pr/mesh.yaml: sha256 "), "{told}");
+    fs::remove_dir_all(desk.path().join("pr")).expect("there");
+    let told = desk.run(&["verify", "out"]).ends(3).stderr;
+    assert!(told.contains("`pr/mesh.yaml` of `new` is not found"), "{told}");
+}
+
 #[test]
 fn what_cannot_be_verified_says_why() {
     let desk = ran(&["--no-plots"]);
     assert!(desk.run(&["verify", "."]).ends(3).stderr.contains("`.` holds no run.json"));
     let run = desk.read("out/run.json");
     for (from, to, why) in [
-        ("\"verb\": \"run\"", "\"verb\": \"compare\"", "was made by `meshcast compare`"),
+        ("\"verb\": \"run\"", "\"verb\": \"dance\"", "does not know: `dance "),
+        ("\"inputs\": [", "\"flags\": [\"--new\"], \"inputs\": [", "does not know: `run --new`"),
         ("mesh.yaml", "-", "standard input, which is kept nowhere"),
         ("\"replications\": 2", "\"replications\": 0", "names 0 replications"),
         ("{", "[", "is not as `meshcast` writes it"),
