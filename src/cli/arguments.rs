@@ -267,7 +267,8 @@ pub struct InputArguments {
 /// Where results go and how much is said: the flags of every verb that runs a scenario.
 #[derive(Clone, Debug, Default, Args)]
 pub struct OutputArguments {
-    /// Output folder, replaced as a whole; `-` prints the results only [default: outputs/<scenario's name>]
+    /// Output folder, replaced as a whole; `-` prints the results only [default: outputs/<scenario's name>, for other
+    /// verbs than `run` with `-<verb>` behind it]
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<String>,
     /// Threads [default: all cores]; results do not depend on it
@@ -294,6 +295,19 @@ pub struct OutputArguments {
 }
 
 impl OutputArguments {
+    /// The folder that results of a verb go to; `None` with `-o -`. Each verb has one of its own, or a short run would take
+    /// the place of a long sweep.
+    pub fn folder_name(&self, verb: &str, title: &str) -> Option<String> {
+        match self.out.as_deref() {
+            Some("-") => None,
+            Some(name) => Some(name.to_owned()),
+            None => {
+                let of_verb = if verb == "run" { String::new() } else { format!("-{verb}") };
+                Some(format!("outputs/{}{of_verb}", title.replace(['/', '\\'], "-")))
+            }
+        }
+    }
+
     /// Whether text for people is printed whole.
     pub fn is_told(&self) -> bool {
         self.format == FormatName::Text && !self.is_quiet()

@@ -32,7 +32,7 @@ pub fn compare_all(arguments: &CompareArguments, variants: &[Variant]) -> Result
     let base = &all[0];
     variants.iter().zip(&all).skip(1).try_for_each(|(variant, own)| check_alike(base, own, &variant.name))?;
     let files: Vec<&str> = all.iter().flat_map(Inputs::files).collect();
-    let target = base.target_beside(output, &files)?;
+    let target = base.target_beside("compare", output, &files)?;
     let look = terminal::look();
     let changes: Vec<Vec<Change>> =
         all[1..].iter().map(|own| told(diff::changes(&base.loaded, &own.loaded))).collect();

@@ -31,8 +31,8 @@ pub struct Inputs {
     pub sets: Vec<String>,
     /// Objectives of the command line.
     slos: Vec<String>,
-    /// With `--precision`: where among the orders `--reps` would stand.
-    reps_stand: Option<usize>,
+    /// Where among the orders `--reps` would stand.
+    reps_stand: usize,
 }
 
 /// Reads the configurations of a verb, one or several.
@@ -65,6 +65,12 @@ impl<'a> Reader<'a> {
     pub fn read(&mut self, scenario: &str, manifests: &[String], more: &[String]) -> Result<Inputs, Failure> {
         let mut sets = orders(self.arguments);
         sets.extend_from_slice(more);
+        if let Some(order) = more.iter().find(|order| order.starts_with("manifests")) {
+            return Err(Failure::usage(format!(
+                "`{order}` cannot change which files there are, for they are named before\nname the manifests of each \
+                 configuration: `now=mesh/ new=mesh-pr/`"
+            )));
+        }
         let has_precision = self.arguments.precision.is_some();
         if has_precision && !self.seeks_precision {
             return Err(Failure::usage(
@@ -77,7 +83,7 @@ impl<'a> Reader<'a> {
                 "`--precision` finds out how many replications there are\nleave out `--set replications=...`",
             ));
         }
-        let reps_stand = has_precision.then(|| usize::from(self.arguments.seed.is_some()));
+        let reps_stand = usize::from(self.arguments.seed.is_some());
         let request = load::Request { scenario: Some(scenario), manifests, sets: &sets };
         let mut loaded = load::load(&request, self.disk);
         add_objectives(&mut loaded, &self.arguments.slos);
@@ -130,30 +136,27 @@ impl Inputs {
         files.map(|source| source.name.as_str()).collect()
     }
 
-    /// The folder that results go to; `None` with `-o -`.
-    pub fn folder_name(&self, arguments: &OutputArguments) -> Option<String> {
-        match arguments.out.as_deref() {
-            Some("-") => None,
-            Some(name) => Some(name.to_owned()),
-            None => Some(format!("outputs/{}", self.mesh.name.replace(['/', '\\'], "-"))),
-        }
+    /// The folder that results of a verb go to; `None` with `-o -`.
+    pub fn folder_name(&self, verb: &str, arguments: &OutputArguments) -> Option<String> {
+        arguments.folder_name(verb, &self.mesh.name)
     }
 
     /// The same, checked before anything is done; or the memory of whoever runs a verb again.
-    pub fn target(&self, arguments: &OutputArguments) -> Result<Option<Target>, Failure> {
-        self.target_beside(arguments, &self.files())
+    pub fn target(&self, verb: &str, arguments: &OutputArguments) -> Result<Option<Target>, Failure> {
+        self.target_beside(verb, arguments, &self.files())
     }
 
     /// The same for results that `inputs` have led to, beside its own.
     pub fn target_beside(
         &self,
+        verb: &str,
         arguments: &OutputArguments,
         inputs: &[&str],
     ) -> Result<Option<Target>, Failure> {
         if let Some(kept) = &arguments.kept {
             return Ok(Some(Target::Memory(kept.clone())));
         }
-        let Some(name) = self.folder_name(arguments) else { return Ok(None) };
+        let Some(name) = self.folder_name(verb, arguments) else { return Ok(None) };
         let folder = Folder::prepare(&name, inputs, arguments.force)?;
         Ok(Some(Target::Disk(folder)))
     }
@@ -164,8 +167,10 @@ impl Inputs {
         let name = |path: &str| place::portable(path, &self.loaded.base).to_owned();
         let files = self.loaded.docs.sources.iter().filter(|source| source.is_file);
         let mut sets = self.sets.clone();
-        if let Some(place) = self.reps_stand {
-            sets.insert(place, format!("replications={replications}"));
+        // `--precision` and Ctrl-C leave other numbers than were asked for.
+        if replications != self.mesh.run.replications.get() as usize {
+            sets.retain(|set| !set.starts_with("replications="));
+            sets.insert(self.reps_stand, format!("replications={replications}"));
         }
         Stamp {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -70,6 +70,9 @@ impl Folder {
             Err(Failure::internal(format!("cannot write to `{name}`: {why}\n{help}")))
         };
         let other = "name another folder with `-o`";
+        if fs::symlink_metadata(&path).is_ok_and(|link| link.is_symlink()) {
+            return refuse("it is a link to something that is not there", other);
+        }
         if path.file_name().is_none() {
             return refuse("it names no folder", other);
         }
@@ -88,6 +91,10 @@ impl Folder {
         }
         if let Some(input) = inputs.iter().find(|input| inside(input)) {
             return refuse(&format!("it holds the input `{input}`, which would be lost"), other);
+        }
+        if is_mounted(&path) {
+            let help = format!("name a folder inside of it: `-o {}/results`", name.trim_end_matches('/'));
+            return refuse("it is a mounted volume, which cannot be replaced as a whole", &help);
         }
         let is_ours = path.join(RUN_FILE).is_file();
         let is_empty = fs::read_dir(&path).map_err(|error| cannot(name, &error))?.next().is_none();
@@ -164,6 +171,20 @@ impl Folder {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         parent.join(format!(".{name}.{what}-{}", std::process::id()))
     }
+}
+
+/// Whether a file system begins there: it cannot be renamed.
+#[cfg(unix)]
+fn is_mounted(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.is_some_and(|parent| device(parent) != device(path))
+}
+
+#[cfg(not(unix))]
+fn is_mounted(_: &Path) -> bool {
+    false
 }
 
 /// The real path of what exists of it: a link is followed, or the link itself would be replaced.

@@ -23,11 +23,7 @@ pub fn report(arguments: &ReportArguments) -> Result<(), Failure> {
         .collect::<Result<_, Failure>>()?;
     let (whole, places) = merge::whole(&parts).map_err(bad)?;
     let output = &arguments.output;
-    let folder = match output.out.as_deref() {
-        Some("-") => None,
-        Some(name) => Some(name.to_owned()),
-        None => Some(format!("outputs/{}", whole.title.replace(['/', '\\'], "-"))),
-    };
+    let folder = output.folder_name("sweep", &whole.title);
     let files: Vec<String> = arguments.parts.iter().map(|name| points_file(name)).collect();
     let named: Vec<&str> = files.iter().map(String::as_str).collect();
     let folder = folder.map(|name| Folder::prepare(&name, &named, output.force)).transpose()?;

@@ -23,7 +23,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if arguments.show_config {
         return print(&show::scenario(&inputs.loaded, mesh, &inputs.sets));
     }
-    let target = inputs.target(output)?;
+    let target = inputs.target("run", output)?;
     let look = terminal::look();
     let known = Known::new(&inputs);
     let told = known.told(&inputs);

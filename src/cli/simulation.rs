@@ -11,7 +11,7 @@ use crate::study::precision::{self, Reached};
 use crate::study::replication::{self, SLICES};
 use crate::study::{Crew, Pool, Watch};
 
-/// Set by the first Ctrl-C.
+/// Set by the first Ctrl-C, or by whoever asks us politely to end (SIGTERM, as Kubernetes does).
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The threads of a verb: as many as the user says, else one a core. Listens for Ctrl-C from here on: the first one stops

@@ -2,6 +2,7 @@
 //! it does not. Source: design D2, D6.
 
 use std::fs;
+use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::arguments::{Arguments, CompareArguments, InputArguments, OutputArguments, Verb, VerifyArguments};
-use super::ending::{Failure, exit, print};
+use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::output::Kept;
 use super::variants::{self, Variant};
@@ -22,6 +23,8 @@ use crate::report::{Difference, File, Input, Stamp};
 
 /// Differences that are told.
 const MOST: usize = 20;
+/// Replications of any result.
+const MOST_REPLICATIONS: u32 = 10_000;
 /// Digits of a digest that people compare.
 const SHOWN: usize = 8;
 
@@ -60,6 +63,13 @@ pub fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
         lines.push(format!("and {}", counted(more, "file more", "files more")));
     }
     print(&format!("{} differs (saved -> again)\n  {}\n", saved.name, lines.join("\n  ")))?;
+    let now = |input: &Input| stamp.inputs.iter().any(|other| other.name == input.name);
+    if arguments.manifests.is_empty() && !saved.stamp.inputs.iter().all(now) {
+        let name = &saved.name;
+        tell(&format!(
+            "help: if it had manifests of its own, name them again: `meshcast verify {name} mesh/`"
+        ));
+    }
     Err(Failure::silent(exit::MISMATCH))
 }
 
@@ -90,8 +100,7 @@ impl Saved {
             return Err(bad(format!("`{name}` holds no {RUN_FILE}\n{help}")));
         }
         let mut files = Vec::new();
-        read_all(Path::new(name), "", &mut files)
-            .map_err(|error| bad(format!("cannot read `{name}`: {error}")))?;
+        read_all(Path::new(name), "", &mut files)?;
         // What a sweep goes on from is no result.
         files.retain(|file| file.path != POINTS_FILE);
         let strange = || {
@@ -121,14 +130,20 @@ fn bad(message: String) -> Failure {
 }
 
 /// All files below `folder`; paths with `/` between their parts.
-fn read_all(folder: &Path, before: &str, files: &mut Vec<File>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+fn read_all(folder: &Path, before: &str, files: &mut Vec<File>) -> Result<(), Failure> {
+    let unreadable = |path: &Path, error: io::Error| {
+        let reason = error.to_string();
+        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+        bad(format!("cannot read `{}`: {reason}", path.display()))
+    };
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
         let path = format!("{before}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
+        if entry.path().is_dir() {
             read_all(&entry.path(), &format!("{path}/"), files)?;
         } else {
-            files.push(File { path, bytes: fs::read(entry.path())? });
+            let bytes = fs::read(entry.path()).map_err(|error| unreadable(&entry.path(), error))?;
+            files.push(File { path, bytes });
         }
     }
     Ok(())
@@ -221,7 +236,8 @@ fn question(
     let line = ["meshcast", verb].map(str::to_owned).into_iter().chain(flags.clone()).chain(shard);
     let mut verb = Arguments::try_parse_from(line).map(|arguments| arguments.verb).ok();
     // An interrupted run has fewer than it was told to make.
-    let made = u32::try_from(*replications).ok().and_then(NonZeroU32::new);
+    let made = u32::try_from(*replications).ok().filter(|count| *count <= MOST_REPLICATIONS);
+    let made = made.and_then(NonZeroU32::new);
     let made =
         made.ok_or_else(|| bad(format!("`{}/{RUN_FILE}` names {replications} replications", saved.name)))?;
     let input = InputArguments {

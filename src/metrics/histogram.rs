@@ -182,10 +182,12 @@ impl Histogram {
         if nanos >= self.max {
             return self.count;
         }
-        if self.packed.is_some() {
-            return self.opened().count_at_or_below(nanos);
-        }
         let (last_octave, last_cell) = place(nanos);
+        if let Some(packed) = &self.packed {
+            let last = (last_octave, last_cell);
+            let below = unpacked(packed).take_while(|(octave, cell, _)| (*octave, *cell) <= last);
+            return below.map(|(_, _, count)| count).sum();
+        }
         let mut below = 0;
         for (octave, cells) in self.octaves.iter().enumerate().take(last_octave + 1) {
             let Some(cells) = cells else { continue };

@@ -2,13 +2,13 @@
 //! what both share drops out. Ways and sources: docs/studies.md, "compare".
 
 use super::histogram::Histogram;
-use super::statistics::{self, Estimate, Z975, half_width};
+use super::statistics::{self, Estimate, Pull, Z975, half_width, residuals};
 
-/// A quantile of one side, all in nanoseconds: pooled, and each replication's number of samples and own value.
+/// The samples of one side: pooled, and of each replication, or of groups of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Quantile<'a> {
-    pub pooled: Option<u64>,
-    pub each: &'a [(u64, Option<u64>)],
+pub struct Samples<'a> {
+    pub pooled: &'a Histogram,
+    pub each: &'a [Histogram],
 }
 
 /// Of a mean of one number per replication. Both sides have as many.
@@ -25,14 +25,13 @@ pub fn ratio_change(base: &[(f64, f64)], candidate: &[(f64, f64)]) -> Estimate {
     else {
         return Estimate::NONE;
     };
-    let (before_each, after_each) = (residuals(base, before), residuals(candidate, after));
-    let differences = before_each.iter().zip(&after_each).map(|(one, other)| other - one);
-    Estimate { value: Some(after - before), ci95: half_width(differences) }
+    let ci95 = paired_half_width(&residuals(base, before), &residuals(candidate, after));
+    Estimate { value: Some(after - before), ci95 }
 }
 
-fn residuals(parts: &[(f64, f64)], quotient: f64) -> Vec<f64> {
-    let mean = parts.iter().map(|part| part.1).sum::<f64>() / parts.len() as f64;
-    parts.iter().map(|(a, b)| (a - quotient * b) / mean).collect()
+/// Of the differences of two sides' pulls, in those replications that have both.
+fn paired_half_width(base: &[Option<f64>], candidate: &[Option<f64>]) -> Option<f64> {
+    half_width(base.iter().zip(candidate).filter_map(|(before, after)| Some((*after)? - (*before)?)))
 }
 
 /// Of a share in per cent of `(hits, of)`, never surer than [`score_half_width`] of the pairs that changed sides:
@@ -60,15 +59,22 @@ pub fn fewest_flips(base: &[(u64, u64)], candidate: &[(u64, u64)]) -> (f64, f64,
     (net.max(0.0), (-net).max(0.0), both)
 }
 
-/// Of quantile `q` in milliseconds: the difference of the pooled ones, with the spread of the replications' own
-/// differences; never surer than half a histogram cell of each side.
-pub fn quantile_change(q: f64, base: Quantile<'_>, candidate: Quantile<'_>) -> Estimate {
-    let (Some(before), Some(after)) = (base.pooled, candidate.pooled) else { return Estimate::NONE };
-    let is_sure = |side: &Quantile<'_>| statistics::pooled_quantile(q, side.pooled, side.each).ci95.is_some();
-    let pairs = base.each.iter().zip(candidate.each);
-    let differences: Vec<f64> =
-        pairs.filter_map(|(one, other)| Some(millis(other.1?) - millis(one.1?))).collect();
-    let ci95 = (is_sure(&base) && is_sure(&candidate)).then(|| statistics::mean(&differences).ci95).flatten();
+/// Of quantile `q` in milliseconds: the difference of the pooled ones, with the spread of the differences of what each
+/// replication pulls them by ([`statistics::pulls`]); never surer than half a histogram cell of each side.
+pub fn quantile_change(q: f64, base: Samples<'_>, candidate: Samples<'_>) -> Estimate {
+    let (Some(before), Some(after)) = (base.pooled.quantile(q), candidate.pooled.quantile(q)) else {
+        return Estimate::NONE;
+    };
+    let pulls = |side: Samples<'_>| statistics::pulls(q, side.pooled, side.each);
+    let ci95 = pulls(base).zip(pulls(candidate)).and_then(|(before, after)| {
+        let spread = |of: fn(&Pull) -> f64| {
+            let each = |pulls: &[Option<Pull>]| -> Vec<_> {
+                pulls.iter().map(|pull| pull.as_ref().map(of)).collect()
+            };
+            paired_half_width(&each(&before), &each(&after))
+        };
+        Some(spread(|pull| pull.by_share)?.max(spread(|pull| pull.own)?))
+    });
     let least = (Histogram::resolution(before) + Histogram::resolution(after)) / 1e6;
     Estimate { value: Some(millis(after) - millis(before)), ci95: ci95.map(|spread| spread.max(least)) }
 }
@@ -185,14 +191,41 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_no_surer_than_their_cells() {
-        let each = [(1000, Some(5_000_000)), (1000, Some(5_000_000))];
-        let slower = [(1000, Some(6_000_000)), (1000, Some(6_000_000))];
-        let few = [(10, Some(6_000_000)), (1000, Some(6_000_000))];
-        let side = |each| Quantile { pooled: Some(5_000_000), each };
-        let change = quantile_change(0.9, side(&each), Quantile { pooled: Some(6_000_000), each: &slower });
-        assert_eq!(change.value, Some(1.0));
-        assert_eq!(change.ci95, Some(2.0 * f64::from(1 << 14) / 1e6), "half a cell of 2^15 ns on each side");
-        assert_eq!(quantile_change(0.9, side(&each), side(&few)).ci95, None);
+    fn a_replication_with_one_side_alone_says_nothing_about_the_change() {
+        let (base, candidate) = ([(4.0, 2.0), (0.0, 0.0)], [(6.0, 2.0), (3.0, 1.0)]);
+        assert_eq!(ratio_change(&base, &candidate), Estimate::exact(1.0));
+    }
+
+    #[test]
+    fn quantiles_change_by_what_each_replication_pulls_them() {
+        let of = |values: std::ops::Range<u64>, every: u64| {
+            let mut histogram = Histogram::new();
+            values.for_each(|n| histogram.record(n * every));
+            histogram
+        };
+        let pool = |each: &[Histogram]| {
+            let mut pooled = Histogram::new();
+            each.iter().for_each(|own| pooled.merge(own));
+            pooled
+        };
+        let change = |base: &[Histogram], candidate: &[Histogram]| {
+            let (one, other) = (pool(base), pool(candidate));
+            quantile_change(
+                0.9,
+                Samples { pooled: &one, each: base },
+                Samples { pooled: &other, each: candidate },
+            )
+        };
+        let base = [of(0..1000, 5_000), of(100..1100, 5_000)];
+        let slower = [of(0..1000, 6_000), of(100..1100, 6_000)];
+        let alone = statistics::latency_quantile(0.9, &pool(&base), &base).ci95.expect("samples enough");
+        let told = change(&base, &slower);
+        // What both sides share drops out: a fifth of the base's own interval is left, for it is longer by a fifth.
+        let own = told.ci95.expect("samples enough");
+        assert!((own / alone - 0.2).abs() < 0.05, "{own} of {alone}");
+        let least = 2.0 * Histogram::resolution(pool(&base).quantile(0.9).unwrap()) / 1e6;
+        assert_eq!(change(&base, &base), Estimate { value: Some(0.0), ci95: Some(least) });
+        let few = [of(0..10, 5_000), of(0..10, 5_000)];
+        assert_eq!(change(&base, &few).ci95, None);
     }
 }

@@ -77,15 +77,25 @@ impl Running {
     }
 }
 
-/// Sum of the first parts over the sum of the second; the interval is that of the residuals (a - Q b) / mean b.
+/// Sum of the first parts over the sum of the second; the interval is that of the residuals (a - Q b) / mean b. Replications
+/// that have nothing of it say nothing about its spread, and one alone has none.
+/// Source: Cochran 1977, Sampling Techniques, 6.3.
 pub fn ratio(parts: &[(f64, f64)]) -> Estimate {
     let (above, below) = parts.iter().fold((0.0, 0.0), |(a, b), part| (a + part.0, b + part.1));
     if below == 0.0 {
         return Estimate::NONE;
     }
-    let (quotient, mean) = (above / below, below / parts.len() as f64);
-    let residuals = parts.iter().map(|(a, b)| (a - quotient * b) / mean);
-    Estimate { value: Some(quotient), ci95: half_width(residuals) }
+    let quotient = above / below;
+    let residuals: Vec<f64> = residuals(parts, quotient).into_iter().flatten().collect();
+    Estimate { value: Some(quotient), ci95: half_width(residuals.into_iter()) }
+}
+
+/// How far each replication pulls a ratio off its value `quotient`: (a - Q b) / mean b; `None` where it has nothing.
+pub(super) fn residuals(parts: &[(f64, f64)], quotient: f64) -> Vec<Option<f64>> {
+    let there = parts.iter().filter(|(_, below)| *below > 0.0);
+    let (count, sum) = there.fold((0.0, 0.0), |(count, sum), (_, below)| (count + 1.0, sum + below));
+    let residual = |(a, b): &(f64, f64)| (*b > 0.0).then(|| (a - quotient * b) * count / sum);
+    parts.iter().map(residual).collect()
 }
 
 /// Failures (or successes, whichever are rarer) per replication below which their spread alone proves too little: the
@@ -106,29 +116,55 @@ pub fn share_pct(parts: &[(u64, u64)]) -> Estimate {
     Estimate { ci95: share.ci95.map(|spread| spread.max(least)), ..share }
 }
 
-/// Quantile `q` of all samples in milliseconds. An interval needs 10 / (1 - q) samples in each replication, and so
-/// the maximum has none. It is never narrower than [`resolved`] allows.
+/// Quantile `q` of all samples in milliseconds. Its interval is that of the share of samples at or below it, which is a
+/// ratio of sums, carried over by the pooled samples themselves: from quantile q - h to quantile q + h, and of both sides
+/// the wider one. It is never narrower than the spread of the replications' own quantiles about the pooled one, nor than
+/// [`resolved`] allows, and needs 10 / (1 - q) samples a replication (of small ones 10 / q), so the maximum has none.
+/// Source: Woodruff 1952, Confidence intervals for medians and other position measures; Asmussen and Glynn 2007,
+/// Stochastic Simulation, III.5 (sectioning).
 pub fn latency_quantile(q: f64, pooled: &Histogram, each: &[Histogram]) -> Estimate {
-    let own: Vec<(u64, Option<u64>)> = each.iter().map(|own| (own.count(), own.quantile(q))).collect();
-    pooled_quantile(q, pooled.quantile(q), &own)
-}
-
-/// The same from what is kept of it: the pooled quantile, and each replication's number of samples and own quantile,
-/// all in nanoseconds.
-pub fn pooled_quantile(q: f64, pooled: Option<u64>, each: &[(u64, Option<u64>)]) -> Estimate {
-    let Some(nanos) = pooled else { return Estimate::NONE };
-    let ci95 = if each.iter().all(|(count, _)| is_enough(q, *count)) {
-        let own: Vec<f64> = each.iter().filter_map(|(_, own)| *own).map(millis).collect();
-        mean(&own).ci95
-    } else {
-        None
-    };
+    let Some(nanos) = pooled.quantile(q) else { return Estimate::NONE };
+    let ci95 = pulls(q, pooled, each).and_then(|pulls| {
+        let shares = half_width(pulls.iter().flatten().map(|pull| pull.by_share))?;
+        Some(shares.max(half_width(pulls.iter().flatten().map(|pull| pull.own))?))
+    });
     resolved(Estimate { value: Some(millis(nanos)), ci95 })
 }
 
-/// Whether a replication has samples enough for quantile `q` to have an interval.
-fn is_enough(q: f64, count: u64) -> bool {
-    count as f64 * (1.0 - q) >= 10.0 * (1.0 - 1e-9)
+/// How far a replication pulls a quantile off its pooled value, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pull {
+    /// What its share of samples at or below the pooled value lacks or has too many, by how far quantiles lie apart there.
+    pub by_share: f64,
+    /// How far its own quantile lies off.
+    pub own: f64,
+}
+
+/// The pull of each replication, `None` where it has no samples; none at all where they are too few for an interval.
+pub fn pulls(q: f64, pooled: &Histogram, each: &[Histogram]) -> Option<Vec<Option<Pull>>> {
+    if !is_enough(q, pooled.count(), each.len()) {
+        return None;
+    }
+    let nanos = pooled.quantile(q)?;
+    let parts: Vec<(f64, f64)> =
+        each.iter().map(|own| (own.count_at_or_below(nanos) as f64, own.count() as f64)).collect();
+    let share = pooled.count_at_or_below(nanos) as f64 / pooled.count() as f64;
+    let residuals = residuals(&parts, share);
+    let half = half_width(residuals.iter().flatten().copied())?;
+    let (low, high) = (pooled.quantile(q - half)?, pooled.quantile(q + half)?);
+    // Samples end where the share of all begins; what lies beyond nobody has seen.
+    let slope = if half > 0.0 { millis((nanos - low).max(high - nanos)) / half } else { 0.0 };
+    let pull = |(residual, own): (Option<f64>, &Histogram)| {
+        let own = millis(own.quantile(q)?) - millis(nanos);
+        // More samples below it than their share: the quantile lies lower.
+        Some(Pull { by_share: -slope * residual?, own })
+    };
+    Some(residuals.into_iter().zip(each).map(pull).collect())
+}
+
+/// Whether there are samples enough for quantile `q` to have an interval.
+fn is_enough(q: f64, count: u64, replications: usize) -> bool {
+    count as f64 * q.min(1.0 - q) >= 10.0 * replications as f64 * (1.0 - 1e-9)
 }
 
 /// A percentile (ms) with an interval of at least half a histogram cell to each side. Replications whose percentiles
@@ -151,9 +187,10 @@ fn millis(nanos: u64) -> f64 {
 }
 
 /// t(0.975, R - 1) s / sqrt(R) of deviations from a mean; `None` for one replication.
-pub(super) fn half_width(deviations: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
-    let replications = deviations.len();
-    half_width_of(deviations.map(|deviation| deviation * deviation).sum(), replications)
+pub(super) fn half_width(deviations: impl Iterator<Item = f64>) -> Option<f64> {
+    let (squares, replications) =
+        deviations.fold((0.0, 0), |(squares, count), deviation| (squares + deviation * deviation, count + 1));
+    half_width_of(squares, replications)
 }
 
 /// The same of their squares' sum.
@@ -337,24 +374,60 @@ mod tests {
     }
 
     #[test]
+    fn one_replication_with_data_has_no_interval() {
+        assert_eq!(ratio(&[(0.0, 0.0), (6.0, 2.0), (0.0, 0.0)]), Estimate::exact(3.0));
+        let two = ratio(&[(1.0, 10.0), (0.0, 0.0), (30.0, 90.0)]);
+        assert_eq!(two, ratio(&[(1.0, 10.0), (30.0, 90.0)]), "the third says nothing about the spread");
+    }
+
+    fn of(values: impl IntoIterator<Item = u64>) -> Histogram {
+        let mut histogram = Histogram::new();
+        values.into_iter().for_each(|millis| histogram.record(millis * 1_000_000));
+        histogram
+    }
+
+    fn pool(each: &[Histogram]) -> Histogram {
+        let mut pooled = Histogram::new();
+        each.iter().for_each(|own| pooled.merge(own));
+        pooled
+    }
+
+    #[test]
     fn percentiles_need_samples_for_an_interval() {
-        let of = |count| {
-            let mut histogram = Histogram::new();
-            (1..=count).for_each(|millis| histogram.record(millis * 1_000_000));
-            histogram
-        };
-        let pool = |each: &[Histogram]| {
-            let mut pooled = Histogram::new();
-            each.iter().for_each(|own| pooled.merge(own));
-            pooled
-        };
-        let (few, many) = ([of(999), of(1000)], [of(1000), of(1000)]);
-        assert_eq!(latency_quantile(0.99, &pool(&few), &few).ci95, None);
-        let estimate = latency_quantile(0.99, &pool(&many), &many);
-        // Both fall into one cell of 2^22 ns.
-        assert_eq!(estimate.ci95, Some(f64::from(1 << 21) / 1e6));
-        assert!((estimate.value.unwrap() - 990.0).abs() < 4.0);
-        assert_eq!(latency_quantile(1.0, &pool(&many), &many), Estimate::exact(1000.0));
+        let (few, many) = ([of(1..=999), of(1..=1000)], [of(1..=1000), of(1..=1000)]);
+        let estimate = |q, each: &[Histogram]| latency_quantile(q, &pool(each), each);
+        assert_eq!(estimate(0.99, &few).ci95, None);
+        assert_eq!(estimate(0.01, &few).ci95, None, "small ones too");
+        // Both have as many samples below it, and its cell is of 2^22 ns.
+        assert_eq!(estimate(0.99, &many).ci95, Some(f64::from(1 << 21) / 1e6));
+        assert!((estimate(0.99, &many).value.unwrap() - 990.0).abs() < 4.0);
+        assert_eq!(estimate(1.0, &many), Estimate::exact(1000.0));
+        assert_eq!(estimate(0.0, &many), Estimate::exact(1.0));
+        // The mean counts: one may have less, another has more.
+        assert!(estimate(0.99, &[of(1..=900), of(1..=1101)]).ci95.is_some());
+    }
+
+    #[test]
+    fn a_percentile_is_as_sure_as_the_share_below_it() {
+        // 60 %, 50 % and 40 % of a hundred samples at or below 50 ms: their half-width is t s / sqrt(3) with s = 0.1.
+        let each = [of((1..=60).map(|_| 50).chain((0..40).map(|n| 51 + n))), of(1..=100), {
+            of((1..=40).map(|n| 50 - n).chain((0..60).map(|_| 51)))
+        }];
+        let pooled = pool(&each);
+        let half = 4.302_652_730 * 0.1 / 3f64.sqrt();
+        let [low, middle, high] =
+            [0.5 - half, 0.5, 0.5 + half].map(|q| pooled.quantile(q).unwrap() as f64 / 1e6);
+        let estimate = latency_quantile(0.5, &pooled, &each);
+        assert_eq!(estimate.value, Some(middle));
+        near(estimate.ci95.unwrap(), (middle - low).max(high - middle));
+        let pulls: Vec<Pull> = pulls(0.5, &pooled, &each).unwrap().into_iter().flatten().collect();
+        assert!(pulls[0].by_share < 0.0 && pulls[2].by_share > 0.0, "more below is lower: {pulls:?}");
+        assert!(pulls[1].own == 0.0 && pulls[2].own > 0.9, "{pulls:?}");
+        // The ends of the samples bound what is known of shares, and their own medians lie apart by more.
+        let apart = [of([10; 100]), of([1000; 101])];
+        let (own, pooled) = (latency_quantile(0.5, &pool(&apart), &apart), 1000.0);
+        assert_eq!(own.value, Some(pooled));
+        assert!(own.ci95.unwrap() > 12.7 * 990.0 / 2f64.sqrt(), "{own:?}");
     }
 
     #[test]

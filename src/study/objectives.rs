@@ -5,7 +5,7 @@ use crate::mesh::Mesh;
 use crate::mesh::model::{Comparison, Figure, Objective, ObjectiveScope};
 use crate::metrics::results::ClusterKey;
 use crate::metrics::statistics::{self, Estimate};
-use crate::metrics::{Counter, Results};
+use crate::metrics::{Counter, Histogram, Results};
 
 /// One objective and what became of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,14 +46,26 @@ pub fn main_figures() -> Vec<Objective> {
     ]
 }
 
-/// Each objective's figure in each replication by itself, for comparisons in pairs.
+/// Each objective's figure in each replication by itself, for comparisons in pairs; for a percentile, the pooled one and
+/// how far the replication pulls it ([`statistics::pulls`]).
 pub fn by_replication(mesh: &Mesh, results: &[Results]) -> Vec<Vec<Option<f64>>> {
     let of = |objective: &Objective| {
         let whom = Whom::of(&objective.scope, mesh);
+        if let Figure::Latency(q) = objective.figure {
+            let samples = samples(whom, objective.figure, results);
+            return pulled(q, &samples.iter().map(|sample| sample.finished.all()).collect::<Vec<_>>());
+        }
         let alone = results.iter().map(std::slice::from_ref);
         alone.map(|one| observe(whom, objective.figure, one).value).collect()
     };
     mesh.objectives.iter().map(of).collect()
+}
+
+fn pulled(q: f64, each: &[Histogram]) -> Vec<Option<f64>> {
+    let pooled = sample::pool(each);
+    let value = pooled.quantile(q).map(|nanos| nanos as f64 / 1e6);
+    let pulls = statistics::pulls(q, &pooled, each).unwrap_or_else(|| vec![None; each.len()]);
+    pulls.into_iter().map(|pull| Some(value? + pull?.by_share)).collect()
 }
 
 /// How many requests or calls each objective's share is of, over all replications; `None` for what is no share.

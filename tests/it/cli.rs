@@ -310,11 +310,34 @@ fn a_reader_that_leaves_is_no_error() {
 #[test]
 fn an_interrupted_run_leaves_no_half() {
     let desk = Desk::new();
-    let mut command = desk.command(&["run", "--duration", "300h", "--jobs", "1", "--set", "window=1h"]);
+    // Kubernetes asks with SIGTERM.
+    for signal in ["-INT", "-TERM"] {
+        let command = desk.command(&["run", "--duration", "300h", "--jobs", "1", "--set", "window=1h"]);
+        let ended = interrupted(command, signal, Duration::from_millis(700));
+        assert!(ended.stderr.contains("nothing was written"), "{}", ended.stderr);
+        assert_eq!(desk.names(), ["mesh.yaml", "scenario.yaml"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_left_of_an_interrupted_run_is_that_of_fewer_replications() {
+    let desk = Desk::new();
+    let command = desk.command(&["run", "--reps", "10000", "-q", "-o", "cut", "--no-plots"]);
+    let ended = interrupted(command, "-INT", Duration::from_millis(1500));
+    let done = ended.stderr.split("as with `--reps ").nth(1).and_then(|rest| rest.split('`').next());
+    let done = done.unwrap_or_else(|| panic!("{ended:?}")).to_owned();
+    desk.run(&["run", "--reps", &done, "-q", "-o", "whole", "--no-plots"]).ends(0);
+    assert_eq!(desk.read("cut/run.json"), desk.read("whole/run.json"));
+}
+
+/// Starts, sends a signal after a while, and waits for the end.
+#[cfg(target_os = "linux")]
+fn interrupted(mut command: Command, signal: &str, after: Duration) -> Ended {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(after);
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().expect("there is a `kill`").success());
+    assert!(Command::new("kill").args([signal, &id]).status().expect("there is a `kill`").success());
     // A replication looks up from its work a hundred times; a debug build on a busy machine takes its time.
     for _ in 0..600 {
         if child.try_wait().expect("it can be asked").is_some() {
@@ -322,9 +345,7 @@ fn an_interrupted_run_leaves_no_half() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    let ended = Ended::of(child.wait_with_output().expect("it ends")).ends(130);
-    assert!(ended.stderr.contains("nothing was written"), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["mesh.yaml", "scenario.yaml"]);
+    Ended::of(child.wait_with_output().expect("it ends")).ends(130)
 }
 
 #[test]
@@ -354,6 +375,31 @@ fn foreign_folders_stay_as_they_are() {
         desk.run(&["run", "-o", own, "--force"]).ends(1);
     }
     assert_eq!(desk.names(), ["mesh.yaml", "mine", "scenario.yaml"]);
+}
+
+#[test]
+fn each_verb_has_a_folder_of_its_own() {
+    let desk = Desk::new();
+    let few = ["--vary=workloads.page.replicas=1..2", "--duration=2s", "--reps=2", "-q", "--exit-zero"];
+    desk.run(&[&["sweep"], &few[..]].concat()).ends(0);
+    desk.run(&[&["capacity"], &few[..]].concat()).ends(0);
+    desk.run(&["compare", "--with=x:seed=42", "--duration=2s", "-q", "--exit-zero"]).ends(0);
+    desk.run(&["run", "--duration=2s", "-q", "--exit-zero"]).ends(0);
+    for folder in ["small", "small-compare", "small-capacity", "small-sweep"] {
+        assert!(desk.has(&format!("outputs/{folder}/run.json")), "{folder}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn places_that_cannot_be_renamed_are_told_before_the_run() {
+    let desk = Desk::new();
+    std::os::unix::fs::symlink("nowhere", desk.path().join("link")).expect("a link");
+    let told = desk.run(&["run", "-o", "link"]).ends(1).stderr;
+    assert!(told.contains("a link to something that is not there"), "{told}");
+    // Always mounted, and never empty.
+    let told = desk.run(&["run", "-o", "/dev/shm"]).ends(1).stderr;
+    assert!(told.contains("a mounted volume") && told.contains("`-o /dev/shm/results`"), "{told}");
 }
 
 // --- init, schema, completions, man ---

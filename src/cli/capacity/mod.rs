@@ -33,7 +33,7 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
         let help = "give the scenario `objectives`, or ask with `--slo 'p(99) < 250ms'`";
         return Err(Failure::usage(format!("there are no objectives, so any capacity is enough\n{help}")));
     }
-    let target = inputs.target(&arguments.output)?;
+    let target = inputs.target("capacity", &arguments.output)?;
     let mut base = inputs.mesh.clone();
     maker.hold_load(&mut base)?;
     check(&asked, &maker, &base)?;

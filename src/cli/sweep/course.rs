@@ -75,12 +75,12 @@ fn open(
     if let Some(kept) = &arguments.output.kept {
         return Ok((Some(Target::Memory(kept.clone())), Journal::in_memory(study)));
     }
-    let Some(name) = inputs.folder_name(&arguments.output) else {
+    let Some(name) = inputs.folder_name("sweep", &arguments.output) else {
         return Ok((None, Journal::in_memory(study)));
     };
     let has_points = journal::is_there(Path::new(&name));
     let used = if has_points { lenient(&arguments.output) } else { arguments.output.clone() };
-    let Some(Target::Disk(folder)) = inputs.target(&used)? else {
+    let Some(Target::Disk(folder)) = inputs.target("sweep", &used)? else {
         return Ok((None, Journal::in_memory(study)));
     };
     let path = folder.path().join(POINTS_FILE);

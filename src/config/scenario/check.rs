@@ -89,7 +89,16 @@ impl Checker<'_> {
         }
     }
 
+    /// Names go to terminals and into charts.
+    fn plain(&mut self, name: &Located<String>, what: &str) {
+        if name.value.contains(char::is_control) {
+            let message = format!("this name of a {what} has characters that nobody can see");
+            self.missing(name.span, message, "give it letters, digits and signs");
+        }
+    }
+
     fn workload(&mut self, name: &Located<String>, workload: &Workload) {
+        self.plain(name, "workload");
         let path = entry_path("workloads", name);
         if let Some(limit) = workload.concurrency.as_ref().filter(|limit| limit.value == Limit::Of(0)) {
             self.missing(
@@ -235,6 +244,7 @@ impl Checker<'_> {
     }
 
     fn client(&mut self, name: &Located<String>, client: &Client) {
+        self.plain(name, "client");
         if let (Some(gateway), Some(_)) = (&client.gateway, &client.workload) {
             let message = "a client stands at a gateway or in a workload's pods, not both";
             self.missing(gateway.span, message, "keep one of `gateway` and `workload`");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mesh::Mesh;
 use crate::mesh::model::{Figure, ObjectiveScope};
+use crate::metrics::paired::Samples;
 use crate::metrics::statistics::{self, Estimate};
 use crate::metrics::{Clock, Counter, Histogram, Results};
 use crate::study::objectives::{self, Whom};
@@ -49,8 +50,9 @@ pub enum Measure {
     RetriesPerCall,
 }
 
-/// Percentiles that are kept of everybody.
-const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+/// As many groups of replications keep their samples apart. With more replications two and two are put together, so that
+/// memory does not grow with them; 32 groups or more are as good for an interval as any number.
+const GROUPS: usize = 64;
 
 /// One replication's part of a series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,23 +64,22 @@ struct Row {
     retries: u64,
     ejections: u64,
     overflow: f64,
-    /// Of the series' quantiles, nanoseconds.
-    quantiles: Vec<Option<u64>>,
 }
 
 /// All replications of one subject.
 #[derive(Clone, Debug)]
 pub struct Series {
-    quantiles: Vec<f64>,
     pooled: Histogram,
     each: Vec<Row>,
+    /// Samples of so many replications each, packed; the last may have fewer yet.
+    groups: Vec<Histogram>,
+    size: usize,
     /// In each replication so far, all that ended ended as under the base.
     pub is_same: bool,
 }
 
 /// What one replication has of a subject.
 pub struct Part {
-    quantiles: Vec<f64>,
     sample: Sample,
     overflow: f64,
 }
@@ -90,12 +91,12 @@ pub type Parts = BTreeMap<Subject, Part>;
 pub fn parts(mesh: &Mesh, results: &Results) -> Parts {
     let one = std::slice::from_ref(results);
     let mut parts = Parts::new();
-    let mut add = |subject: Subject, whom: Whom<'_>, figure: Figure, quantiles: Vec<f64>| {
+    let mut add = |subject: Subject, whom: Whom<'_>, figure: Figure| {
         let sample = objectives::samples(whom, figure, one).remove(0);
         let calls = objectives::samples(whom, Figure::Overflow, one);
         let overflow = objectives::overflows(whom, &calls, one)[0];
         let sample = Sample { counters: calls[0].counters, ..sample };
-        parts.insert(subject, Part { quantiles, sample, overflow });
+        parts.insert(subject, Part { sample, overflow });
     };
     let subject = |scope, place, target: &str, subset: &str| Subject {
         scope,
@@ -104,29 +105,23 @@ pub fn parts(mesh: &Mesh, results: &Results) -> Parts {
         subset: subset.to_owned(),
     };
     for (place, objective) in mesh.objectives.iter().enumerate() {
-        let quantiles = match objective.figure {
-            Figure::Latency(q) => vec![q],
-            Figure::LatencyMax => vec![1.0],
-            _ => Vec::new(),
-        };
         let whom = Whom::of(&objective.scope, mesh);
-        add(subject(Scope::Objective, place, &objective.text, ""), whom, objective.figure, quantiles);
+        add(subject(Scope::Objective, place, &objective.text, ""), whom, objective.figure);
     }
-    let usual = || QUANTILES.to_vec();
     if mesh.clients.len() > 1 {
         let whom = Whom::of(&ObjectiveScope::All, mesh);
-        add(subject(Scope::All, 0, "", ""), whom, Figure::Rps, usual());
+        add(subject(Scope::All, 0, "", ""), whom, Figure::Rps);
     }
     for client in mesh.clients.rows() {
         let whom = Whom::Client { name: &client.name, class: None };
-        add(subject(Scope::Client, 0, &client.name, ""), whom, Figure::Rps, usual());
+        add(subject(Scope::Client, 0, &client.name, ""), whom, Figure::Rps);
     }
     let clusters = results.clusters.keys().filter(|key| !key.subset.starts_with("inbound|"));
     let clusters: BTreeSet<(&str, &str)> =
         clusters.map(|key| (key.service.as_str(), key.subset.as_str())).collect();
     for (service, subset) in clusters {
         let whom = Whom::Service { name: service, subset: Some(subset) };
-        add(subject(Scope::Cluster, 0, service, subset), whom, Figure::Rps, usual());
+        add(subject(Scope::Cluster, 0, service, subset), whom, Figure::Rps);
     }
     parts
 }
@@ -147,7 +142,7 @@ impl Account {
     /// Adds a replication, in order; `base` is what the base has of the same one.
     pub fn add(&mut self, parts: &Parts, base: &Parts) {
         for (subject, part) in parts {
-            let series = self.series.entry(subject.clone()).or_insert_with(|| Series::new(&part.quantiles));
+            let series = self.series.entry(subject.clone()).or_insert_with(Series::new);
             series.upto(self.replications);
             let other = base.get(subject).map(|part| &part.sample.finished);
             series.is_same &= other == Some(&part.sample.finished);
@@ -173,15 +168,15 @@ impl Account {
 }
 
 impl Series {
-    fn new(quantiles: &[f64]) -> Series {
-        let quantiles = quantiles.to_vec();
-        Series { quantiles, pooled: Histogram::new(), each: Vec::new(), is_same: true }
+    fn new() -> Series {
+        Series { pooled: Histogram::new(), each: Vec::new(), groups: Vec::new(), size: 1, is_same: true }
     }
 
     /// Replications without anything of it.
     fn upto(&mut self, replications: usize) {
         while self.each.len() < replications {
-            self.each.push(Row { quantiles: vec![None; self.quantiles.len()], ..Row::default() });
+            self.each.push(Row::default());
+            self.group(&Histogram::new());
         }
     }
 
@@ -194,9 +189,31 @@ impl Series {
             retries: part.sample.counters[Counter::Retries as usize],
             ejections: part.sample.counters[Counter::Ejections as usize],
             overflow: part.overflow,
-            quantiles: self.quantiles.iter().map(|q| finished.quantile(*q)).collect(),
         });
         self.pooled.merge(&finished);
+        self.group(&finished);
+    }
+
+    /// Puts the samples of the newest replication with those of its group.
+    fn group(&mut self, samples: &Histogram) {
+        let is_first = (self.each.len() - 1).is_multiple_of(self.size);
+        if is_first && self.groups.len() == GROUPS {
+            let pairs = self.groups.chunks(2).map(|pair| {
+                let mut both = pair[0].clone();
+                both.merge(&pair[1]);
+                both.pack();
+                both
+            });
+            self.groups = pairs.collect();
+            self.size *= 2;
+        }
+        match self.groups.last_mut() {
+            Some(last) if !is_first => last.merge(samples),
+            _ => self.groups.push(samples.clone()),
+        }
+        if let Some(last) = self.groups.last_mut() {
+            last.pack();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -239,15 +256,11 @@ impl Series {
         self.each.iter().map(number).collect()
     }
 
-    /// A quantile of each replication with its number of samples, and of all together, nanoseconds. Those that are kept.
-    pub fn quantiles(&self, q: f64) -> (Option<u64>, Vec<(u64, Option<u64>)>) {
-        let place = self.quantiles.iter().position(|kept| *kept == q);
-        let own = |row: &Row| (row.count, place.and_then(|place| row.quantiles[place]));
-        (self.pooled.quantile(q), self.each.iter().map(own).collect())
+    pub fn samples(&self) -> Samples<'_> {
+        Samples { pooled: &self.pooled, each: &self.groups }
     }
 
     fn quantile(&self, q: f64) -> Estimate {
-        let (pooled, each) = self.quantiles(q);
-        statistics::pooled_quantile(q, pooled, &each)
+        statistics::latency_quantile(q, &self.pooled, &self.groups)
     }
 }

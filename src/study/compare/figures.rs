@@ -5,7 +5,7 @@ use super::account::{Account, Measure, Scope, Series, Subject};
 use crate::mesh::Mesh;
 use crate::mesh::model::Figure;
 use crate::metrics::Estimate;
-use crate::metrics::paired::{self, Quantile};
+use crate::metrics::paired;
 
 /// What a change of a figure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn is_worth_a_row(measure: Measure, before: &Series, after: &Series, subject: &S
 
 fn is_same(measure: Measure, before: &Series, after: &Series, base: &Account) -> bool {
     match measure {
-        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow) => {
+        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow | Figure::Rps) => {
             before.numbers(measure, &base.clock) == after.numbers(measure, &base.clock)
         }
         Measure::RetriesPerCall => before.ratios(measure) == after.ratios(measure),
@@ -152,8 +152,8 @@ fn change(
     }
     match measure {
         Measure::Of(Figure::SuccessPct) => paired::share_change(&before.shares(), &after.shares(), flips),
-        Measure::Of(Figure::Latency(q)) => quantile_change(q, before, after),
-        Measure::Of(Figure::LatencyMax) => quantile_change(1.0, before, after),
+        Measure::Of(Figure::Latency(q)) => paired::quantile_change(q, before.samples(), after.samples()),
+        Measure::Of(Figure::LatencyMax) => paired::quantile_change(1.0, before.samples(), after.samples()),
         _ => match (before.ratios(measure), after.ratios(measure)) {
             (Some(before), Some(after)) => paired::ratio_change(&before, &after),
             _ => {
@@ -162,12 +162,6 @@ fn change(
             }
         },
     }
-}
-
-fn quantile_change(q: f64, before: &Series, after: &Series) -> Estimate {
-    let ((pooled, each), (other_pooled, other_each)) = (before.quantiles(q), after.quantiles(q));
-    let side = Quantile { pooled, each: &each };
-    paired::quantile_change(q, side, Quantile { pooled: other_pooled, each: &other_each })
 }
 
 fn verdict(measure: Measure, change: Estimate, is_same: bool) -> Verdict {

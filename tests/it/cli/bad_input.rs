@@ -224,6 +224,20 @@ fn names_that_are_no_folder_are_refused() {
 }
 
 #[test]
+fn names_that_nobody_can_see_are_refused() {
+    let unseen =
+        "\"a\\e[31m\": {load: poisson(1rps), gateway: door, requests: [{get: \"http://shop.example.com/\"}]}";
+    refused_with("clients:\n", &format!("clients:\n  {unseen}\n"), "scenario.yaml:12:3", "give it letters");
+}
+
+#[test]
+fn manifests_are_no_value_to_change() {
+    let desk = Desk::new();
+    let told = desk.run(&["compare", "--with", "x:manifests=[other.yaml]"]).ends(2).stderr;
+    assert!(told.contains("name the manifests of each configuration"), "{told}");
+}
+
+#[test]
 fn objectives_on_unknown_subsets_are_refused() {
     let on = |subset: &str| format!("objectives:\n- reviews{{subset={subset}}} p(99) < 1s\n");
     refused_with("objectives:\n", &on("v9"), "--> scenario.yaml:17:18", "leave it out for the whole service");

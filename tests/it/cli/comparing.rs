@@ -42,10 +42,10 @@ fn a_comparison_tells_changes_first_and_its_sentence_last() {
             .lines()
             .last()
             .expect("lines")
-            .starts_with("wrote outputs/small/ (comparison.json, 1 CSV, 2 plots)")
+            .starts_with("wrote outputs/small-compare/ (comparison.json, 1 CSV, 2 plots)")
     );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    let run = json(&desk.read("outputs/small/run.json"));
+    let run = json(&desk.read("outputs/small-compare/run.json"));
     assert_eq!(run["verb"], "compare");
     assert_eq!(run["configurations"][1]["name"], "new");
     assert_eq!(run["configurations"][1]["inputs"][1]["name"], "pr/mesh.yaml");
@@ -56,12 +56,12 @@ fn a_comparison_tells_changes_first_and_its_sentence_last() {
 fn files_hold_the_contract_s_columns_and_the_same_figures() {
     let desk = with_candidate();
     compare(&desk, &["now=mesh.yaml", "new=pr/mesh.yaml", "same=same/mesh.yaml", "-q"]).ends(4);
-    let csv = desk.read("outputs/small/comparison.csv");
+    let csv = desk.read("outputs/small-compare/comparison.csv");
     assert_eq!(
         csv.lines().next(),
         Some("candidate,figure,scope,target,subset,reference,value,change,change_ci95,verdict")
     );
-    let found = json(&desk.read("outputs/small/comparison.json"));
+    let found = json(&desk.read("outputs/small-compare/comparison.json"));
     assert_eq!(found["schema"], "meshcast.compare/v1");
     assert_eq!(found["stamp"]["verb"], "compare");
     let figures = found["figures"].as_array().expect("a list");
@@ -105,7 +105,7 @@ fn jobs_change_no_byte() {
         let arguments = ["mesh.yaml", "new=pr/mesh.yaml", "--jobs", jobs, "--reps", "5"];
         let ended = compare(&desk, &arguments).ends(4);
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        for folder in ["outputs/small", "outputs/small/plots"] {
+        for folder in ["outputs/small-compare", "outputs/small-compare/plots"] {
             for entry in fs::read_dir(desk.path().join(folder)).expect("written") {
                 let path = entry.expect("readable").path();
                 if path.is_file() {
@@ -144,7 +144,7 @@ fn variants_of_one_configuration_need_no_second_file() {
     assert!(text.contains("scenario.yaml:9 -> --with"), "{text}");
     assert!(text.contains("workloads.page.replicas=2 does exactly what base does"), "{text}");
     assert!(text.contains("slow is worse"), "{text}");
-    let found = json(&desk.read("outputs/small/comparison.json"));
+    let found = json(&desk.read("outputs/small-compare/comparison.json"));
     assert_eq!(found["candidates"][0]["verdict"], "worse");
     assert_eq!(found["candidates"][1]["equal"], true);
     assert_eq!(found["stamp"]["replications"], 2);

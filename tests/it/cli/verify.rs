@@ -71,6 +71,8 @@ fn manifests_that_replaced_the_scenario_s_are_given_again() {
     let told = desk.run(&["verify", "out"]).ends(7).stdout;
     assert!(told.contains("  input other.yaml: sha256 ") && told.contains(" -> not read\n"), "{told}");
     assert!(told.contains("  input mesh.yaml: not read -> sha256 "), "{told}");
+    let help = desk.run(&["verify", "out"]).ends(7).stderr;
+    assert!(help.contains("name them again: `meshcast verify out mesh/`"), "{help}");
 }
 
 #[test]
