@@ -5,12 +5,10 @@ use std::num::NonZeroU32;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
-use super::ending::{Failure, print, tell};
-use super::output::{Kept, Target};
+use super::kept::Kept;
 use crate::config::duration;
 use crate::config::grammar::Part;
 use crate::report::sweep::Shard;
-use crate::report::{File, wrote};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -295,19 +293,6 @@ pub struct OutputArguments {
 }
 
 impl OutputArguments {
-    /// The folder that results of a verb go to; `None` with `-o -`. Each verb has one of its own, or a short run would take
-    /// the place of a long sweep.
-    pub fn folder_name(&self, verb: &str, title: &str) -> Option<String> {
-        match self.out.as_deref() {
-            Some("-") => None,
-            Some(name) => Some(name.to_owned()),
-            None => {
-                let of_verb = if verb == "run" { String::new() } else { format!("-{verb}") };
-                Some(format!("outputs/{}{of_verb}", title.replace(['/', '\\'], "-")))
-            }
-        }
-    }
-
     /// Whether text for people is printed whole.
     pub fn is_told(&self) -> bool {
         self.format == FormatName::Text && !self.is_quiet()
@@ -316,19 +301,6 @@ impl OutputArguments {
     /// Whether errors alone, and the verdict, are said.
     pub fn is_quiet(&self) -> bool {
         self.quiet || self.kept.is_some()
-    }
-
-    /// Says where the files are: among the results for people, else beside them.
-    pub fn print_wrote(&self, target: &Target, files: &[File]) -> Result<(), Failure> {
-        let Target::Disk(folder) = target else { return Ok(()) };
-        let wrote = wrote(&folder.name, files);
-        if self.is_told() {
-            return print(&format!("\n{wrote}\n"));
-        }
-        if !self.is_quiet() {
-            tell(&wrote);
-        }
-        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ mod files;
 mod findings;
 mod init;
 mod inputs;
+mod kept;
 mod marks;
 mod output;
 mod pods;

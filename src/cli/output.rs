@@ -4,24 +4,38 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
-use super::ending::Failure;
-use crate::report::File;
+use super::arguments::OutputArguments;
+use super::ending::{Failure, print, tell};
+use super::kept::Kept;
 use crate::report::stamp::RUN_FILE;
+use crate::report::{File, wrote};
 
-/// Files that stay in memory.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<Vec<File>>>);
-
-impl Kept {
-    fn add(&self, files: &[File]) {
-        self.0.lock().expect("nobody panics with it").extend_from_slice(files);
+impl OutputArguments {
+    /// The folder that results of a verb go to; `None` with `-o -`. Each verb has one of its own, or a short run would take
+    /// the place of a long sweep.
+    pub fn folder_name(&self, verb: &str, title: &str) -> Option<String> {
+        match self.out.as_deref() {
+            Some("-") => None,
+            Some(name) => Some(name.to_owned()),
+            None => {
+                let of_verb = if verb == "run" { String::new() } else { format!("-{verb}") };
+                Some(format!("outputs/{}{of_verb}", title.replace(['/', '\\'], "-")))
+            }
+        }
     }
 
-    /// Those that came since the last call.
-    pub fn take(&self) -> Vec<File> {
-        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
+    /// Says where the files are: among the results for people, else beside them.
+    pub fn print_wrote(&self, target: &Target, files: &[File]) -> Result<(), Failure> {
+        let Target::Disk(folder) = target else { return Ok(()) };
+        let wrote = wrote(&folder.name, files);
+        if self.is_told() {
+            return print(&format!("\n{wrote}\n"));
+        }
+        if !self.is_quiet() {
+            tell(&wrote);
+        }
+        Ok(())
     }
 }
 

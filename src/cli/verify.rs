@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::arguments::{Arguments, CompareArguments, InputArguments, OutputArguments, Verb, VerifyArguments};
 use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
-use super::output::Kept;
+use super::kept::Kept;
 use super::variants::{self, Variant};
 use super::{capacity, compare, run, sweep};
 use crate::config::files::{Files, directory, tidy, under};

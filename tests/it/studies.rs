@@ -141,14 +141,15 @@ fn meshes_are_measured_together_as_alone_and_once() {
 #[test]
 fn a_stopped_study_keeps_what_was_whole() {
     let meshes = [split(90, 10), split(80, 20), split(50, 50)];
-    let (stop, crew) = (AtomicBool::new(false), Crew::new(2).expect("threads"));
+    // Alone, as others might be done with the rest before they hear of it.
+    let (stop, crew) = (AtomicBool::new(false), Crew::new(1).expect("no threads"));
     let mut study = Measurements::new(&crew, Watch { stop: &stop, step: &|| {} });
     let mut seen = 0;
     study.each(&meshes, |_, _| {
         seen += 1;
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert!((1..3).contains(&seen), "{seen}");
+    assert_eq!(seen, 1);
     assert!(study.all(&meshes).is_none());
 }
 
