@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub mod measure;
 pub mod objectives;
 pub mod over_time;
+pub mod pieces;
 pub mod precision;
 pub mod replication;
 pub mod sample;

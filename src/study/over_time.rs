@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::pieces::Pieces;
 use super::sample::{Subject, Targets, subject};
 use crate::kernel::SimTime;
+use crate::metrics::recorder::ALL_CLASSES;
 use crate::metrics::statistics::{self, Estimate, Running};
 use crate::metrics::{Metric, Results, Scope, SeriesKey};
 
@@ -14,6 +16,8 @@ pub struct SeriesFigures {
     pub subject: Subject,
     pub metric: Metric,
     pub values: Vec<Estimate>,
+    /// Of series that tell whether a run is steady.
+    pub pieces: Option<Pieces>,
 }
 
 /// The series of the replications that have come so far.
@@ -24,6 +28,7 @@ pub(super) struct SeriesPool {
     /// How many windows each had.
     lengths: Vec<usize>,
     rows: BTreeMap<SeriesKey, Vec<Running>>,
+    pieces: BTreeMap<SeriesKey, Pieces>,
 }
 
 impl SeriesPool {
@@ -32,6 +37,7 @@ impl SeriesPool {
         if length > self.windows.len() {
             self.windows.clone_from(&one.windows);
         }
+        self.add_pieces(one);
         for key in one.series.keys().filter(|key| !self.rows.contains_key(key)).cloned().collect::<Vec<_>>() {
             self.rows.insert(key, Vec::new());
         }
@@ -54,6 +60,18 @@ impl SeriesPool {
         self.lengths.push(length);
     }
 
+    fn add_pieces(&mut self, one: &Results) {
+        let before = self.lengths.len();
+        for key in one.series.keys().filter(|key| is_level(key)) {
+            if !self.pieces.contains_key(key) {
+                self.pieces.insert(key.clone(), Pieces::new(self.windows.len(), before));
+            }
+        }
+        for (key, pieces) in &mut self.pieces {
+            pieces.add(one.series.get(key).map(Vec::as_slice));
+        }
+    }
+
     pub fn windows(&self) -> Vec<SimTime> {
         self.windows.clone()
     }
@@ -68,9 +86,20 @@ impl SeriesPool {
                 subject: subject(key.scope, &key.source, target, &key.subset),
                 metric: key.metric,
                 values: row.iter().map(|sum| value(key.metric, sum)).collect(),
+                pieces: self.pieces.get(key).cloned(),
             }
         };
         self.rows.iter().map(row).collect()
+    }
+}
+
+/// Whether a series tells of a level that a run may not have reached yet: what clients wait for, requests under way, lines.
+/// (Clients and workloads are the same in all replications, so that a series without data is one of zeros.)
+fn is_level(key: &SeriesKey) -> bool {
+    match key.metric {
+        Metric::LatencyP50 => key.scope == Scope::Client && key.target == ALL_CLASSES,
+        Metric::RqActive | Metric::RqPendingActive | Metric::Queue => true,
+        _ => false,
     }
 }
 
