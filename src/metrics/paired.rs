@@ -227,5 +227,6 @@ mod tests {
         assert_eq!(change(&base, &base), Estimate { value: Some(0.0), ci95: Some(least) });
         let few = [of(0..10, 5_000), of(0..10, 5_000)];
         assert_eq!(change(&base, &few).ci95, None);
+        assert_eq!(change(&few, &base).ci95, None);
     }
 }

@@ -264,3 +264,101 @@ impl Series {
         statistics::latency_quantile(q, &self.pooled, &self.groups)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{SimDuration, SimTime};
+
+    fn subject(target: &str) -> Subject {
+        Subject { scope: Scope::Cluster, place: 0, target: target.to_owned(), subset: String::new() }
+    }
+
+    /// What a replication has of each: how many were served in 4 ms, and how many failed in 1 ms.
+    fn parts(of: &[(&str, u64, u64)]) -> Parts {
+        let part = |(target, ok, failed): &(&str, u64, u64)| {
+            let mut sample = Sample::default();
+            (0..*ok).for_each(|_| sample.finished.ok.record(4_000_000));
+            (0..*failed).for_each(|_| sample.finished.failed.record(1_000_000));
+            sample.counters[Counter::Retries as usize] = 2 * failed;
+            sample.counters[Counter::Ejections as usize] = 5 * failed;
+            (subject(target), Part { sample, overflow: 3.0 * *failed as f64 })
+        };
+        of.iter().map(part).collect()
+    }
+
+    fn account(replications: &[&[(&str, u64, u64)]]) -> Account {
+        let at = |seconds: u64| SimTime::from_nanos(seconds * 1_000_000_000);
+        let clock = Clock { warmup: at(2), duration: at(4), window: SimDuration::from_secs(1) };
+        let mut account = Account::new(clock);
+        let base = parts(&[("a", 2, 0), ("b", 1, 1)]);
+        replications.iter().for_each(|one| account.add(&parts(one), &base));
+        account
+    }
+
+    #[test]
+    fn whoever_is_missing_in_a_replication_has_nothing_there() {
+        let account = account(&[&[("a", 2, 0)], &[("a", 2, 0), ("b", 1, 1)], &[("a", 2, 0)]]);
+        let b = &account.series[&subject("b")];
+        assert_eq!(b.shares(), [(0, 0), (1, 2), (0, 0)]);
+        let Samples { pooled, each } = b.samples();
+        assert_eq!(
+            (pooled.count(), each.iter().map(Histogram::count).collect::<Vec<_>>()),
+            (2, vec![0, 2, 0])
+        );
+        let numbers = |measure| b.numbers(measure, &account.clock);
+        assert_eq!(numbers(Measure::Of(Figure::Rps)), [0.0, 1.0, 0.0]);
+        assert_eq!(numbers(Measure::Of(Figure::Retries)), [0.0, 2.0, 0.0]);
+        assert_eq!(numbers(Measure::Of(Figure::Ejections)), [0.0, 5.0, 0.0]);
+        assert_eq!(numbers(Measure::Of(Figure::Overflow)), [0.0, 3.0, 0.0]);
+        let ratios = |measure| b.ratios(measure);
+        assert_eq!(ratios(Measure::RetriesPerCall), Some(vec![(0.0, 0.0), (2.0, 2.0), (0.0, 0.0)]));
+        assert_eq!(
+            ratios(Measure::Of(Figure::LatencyMean)),
+            Some(vec![(0.0, 0.0), (5.0, 2.0), (0.0, 0.0)]),
+            "of successes and failures"
+        );
+        assert_eq!(ratios(Measure::Of(Figure::Rps)), None);
+    }
+
+    #[test]
+    fn samples_of_many_replications_are_kept_in_groups_of_neighbours() {
+        let counts = |replications: u64| {
+            let each: Vec<_> = (1..=replications).map(|n| [("a", n, 0)]).collect();
+            let account = account(&each.iter().map(|one| &one[..]).collect::<Vec<_>>());
+            account.series[&subject("a")].samples().each.iter().map(Histogram::count).collect::<Vec<u64>>()
+        };
+        let most = GROUPS as u64;
+        assert_eq!(counts(most), (1..=most).collect::<Vec<_>>());
+        let pairs: Vec<u64> = (0..most / 2).map(|n| 4 * n + 3).collect();
+        assert_eq!(
+            counts(most + 1),
+            [&pairs[..], &[most + 1]].concat(),
+            "two and two, and the newest by itself"
+        );
+        assert_eq!(counts(most + 2)[pairs.len()..], [2 * most + 3]);
+        let fours: Vec<u64> = (0..most / 2).map(|n| 16 * n + 10).collect();
+        assert_eq!(counts(2 * most + 1), [&fours[..], &[2 * most + 1]].concat());
+    }
+
+    #[test]
+    fn what_differed_once_is_not_the_same_any_more() {
+        let is_same = |replications: &[&[(&str, u64, u64)]]| {
+            account(replications).series.values().map(|series| series.is_same).collect::<Vec<_>>()
+        };
+        let (equal, other): (&[_], &[_]) = (&[("a", 2, 0), ("b", 1, 1)], &[("a", 3, 0), ("b", 1, 1)]);
+        assert_eq!(is_same(&[equal, equal]), [true, true]);
+        assert_eq!(is_same(&[other, equal]), [false, true]);
+        assert_eq!(is_same(&[&[("c", 1, 0)]]), [false], "the base has nothing of it");
+    }
+
+    #[test]
+    fn rows_are_worth_it_where_anything_happened() {
+        let account = account(&[&[("a", 2, 0), ("b", 0, 1)]]);
+        let has = |target: &str| {
+            [Measure::RetriesPerCall, Measure::Of(Figure::Ejections), Measure::Of(Figure::Overflow)]
+                .map(|measure| account.series[&subject(target)].has(measure))
+        };
+        assert_eq!((has("a"), has("b")), ([false; 3], [true; 3]));
+    }
+}

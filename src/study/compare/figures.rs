@@ -203,3 +203,75 @@ impl Overall {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(scope: Scope, measure: Measure, before: f64, after: f64, verdict: Verdict) -> Compared {
+        let (reference, value) = (Estimate::exact(before), Estimate::exact(after));
+        let subject = Subject { scope, place: 0, target: String::new(), subset: String::new() };
+        let change = Estimate::exact(after - before);
+        Compared { subject, measure, reference, value, change, verdict }
+    }
+
+    #[test]
+    fn growth_is_that_of_what_is_bad() {
+        let growth = |figure, before, after| {
+            row(Scope::All, Measure::Of(figure), before, after, Verdict::Worse).growth()
+        };
+        assert_eq!(growth(Figure::LatencyMean, 200.0, 250.0), 0.25);
+        assert_eq!(growth(Figure::LatencyMean, 250.0, 200.0), 0.0);
+        assert_eq!(growth(Figure::SuccessPct, 98.0, 95.0), 1.5, "2 failures become 5");
+        assert_eq!(growth(Figure::SuccessPct, 95.0, 98.0), 0.0);
+        assert_eq!(growth(Figure::Rps, 100.0, 80.0), 0.2);
+        assert_eq!(growth(Figure::Rps, 80.0, 100.0), 0.0);
+        assert_eq!(growth(Figure::Overflow, 0.0, 3.0), f64::INFINITY);
+        assert_eq!(growth(Figure::Overflow, 0.0, 0.0), 0.0);
+        let slower = row(Scope::All, Measure::Of(Figure::LatencyMean), 200.0, 250.0, Verdict::Worse);
+        assert_eq!(
+            (slower.relative(), slower.is_regression(0.2), slower.is_regression(0.25)),
+            (Some(0.25), true, false)
+        );
+        assert!(!Compared { verdict: Verdict::WithinNoise, ..slower }.is_regression(0.0));
+    }
+
+    #[test]
+    fn verdicts_know_which_way_is_good_and_what_is_noise() {
+        let of = |figure, change, ci95| {
+            verdict(Measure::Of(figure), Estimate { value: Some(change), ci95 }, false).name()
+        };
+        assert_eq!(of(Figure::LatencyMean, 2.0, Some(1.0)), "worse");
+        assert_eq!(of(Figure::LatencyMean, -2.0, Some(1.0)), "better");
+        assert_eq!(of(Figure::SuccessPct, 2.0, Some(1.0)), "better");
+        assert_eq!(of(Figure::SuccessPct, -2.0, Some(1.0)), "worse");
+        assert_eq!(of(Figure::Rps, 2.0, Some(1.0)), "better");
+        assert_eq!(of(Figure::LatencyMean, 1.0, Some(1.0)), "within noise", "the interval holds zero");
+        assert_eq!(of(Figure::LatencyMean, 2.0, None), "unknown");
+        assert_eq!(verdict(Measure::RetriesPerCall, Estimate::NONE, false).name(), "unknown");
+        assert_eq!(verdict(Measure::RetriesPerCall, Estimate::exact(0.0), true).name(), "same");
+    }
+
+    #[test]
+    fn the_whole_goes_by_clients_and_by_objectives_that_change_sides() {
+        let all = |verdicts: &[Verdict], kept, missed| {
+            let of_clients = verdicts
+                .iter()
+                .map(|verdict| row(Scope::Client, Measure::Of(Figure::LatencyMean), 1.0, 1.0, *verdict));
+            let mut rows: Vec<Compared> = of_clients.collect();
+            // What clusters do is no aim of anybody's.
+            rows.push(row(Scope::Cluster, Measure::RetriesPerCall, 1.0, 2.0, Verdict::Worse));
+            Overall::of(&rows, kept, missed)
+        };
+        use Verdict::{Better, Same, Unknown, WithinNoise, Worse};
+        assert_eq!(all(&[Better, Same], 0, 0), Overall::Better);
+        assert_eq!(all(&[Worse, WithinNoise], 0, 0), Overall::Worse);
+        assert_eq!(all(&[Worse, Better], 0, 0), Overall::Mixed);
+        assert_eq!(all(&[Same, Same], 0, 0), Overall::Same);
+        assert_eq!(all(&[Same, WithinNoise], 0, 0), Overall::WithinNoise);
+        assert_eq!(all(&[Same, Unknown], 0, 0), Overall::Unknown);
+        assert_eq!(all(&[WithinNoise], 1, 0), Overall::Better);
+        assert_eq!(all(&[WithinNoise], 0, 1), Overall::Worse);
+        assert_eq!(all(&[Better], 0, 1), Overall::Mixed);
+    }
+}

@@ -237,6 +237,39 @@ mod tests {
     }
 
     #[test]
+    fn two_clients_may_have_requests_of_one_fate() {
+        let of = |client: u32, code: u16| {
+            let mut heard = heard(&[(7, code)]);
+            heard.answered[0].client = client;
+            heard
+        };
+        let mut join = Join::new(0, 2);
+        join.hear(&of(1, 200), &of(0, 503));
+        join.hear(&of(0, 200), &of(1, 200));
+        let (tallies, flips) = join.finish();
+        let cells = |tally: &Tally| (tally.stayed.served, tally.stayed.lost, tally.unpaired());
+        assert_eq!((cells(&tallies[0]), cells(&tallies[1])), ((0, 1, 0), (1, 0, 0)));
+        assert_eq!(flips.lost[0].client, 0);
+    }
+
+    #[test]
+    fn a_flip_is_known_by_the_base_and_has_both_ends() {
+        let (mut base, mut candidate) = (heard(&[(7, 200)]), heard(&[(7, 503)]));
+        (base.answered[0].class, candidate.answered[0].class) = (2, 2);
+        candidate.answered[0].born = SimTime::from_nanos(1);
+        candidate.answered[0].took = SimDuration::from_millis(9);
+        let mut join = Join::new(0, 1);
+        join.hear(&base, &candidate);
+        let (_, flips) = join.finish();
+        let Flip { born, class, base: before, candidate: after, .. } = &flips.lost[0];
+        assert_eq!((*born, *class), (base.answered[0].born, 2));
+        assert_eq!(
+            (before.outcome.code, after.outcome.code, after.took),
+            (200, 503, SimDuration::from_millis(9))
+        );
+    }
+
+    #[test]
     fn the_first_by_birth_are_the_examples() {
         let all: Vec<(u64, u16)> = (1..20).map(|fate| (fate, 200)).collect();
         let lost: Vec<(u64, u16)> = (1..20).map(|fate| (fate, 503)).collect();
@@ -253,18 +286,29 @@ mod tests {
 
     #[test]
     fn a_side_that_runs_ahead_does_not_fill_the_memory() {
-        let mut join = Join::new(0, 1);
-        for turn in 0..5u64 {
-            let many: Vec<(u64, u16)> = (0..MOST_WAITING as u64 / 2).map(|n| (turn << 32 | n, 200)).collect();
-            join.hear(&heard(&many), &heard(&[]));
-        }
-        join.put_together();
-        assert_eq!(join.base.waiting.answered.len(), MOST_WAITING);
-        assert_eq!(join.base.waiting.steps.len(), MOST_WAITING);
-        join.hear(&heard(&[]), &heard(&[(0, 200), (4 << 32, 200)]));
-        let (tallies, _) = join.finish();
         let half = MOST_WAITING as u64 / 2;
-        assert_eq!((tallies[0].stayed.served, tallies[0].base_only), (1, 5 * half - 1));
-        assert_eq!(tallies[0].candidate_only, 1, "its other half was given up");
+        // What comes later has a lower fate, as those that are kept are the latest and not the highest.
+        let fate = |turn: u64, n: u64| (9 - turn) << 32 | n;
+        for is_base in [true, false] {
+            let mut join = Join::new(0, 1);
+            let say = |join: &mut Join, ahead: &[(u64, u16)], behind: &[(u64, u16)]| {
+                let (ahead, behind) = (heard(ahead), heard(behind));
+                if is_base { join.hear(&ahead, &behind) } else { join.hear(&behind, &ahead) }
+            };
+            for turn in 0..5 {
+                let many: Vec<(u64, u16)> = (0..half).map(|n| (fate(turn, n), 200)).collect();
+                say(&mut join, &many, &[]);
+            }
+            join.put_together();
+            let side = if is_base { &join.base } else { &join.candidate };
+            assert_eq!((side.len(), side.waiting.steps.len()), (MOST_WAITING, MOST_WAITING));
+            say(&mut join, &[], &[(fate(0, 0), 200), (fate(3, 0), 200), (fate(4, 0), 200)]);
+            let (tallies, _) = join.finish();
+            let Tally { base_only, candidate_only, stayed, .. } = &tallies[0];
+            let (ahead, behind) =
+                if is_base { (base_only, candidate_only) } else { (candidate_only, base_only) };
+            assert_eq!((stayed.served, *ahead), (2, 5 * half - 2));
+            assert_eq!(*behind, 1, "its other half was given up");
+        }
     }
 }

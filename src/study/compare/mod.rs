@@ -343,3 +343,44 @@ fn judge(mesh: &Mesh, account: &Account) -> Vec<Judged> {
     };
     mesh.objectives.iter().enumerate().map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::model::{Comparison as Sign, Figure};
+
+    #[test]
+    fn net_changes_are_of_pairs_and_never_surer_than_their_flips() {
+        let millis = 1_000_000;
+        let net = net_change(&[(3, 1, 100, 60 * millis, 30), (4, 2, 100, 20 * millis, 10)]);
+        assert_eq!((net.success_pct.value, net.latency_ms.value), (Some(2.0), Some(2.0)));
+        let least = 100.0 * paired::score_half_width(7.0, 3.0, 200.0);
+        assert_eq!(net.success_pct.ci95, Some(least), "both replications gained as much");
+        let spread = net_change(&[(30, 0, 100, 0, 70), (0, 10, 100, 0, 90)]).success_pct.ci95.expect("two");
+        assert!((spread - 254.124_094_74).abs() < 1e-6, "t s / sqrt(2) of 30 and -10: {spread}");
+        assert_eq!(net_change(&[(0, 0, 0, 0, 0)]), NetChange::default());
+    }
+
+    #[test]
+    fn objectives_count_where_one_side_alone_keeps_them() {
+        let judged = |met: bool| Judged {
+            text: String::new(),
+            figure: Figure::LatencyMean,
+            comparison: Sign::Less,
+            limit: 1.0,
+            observed: Estimate::NONE,
+            met,
+            unsure: false,
+        };
+        let overall = |before: &[bool], after: &[bool]| {
+            let all = |met: &[bool]| met.iter().map(|met| judged(*met)).collect::<Vec<_>>();
+            let (figures, pairs, told) = (Vec::new(), Vec::new(), Vec::new());
+            let (objectives, flips) = (all(after), Flips::default());
+            Candidate { is_equal: false, objectives, figures, pairs, flips, told }.overall(&all(before))
+        };
+        assert_eq!(overall(&[true, false], &[true, false]), Overall::Same);
+        assert_eq!(overall(&[true, false], &[true, true]), Overall::Better);
+        assert_eq!(overall(&[true, false], &[false, false]), Overall::Worse);
+        assert_eq!(overall(&[true, false], &[false, true]), Overall::Mixed);
+    }
+}

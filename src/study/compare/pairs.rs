@@ -185,6 +185,23 @@ pub(super) mod tests {
         assert!(!has_moved(&base, &[step(1, 7), step(2, 9), step(4, 8)]), "one more call");
         assert!(!has_moved(&base, &[step(1, 7)]), "one call less");
         assert!(has_moved(&base, &[step(0, 1), step(4, 9)]));
+        assert!(has_moved(&base, &[step(1, 7), step(4, 9)]), "the second call");
+    }
+
+    #[test]
+    fn tallies_add_up_in_every_cell() {
+        let mut tally = Tally { base_only: 2, candidate_only: 5, ..Tally::default() };
+        for (before, after) in [((5, 200), (7, 200)), ((5, 200), (1, 200)), ((5, 200), (5, 200))] {
+            tally.pair((&answered(1, before.0, before.1), &[]), (&answered(1, after.0, after.1), &[]));
+        }
+        tally.pair((&answered(1, 5, 200), &[step(1, 1)]), (&answered(1, 5, 503), &[step(1, 2)]));
+        tally.pair((&answered(1, 5, 503), &[step(1, 1)]), (&answered(1, 5, 503), &[step(1, 2)]));
+        let mut twice = tally.clone();
+        twice.merge(&tally);
+        assert_eq!((twice.base_only, twice.candidate_only, twice.unpaired()), (4, 10, 14));
+        let Pairs { served, slower, faster, equal, .. } = &twice.stayed;
+        assert_eq!((*served, slower.count(), faster.sum(), *equal), (6, 2, 8_000_000, 2));
+        assert_eq!((twice.moved.lost, twice.moved.gained, twice.moved.failed), (2, 0, 2));
     }
 
     #[test]
