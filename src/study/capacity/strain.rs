@@ -101,20 +101,60 @@ fn ejections(row: &ClusterFigures) -> Option<Ejections> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::fixture;
+    use crate::kernel::{SimDuration, SimTime};
+    use crate::mesh::Outcome;
+    use crate::metrics::{Clock, Recorder};
+
+    /// One replication in which `app` is called ten times through each subset, and counters stand as they are given.
+    fn run(counts: &[(&str, Counter, u32)]) -> RunResults {
+        let at = |seconds: u64| SimTime::from_nanos(seconds * 1_000_000_000);
+        let clock = Clock { warmup: at(0), duration: at(10), window: SimDuration::from_secs(10) };
+        let mut recorder = Recorder::new(clock, &[("web".to_owned(), Vec::new())], &[]);
+        for (subset, counter, count) in counts {
+            let row = recorder.cluster_row("web", "app", 80, subset);
+            (0..10).for_each(|_| recorder.call_done(row, SimDuration::from_millis(1), Outcome::OK, true));
+            (0..*count).for_each(|_| recorder.count(row, *counter, true));
+        }
+        RunResults::pool(&[recorder.finish()])
+    }
 
     #[test]
-    fn full_limits_are_those_that_turned_somebody_away() {
-        let mut run = RunResults::pool(&fixture::two_replications());
-        assert!(run.clusters.len() > 1, "rows to tell apart");
-        run.clusters.truncate(1);
-        let counted: Vec<f64> = LIMITS
-            .iter()
-            .map(|(counter, ..)| run.clusters[0].counter(*counter).value.unwrap_or(0.0))
-            .collect();
-        let strain = Strain::of(&run);
-        assert_eq!(strain.limits.len(), counted.iter().filter(|times| **times > 0.0).count());
-        let sorted = strain.limits.windows(2).all(|pair| pair[0].waits <= pair[1].waits);
-        assert!(sorted, "refusals first: {:?}", strain.limits);
+    fn full_limits_are_told_by_how_many_they_turned_away() {
+        let strain = Strain::of(&run(&[
+            ("a", Counter::CxOverflow, 9),
+            ("b", Counter::PendingOverflow, 2),
+            ("c", Counter::ActiveOverflow, 5),
+            ("d", Counter::Retries, 7),
+            ("inbound|80", Counter::RetryOverflow, 1),
+        ]));
+        let told = strain.limits.iter().map(|limit| {
+            (limit.field, limit.subset.as_str(), limit.times, limit.share_pct, limit.waits, limit.is_inbound)
+        });
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                ("http2MaxRequests", "c", 5.0, Some(50.0), false, false),
+                ("http1MaxPendingRequests", "b", 2.0, Some(20.0), false, false),
+                ("maxRetries", "", 1.0, Some(10.0), false, true),
+                ("maxConnections", "a", 9.0, Some(90.0), true, false),
+            ],
+            "those who only wait come last"
+        );
+        let many = ["a", "b", "c", "d", "e"].map(|subset| (subset, Counter::ActiveOverflow, 1));
+        assert_eq!(Strain::of(&run(&many)).limits.len(), MOST);
+    }
+
+    #[test]
+    fn ejections_are_told_with_what_found_no_host() {
+        let strain = Strain::of(&run(&[
+            ("a", Counter::Ejections, 1),
+            ("b", Counter::Ejections, 3),
+            ("c", Counter::NoHealthyUpstream, 4),
+        ]));
+        let told = strain.ejections.iter().map(|found| (found.subset.as_str(), found.count, found.no_host));
+        assert_eq!(told.collect::<Vec<_>>(), [("b", 3.0, 0.0), ("a", 1.0, 0.0)]);
+        let both = run(&[("a", Counter::Ejections, 1), ("a", Counter::NoHealthyUpstream, 6)]);
+        assert_eq!(Strain::of(&both).ejections[0].no_host, 6.0);
+        assert!(strain.limits.is_empty() && strain.workers.is_none());
     }
 }

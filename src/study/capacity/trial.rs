@@ -225,6 +225,8 @@ mod tests {
     use super::*;
     use crate::kernel::SimTime;
     use crate::kernel::arrivals::Spacing;
+    use crate::mesh::model::{Comparison, Figure};
+    use crate::metrics::Estimate;
 
     #[test]
     fn offered_rates_are_means_over_the_measured_time() {
@@ -235,5 +237,59 @@ mod tests {
         assert_eq!(mean_rate(&profile, 5.0, 20.0), Some((5.0 * 250.0 + 10.0 * 300.0) / 15.0));
         assert_eq!(mean_rate(&Load::Bursty { rate: 7.0, cv: 3.0 }, 0.0, 1.0), Some(7.0));
         assert_eq!(mean_rate(&Load::Trace { births: vec![] }, 0.0, 1.0), None);
+    }
+
+    /// A point by the margins of each of its cases, with half the widths of their intervals.
+    fn tried(cases: &[&[(f64, f64)]]) -> Tried {
+        let margin =
+            |(value, half): &(f64, f64)| Margin { value: *value, half: Some(*half), met: *value > 0.0 };
+        let case = |(number, margins): (usize, &&[(f64, f64)])| Case {
+            loss: Some(format!("zone {number}")),
+            replications: 8,
+            judged: margins.iter().map(|(value, _)| latency(*value, 0.0)).collect(),
+            margins: margins.iter().map(margin).collect(),
+            rps: 0.0,
+            strain: Strain::default(),
+        };
+        Tried { at: vec![1.0], offered_rps: None, cases: cases.iter().enumerate().map(case).collect() }
+    }
+
+    /// A latency under a limit of 100 ms.
+    fn latency(value: f64, ci95: f64) -> Judged {
+        Judged {
+            text: value.to_string(),
+            figure: Figure::LatencyMean,
+            comparison: Comparison::Less,
+            limit: 100.0,
+            observed: Estimate { value: Some(value), ci95: Some(ci95) },
+            met: value < 100.0,
+            unsure: false,
+        }
+    }
+
+    #[test]
+    fn a_point_is_as_good_as_its_worst_margin() {
+        let of = |cases: &[&[(f64, f64)]]| {
+            let tried = tried(cases);
+            (tried.meets(), tried.surely_meets(), tried.surely_misses(), tried.is_unsure())
+        };
+        let (sure, near, missed, short) = ((1.0, 0.1), (0.05, 0.1), (-1.0, 0.1), (-0.05, 0.1));
+        assert_eq!(of(&[&[sure, sure]]), (true, true, false, false));
+        assert_eq!(of(&[&[sure, near]]), (true, false, false, true));
+        assert_eq!(of(&[&[sure], &[short]]), (false, false, false, true));
+        assert_eq!(of(&[&[sure, missed]]), (false, false, true, false));
+        assert_eq!(of(&[&[sure], &[near, missed]]), (false, false, true, false));
+        let all = tried(&[&[sure, near], &[missed, short]]);
+        assert_eq!(all.margin(), -1.0);
+        let (case, judged) = all.tightest().expect("margins");
+        assert_eq!((case.loss.as_deref(), judged.text.as_str()), (Some("zone 1"), "-1"));
+    }
+
+    #[test]
+    fn a_few_replications_decide_what_is_far_off() {
+        assert!(is_decided(&[latency(50.0, 5.0), latency(60.0, 5.0)]), "met by far");
+        assert!(!is_decided(&[latency(50.0, 5.0), latency(95.0, 5.0)]), "one is near");
+        assert!(is_decided(&[latency(95.0, 5.0), latency(200.0, 5.0)]), "one is missed by far");
+        assert!(!is_decided(&[latency(105.0, 5.0)]));
     }
 }
