@@ -143,6 +143,7 @@ fn judge(figures: &[(String, Estimate)], precision: f64) -> Reached {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
 
     fn figure(name: &str, value: f64, ci95: f64) -> (String, Estimate) {
@@ -164,6 +165,13 @@ mod tests {
         // 5 % / 1.05 is 4.76 %.
         assert!(!judge(&[figure("a", 100.0, 4.8)], 0.05).is_tight);
         assert!(!judge(&[figure("a", 100.0, 1.0), figure("b", -1.0, 1.0)], 0.05).is_tight);
+    }
+
+    #[test]
+    fn without_objectives_each_client_is_to_be_precise_as_a_whole() {
+        let run = RunResults::pool(&fixture::two_replications());
+        let names: Vec<String> = figures(&run).into_iter().map(|figure| figure.0).collect();
+        assert_eq!(names, ["client.web p(99)", "client.web success"], "not each class");
     }
 
     #[test]

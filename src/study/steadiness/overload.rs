@@ -128,3 +128,82 @@ impl fmt::Display for Overload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{SimDuration, SimTime};
+    use crate::metrics::{Clock, Estimate, Scope};
+    use crate::study::figures::HostFigures;
+    use crate::study::fixture;
+
+    /// 100 values, by the number of their window.
+    fn row(scope: Scope, target: &str, metric: Metric, value: impl Fn(f64) -> f64) -> SeriesFigures {
+        let (source, target) = ("web".to_owned(), target.to_owned());
+        let subject = Subject { scope, source, target, subset: String::new() };
+        SeriesFigures {
+            subject,
+            metric,
+            pieces: None,
+            values: (0..100).map(|at| Estimate::exact(value(f64::from(at)))).collect(),
+        }
+    }
+
+    /// 100 windows of 2 s.
+    fn run(warmup_s: u64, series: Vec<SeriesFigures>) -> RunResults {
+        let at = |seconds: u64| SimTime::from_nanos(seconds * 1_000_000_000);
+        let clock = Clock { warmup: at(warmup_s), duration: at(200), window: SimDuration::from_secs(2) };
+        RunResults { clock, series, ..RunResults::pool(&fixture::two_replications()) }
+    }
+
+    fn host(name: &str, attempts: f64) -> HostFigures {
+        let none = Estimate::NONE;
+        HostFigures {
+            service: "any".to_owned(),
+            subset: String::new(),
+            host: name.to_owned(),
+            zone: String::new(),
+            attempts: Estimate::exact(attempts),
+            errors: none,
+            utilization_pct: none,
+            queue_mean: none,
+            queue_max: none,
+            ejections: none,
+            ejected_s: none,
+        }
+    }
+
+    #[test]
+    fn lines_grow_by_the_second_where_no_slot_is_free() {
+        let line = |target, metric, value: f64, growth: f64| {
+            row(Scope::Workload, target, metric, move |at| value + growth * at)
+        };
+        let mut run = run(
+            0,
+            vec![
+                line("server", Metric::Queue, 0.0, 3.0),
+                line("server", Metric::UtilizationPct, 100.0, 0.0),
+                line("busy", Metric::Queue, 5.0, 0.0),
+                line("busy", Metric::UtilizationPct, 100.0, 0.0),
+                line("idle", Metric::Queue, 0.0, 3.0),
+                line("idle", Metric::UtilizationPct, 90.0, 0.0),
+            ],
+        );
+        run.hosts = vec![host("server-0", 600.0), host("server-1", 400.0), host("server-v2-0", 999.0)];
+        let [found] = &find(&run)[..] else { panic!("one line grows") };
+        assert_eq!((found.subject.target.as_str(), found.growth), ("server", 1.5));
+        assert_eq!((found.rates, &found.others[..]), (Some((5.0, 3.5)), &["busy".to_owned()][..]));
+        let told = Overload { rates: Some((250.0, 200.0)), ..found.clone() }.to_string();
+        assert!(told.contains("server gets 250 requests/s and serves 200, 25 % more than it can;"), "{told}");
+        assert!(told.ends_with("(no free slot either: busy)"), "{told}");
+    }
+
+    #[test]
+    fn a_line_that_fills_up_once_or_is_hardly_there_does_not_grow() {
+        let of = |value: &dyn Fn(f64) -> f64| growth(&row(Scope::Workload, "server", Metric::Queue, value));
+        assert_eq!(of(&|at| 2.0 * at), Some(2.0));
+        assert_eq!(of(&|at| at.min(60.0)), None, "it ends");
+        assert_eq!(of(&|at| (at - 40.0).clamp(0.0, 20.0) + 9.0), None, "it comes late and ends");
+        assert_eq!(of(&|at| at / 200.0), None, "less than one waits");
+    }
+}
