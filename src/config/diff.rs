@@ -339,6 +339,23 @@ mod tests {
         assert!(diff(&text, &text, &[]).is_empty());
         let spaced = object("# a comment\nspec:\n  a:\n  - 1\n  - b: 2\nstatus: {ready: true}\n");
         assert!(diff(&text, &spaced, &[]).is_empty());
+        let cluster = |ready: bool, generation: u32| {
+            format!(
+                "apiVersion: v1\nkind: K\nmetadata:\n  name: x\n  generation: {generation}\nstatus: {{ready: {ready}}}\n"
+            )
+        };
+        assert!(
+            diff(&cluster(true, 1), &cluster(false, 2), &[]).is_empty(),
+            "what the cluster writes itself"
+        );
+        let twice = format!("{}---\n{}", object("spec: {a: 9}\n"), text);
+        assert!(diff(&text, &twice, &[]).is_empty(), "the last one of a name holds");
+    }
+
+    #[test]
+    fn texts_are_told_as_yaml_has_them() {
+        let (old, new) = (object("a: \"\"\nb: |\n  x\n  y\n"), object("a: x\nb: z\n"));
+        assert_eq!(diff(&old, &new, &[]), ["K x a \"\"@old:5 > x@new:5", "K x b x y @old:7 > z@new:6"]);
     }
 
     #[test]
@@ -379,6 +396,17 @@ mod tests {
             ))
         };
         assert_eq!(diff(&weights(90), &weights(80), &[]), ["K x l[0].weight 90@old:6 > 80@new:6"]);
+        let more = weights(80).replace("l:\n", "l:\n- {destination: {host: h, subset: c}, weight: 10}\n");
+        assert_eq!(
+            diff(&weights(90), &more, &[]),
+            [
+                "K x l[0].weight 90@old:6 > 80@new:7",
+                "K x l[0] - > {destination: {host: h, subset: c}, weight: 10}@new:6"
+            ],
+            "routes go by where they lead"
+        );
+        let twins = |second: u32| object(&format!("l:\n- {{name: a, v: 1}}\n- {{name: a, v: {second}}}\n"));
+        assert_eq!(diff(&twins(2), &twins(3), &[]), ["K x l[1].v 2@old:7 > 3@new:7"], "by position");
     }
 
     #[test]

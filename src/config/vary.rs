@@ -206,6 +206,8 @@ mod tests {
         let rule = span("DestinationRule/ns/x:spec.trafficPolicy.connectionPool.http.maxRetries=1..9");
         assert_eq!(rule.text(3.0), "3");
         assert_eq!(span("load=0.5..4x").text(0.75), "0.75x");
+        assert_eq!(span("workloads.app.errors.rate=10%..50%").text(25.0), "25%");
+        assert_eq!((span("a.b=5..5").from, span("a.b=5..5").to), (5.0, 5.0), "one value is a range");
     }
 
     #[test]
@@ -214,6 +216,12 @@ mod tests {
         assert_eq!(span("a.b=0.1..0.3/0.1").steps().map(|steps| steps.len()), Some(3));
         assert_eq!(span("a.b=5ms..9ms/2ms").text(7.0), "7ms");
         assert_eq!(span("a.b=2..7").steps(), None);
+        let halves = span("a.b=1..2/0.5");
+        assert_eq!(
+            (halves.is_whole, halves.text(1.5)),
+            (false, "1.5".to_owned()),
+            "steps between whole ends"
+        );
     }
 
     #[test]
@@ -223,6 +231,8 @@ mod tests {
             ("=2..4", "varies nothing", 0..5),
             ("a.b=9..2", "empty", 4..8),
             ("a.b=5ms..2s", "two units", 4..11),
+            ("a.b=1ms..9ms/1s", "two units", 4..15),
+            ("a.b=  9..2", "empty", 6..10),
             ("a.b=2..9/0", "positive", 4..10),
             ("a.b=x..9", "no end of a range", 4..5),
             ("a.b=1,,2", "missing", 4..8),
