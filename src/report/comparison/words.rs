@@ -198,7 +198,28 @@ mod tests {
         let refused = row(Measure::Of(Figure::Overflow), 0.0, 1204.0, 30.0);
         assert_eq!(change(&refused), "+1 204 [+1 174, +1 234]");
         assert_eq!(title(&p99), "p99 reviews v2");
+        let whole = Subject { subset: String::new(), ..p99.subject.clone() };
+        assert_eq!(title(&Compared { subject: whole, ..p99.clone() }), "p99 reviews");
+        assert_eq!(change(&Compared { verdict: Verdict::Same, ..p99 }), "0");
+        let quick = row(Measure::Of(Figure::Latency(0.5)), 20.0, 5.0, 0.8);
+        assert_eq!((change(&quick), short_change(&quick)), ("+25% [+21, +29]".to_owned(), "+25%".to_owned()));
+        assert_eq!(value(Measure::RetriesPerCall, retries.reference), "8.00%");
+        assert_eq!(
+            interval(Estimate::exact(0.001_234), " pp"),
+            "+0.001 pp",
+            "three digits without an interval"
+        );
         assert_eq!(key(Measure::Of(Figure::Latency(0.999))), "latency_p999_ms");
+    }
+
+    #[test]
+    fn good_is_told_from_bad() {
+        let look = Look { colour: true, ..Look::PLAIN };
+        let of = |verdict| painted(verdict, &look);
+        assert_eq!((of(Verdict::Better), of(Verdict::Worse)), (look.good("better"), look.bad("worse")));
+        assert_ne!(look.good("x"), look.bad("x"));
+        assert_eq!(of(Verdict::WithinNoise), "within noise");
+        assert_eq!([Overall::Better, Overall::Worse].map(overall), ["is better", "is worse"]);
     }
 
     #[test]
