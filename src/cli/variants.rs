@@ -169,6 +169,7 @@ mod tests {
             of(&["mesh/", "pr/v2.yaml", "-"], &[]).unwrap(),
             ["mesh mesh/", "v2 pr/v2.yaml", "stdin -"]
         );
+        assert_eq!(of(&["a.yml", "b.json"], &[]).unwrap(), ["a a.yml", "b b.json"]);
         assert_eq!(of(&["a/mesh", "b/mesh/"], &[]).unwrap(), ["a/mesh a/mesh", "b/mesh b/mesh/"]);
         assert_eq!(of(&["./x=y/mesh", "b"], &[]).unwrap()[0], "mesh ./x=y/mesh");
         let both = of(&["now=a.yaml", "new=b.yaml", "now=c.yaml"], &[]).unwrap();

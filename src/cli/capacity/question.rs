@@ -394,4 +394,78 @@ mod tests {
         let free = [dimension("a.b=2..9", false, false), dimension("a.c=2..9", false, false)];
         assert_eq!(weights(&[], &free), Ok(Some(vec![1.0, 1.0])));
     }
+
+    fn asked(vary: &[&str], change: impl FnOnce(&mut CapacityArguments)) -> Result<Asked, u8> {
+        let mut arguments = CapacityArguments {
+            manifests: Vec::new(),
+            input: Default::default(),
+            output: Default::default(),
+            find: None,
+            vary: vary.iter().map(|&text| text.to_owned()).collect(),
+            cost: Vec::new(),
+            rps: None,
+            survive: None,
+            no_plots: false,
+        };
+        change(&mut arguments);
+        Asked::new(&arguments).map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_search_begins_where_it_is_hardest() {
+        let first = |vary: &str, find| {
+            let asked = asked(&[vary], |arguments| arguments.find = find).expect("sound");
+            (asked.find, asked.dimensions[0].text(0.0))
+        };
+        assert_eq!(first("workloads.a.replicas=2..5", None), (Find::Min, "2".to_owned()));
+        assert_eq!(first("workloads.a.queue=2..5", Some(Find::Max)), (Find::Max, "5".to_owned()));
+        assert_eq!(first("load=1x,4x,2x", None), (Find::MaxRps, "4x".to_owned()));
+        let line = |vary: &[&str]| asked(vary, |_| ()).expect("sound").dimensions[0].line();
+        assert_eq!(line(&["load=1x..3x"]), Some((1.0, 3.0)), "loads between whole ones too");
+        let both = ["a.b=1.5ms..2.5ms", "workloads.a.replicas=1..3"];
+        assert_eq!(line(&both), None, "beside others by steps");
+        let parts = &asked(&both, |_| ()).expect("sound").dimensions[0];
+        assert_eq!([0, PARTS / 2, PARTS].map(|place| parts.number(place)), [1.5, 2.0, 2.5]);
+        assert_eq!(dimension("a.b=0.1..0.3/0.1", true, false).number(2), 0.3, "the end, as it is written");
+        assert_eq!(dimension("a.b=1,2,2", true, false).count(), Some(2));
+    }
+
+    #[test]
+    fn costs_add_up_and_rates_hold_the_load() {
+        let vary = ["workloads.a.replicas=2..9", "workloads.a.queue=1..9"];
+        let with = |costs: &[&str], rps: Option<&str>| {
+            asked(&vary, |arguments| {
+                arguments.cost = costs.iter().map(|&cost| cost.to_owned()).collect();
+                arguments.rps = rps.map(str::to_owned);
+                arguments.survive = Some(Lost::Zone);
+            })
+        };
+        let both = with(&["replicas=3", "queue=0.5"], Some("2krps")).expect("sound");
+        assert_eq!((both.cost(&[1.0, 2.0]), both.rps), (Some(3.0 * 3.0 + 0.5 * 3.0), Some(2000.0)));
+        assert_eq!(both.survive, Some(Survive::Zone));
+        assert_eq!(
+            with(&["queue=2"], None).expect("sound").cost(&[5.0, 0.0]),
+            Some(2.0),
+            "replicas for nothing"
+        );
+        for rps in ["0", "-5", "inf", "none"] {
+            assert_eq!(with(&[], Some(rps)).err(), Some(2), "{rps}");
+        }
+        let words = |cost: &str| {
+            let vary = ["a.mode=slow,quick", "workloads.a.replicas=2..9"];
+            asked(&vary, |arguments| arguments.cost = vec![cost.to_owned()])
+                .map(|asked| asked.cost(&[1.0, 0.0]))
+        };
+        assert_eq!((words("mode=1"), words("replicas=2")), (Err(2), Ok(Some(4.0))));
+    }
+
+    #[test]
+    fn loads_are_positive_and_stand_alone() {
+        let code = |vary: &[&str]| asked(vary, |_| ()).err();
+        assert_eq!(code(&["load=0x..2x"]), Some(exit::BAD_INPUT));
+        assert_eq!(code(&["load=0x..2x/1x"]), Some(exit::BAD_INPUT));
+        assert_eq!(code(&["load=0x,1x"]), Some(exit::BAD_INPUT));
+        assert_eq!(code(&["load=1x..2x", "a.b=1..2"]), Some(exit::USAGE));
+        assert_eq!(code(&["a.b=1..2", "a.b=3..4"]), Some(exit::USAGE));
+    }
 }
