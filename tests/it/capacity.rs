@@ -10,7 +10,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshcast::mesh::Mesh;
-use meshcast::study::capacity::{self, Answer, Axis, Capacity, Costs, Scale, Stop, Trials, Tried};
+use meshcast::mesh::workload::{CrashOf, IncidentKind};
+use meshcast::study::capacity::loss::{self, Loss};
+use meshcast::study::capacity::{self, Answer, Axis, Capacity, Costs, Scale, Stop, Survive, Trials, Tried};
 use meshcast::study::{Crew, Watch};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -160,6 +162,51 @@ fn the_interval_of_a_load_holds_the_truth() {
     // 95 % of 100, three standard deviations down; and not by being wide.
     assert!(inside >= SEEDS * 88 / 100, "{inside} of {SEEDS}");
     assert!(widths < 0.12, "{widths}");
+}
+
+/// A loss begins with the measured time and outlasts it. Source: docs/studies.md, "capacity".
+#[test]
+fn what_is_lost_is_each_zone_or_the_first_pod_of_each_workload() {
+    let idle = "  idle: {service: \"idle:80\", replicas: 2, zones: [east, north]}\nclients:";
+    let text = text(4, "unlimited", "p(99) < 80ms", "30s", 42)
+        .replace("replicas: 1", "replicas: 4, zones: [west, east]")
+        .replace("clients:", idle);
+    let mesh = Texts::scenario(&text).mesh();
+    let of = |survive, matters: &dyn Fn(&str) -> bool| {
+        let told = |loss: Loss| {
+            let rows = loss.mesh.workloads.rows().iter();
+            let gone = rows.flat_map(|row| {
+                row.incidents.iter().map(|incident| {
+                    let IncidentKind::Crash { restart, of } = incident.kind else { panic!("{incident:?}") };
+                    assert_eq!((incident.at.seconds(), incident.lasts), (2.0, None));
+                    assert!(incident.at.seconds() + restart.seconds() > 30.0, "it comes back in time");
+                    (row.name.clone(), incident.pods.clone().expect("some"), of)
+                })
+            });
+            (loss.name, gone.collect::<Vec<_>>())
+        };
+        loss::losses(&mesh, survive, matters).into_iter().map(told).collect::<Vec<_>>()
+    };
+    let server = |pods: &[u32], of| ("server".to_owned(), pods.to_vec(), of);
+    let idle = |pods: &[u32], of| ("idle".to_owned(), pods.to_vec(), of);
+    use CrashOf::{Node, Pod};
+    assert_eq!(
+        of(Survive::Zone, &|name| name == "server"),
+        [
+            ("zone east".to_owned(), vec![idle(&[0], Node), server(&[1, 3], Node)]),
+            ("zone west".to_owned(), vec![server(&[0, 2], Node)]),
+        ],
+        "a node takes all that stands on it along"
+    );
+    assert_eq!(of(Survive::Zone, &|_| true).len(), 3);
+    assert_eq!(
+        of(Survive::Pod, &|_| true),
+        [
+            ("pod idle-0".to_owned(), vec![idle(&[0], Pod)]),
+            ("pod server-0".to_owned(), vec![server(&[0], Pod)]),
+        ]
+    );
+    assert_eq!(of(Survive::Pod, &|name| name == "idle").len(), 1);
 }
 
 #[test]
@@ -322,6 +369,112 @@ fn what_is_lost_takes_its_share_of_the_capacity() {
     );
 }
 
+/// Numbers of points, roles and verdicts are the same wherever a search is told.
+#[test]
+fn files_and_text_tell_of_one_search() {
+    let desk = Desk::new(&text(1, "0", "success >= 97%", "20s", 42));
+    let vary = [
+        "--rps",
+        "1000",
+        "--vary",
+        "workloads.server.concurrency=1..30",
+        "--vary",
+        "workloads.server.replicas=1..6",
+    ];
+    let json = desk.json(&vary);
+    let points = json["points"].as_array().expect("points");
+    let point = |number: &Value| &points[number.as_u64().expect("a number") as usize - 1];
+    let answer = point(&json["answer"]["point"]);
+    assert_eq!((&answer["role"], &answer["meets"]), (&"answer".into(), &true.into()));
+    assert_eq!((&answer["values"], &answer["cost"]), (&json["answer"]["values"], &json["answer"]["cost"]));
+    let frontier = json["answer"]["frontier"].as_array().expect("points");
+    assert_eq!(point(&frontier[0]), answer, "the cheapest comes first");
+    for other in &frontier[1..] {
+        assert_eq!((&point(other)["role"], &point(other)["meets"]), (&"frontier".into(), &true.into()));
+        assert!(point(other)["cost"].as_f64() >= answer["cost"].as_f64());
+    }
+    let limit = point(&json["limit"]["point"]);
+    assert_eq!(
+        (&limit["role"], &limit["meets"], &json["limit"]["met"]),
+        (&"limit".into(), &false.into(), &false.into())
+    );
+    assert_eq!((&json["monotone"], &json["fold"]), (&true.into(), &Value::Null));
+    let busy = json["limit"]["strain"]["workers"]["utilization_pct"].as_f64().expect("busy");
+    assert!((40.0..95.0).contains(&busy), "{busy}");
+
+    let (code, csv, _) = desk.run(&[&vary[..], &["-o", "-", "--format", "csv"]].concat());
+    assert_eq!((code, csv.lines().count()), (0, points.len() + 1));
+    for (row, point) in csv.lines().skip(1).zip(points) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let judged = &point["cases"][0]["objectives"][0];
+        let told =
+            [&point["point"], &judged["met"], &judged["unsure"], &point["meets"]].map(Value::to_string);
+        assert_eq!(
+            [cells[0], cells[10], cells[11], cells[12]],
+            [&told[0], &told[1], &told[2], &told[3]],
+            "{row}"
+        );
+        assert_eq!(cells[13], point["role"].as_str().expect("a role"), "{row}");
+        let met = judged["value"].as_f64().expect("data") >= 97.0;
+        assert_eq!((&judged["met"], &point["meets"]), (&met.into(), &met.into()));
+    }
+
+    let (_, told, _) = desk.run(&[&vary[..], &["-o", "-"]].concat());
+    let rows: Vec<&str> =
+        told.lines().filter(|line| line.contains('%') && line.ends_with(['✓', '✗', '?'])).collect();
+    assert_eq!(rows.len(), points.len(), "{told}");
+    for (row, point) in rows.iter().zip(points) {
+        let mark = if point["meets"] == true { "✓" } else { "✗" };
+        let doubt = if point["unsure"] == true { "?" } else { "" };
+        assert!(row.ends_with(&format!(" {mark}{doubt}")), "{row}");
+        let runs = &point["cases"][0]["replications"];
+        assert!(row.split_whitespace().rev().nth(1) == Some(&runs.to_string()), "{row}");
+    }
+    for part in ["  breaks first ", "limited by     workers of server", "Frontier (none of these", ", cost "]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(told.contains(&format!("{} points on the frontier", frontier.len())), "{told}");
+}
+
+#[test]
+fn an_answer_is_told_with_its_unit_its_ends_and_what_it_survives() {
+    let desk = Desk::new(&text(4, "unlimited", "p(99) < 60ms", "10s", 42));
+    let json = desk.json(&["--survive", "pod", "--set", "workloads.server.replicas=2"]);
+    let sentence = json["sentence"].as_str().expect("text");
+    assert!(sentence.starts_with("max ") && sentence.ends_with("load, with any one pod lost"), "{sentence}");
+    assert!(json["stamp"]["flags"].to_string().contains("survive"), "{}", json["stamp"]);
+    let factor = json["answer"]["value"].as_f64().expect("a factor");
+    assert!(
+        (json["answer"]["rps"].as_f64().expect("a rate") / (200.0 * factor) - 1.0).abs() < 1e-3,
+        "{json}"
+    );
+    // Queues get longer with places, and the most that are allowed are looked for.
+    let objectives = "p(99) < 100ms, success >= 40%";
+    let queue = Desk::new(&text(1, "9", objectives, "10s", 42));
+    let json = queue.json(&["--find", "max", "--vary", "workloads.server.queue=1..30"]);
+    let sentence = json["sentence"].as_str().expect("text");
+    assert!(sentence.starts_with("largest: workloads.server.queue = "), "{sentence}");
+    if let Some((_, ends)) = sentence.split_once("(95% CI ") {
+        let numbers: Vec<u32> =
+            ends.split(|c: char| !c.is_ascii_digit()).filter_map(|text| text.parse().ok()).collect();
+        assert!(numbers[0] < numbers[1], "{sentence}");
+    }
+    // All of a range, and its hardest end.
+    let json = desk.json(&["--vary", "load=0.1x..0.5x"]);
+    assert_eq!(json["answer"]["kind"], "whole range");
+    let sentence = json["sentence"].as_str().expect("text");
+    assert!(sentence.contains("up to 0.5 times the scenario's load (100 rps)"), "{sentence}");
+    let json = desk.json(&["--vary", "workloads.server.concurrency=6..9"]);
+    let sentence = json["sentence"].as_str().expect("text");
+    assert!(
+        sentence.starts_with("least: ") && sentence.ends_with(" = 6, the end of the range"),
+        "{sentence}"
+    );
+    let (_, told, _) = desk.run(&["-o", "-", "--reps", "1", "--vary", "load=0.5x..4x"]);
+    assert!(told.contains("one replication: figures have no interval"), "{told}");
+}
+
 #[test]
 fn a_range_that_is_not_monotone_is_told_with_where() {
     let desk = Desk::new(&text(4, "unlimited", "p(99) < 60ms, rps >= 100", "30s", 42));
@@ -329,6 +482,13 @@ fn a_range_that_is_not_monotone_is_told_with_where() {
     assert_eq!(code, 0, "{out}");
     assert!(out.contains("max 29") || out.contains("max 30"), "{out}");
     assert!(out.contains("not monotone: 10.0 rps (0.05x) misses the objectives beyond noise"), "{out}");
+    assert!(out.contains(", which should be harder, meets them"), "{out}");
+    let json = desk.json(&["--vary", "load=0.05x..4x"]);
+    let of = |role: &str| &json["points"][json["fold"][role].as_u64().expect("a point") as usize - 1];
+    assert_eq!(
+        (&json["monotone"], &of("misses")["meets"], &of("meets")["meets"]),
+        (&false.into(), &false.into(), &true.into())
+    );
     let (_, plain, _) = desk.run(&["-o", "-", "--vary", "load=0.6x..4x"]);
     assert!(!plain.contains("not monotone"), "{plain}");
 }

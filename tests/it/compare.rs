@@ -8,10 +8,11 @@ use meshcast::kernel::SimTime;
 use meshcast::kernel::random::{Purpose, draw};
 use meshcast::mesh::Mesh;
 use meshcast::mesh::model::Figure;
-use meshcast::metrics::Estimate;
 use meshcast::metrics::story::What;
+use meshcast::metrics::{Counter, Estimate, paired};
 use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
 use meshcast::study::compare::{Comparison, Measure, Pairs, Replications, Scope, Verdict, compare};
+use meshcast::study::replication::SLICES;
 use meshcast::study::{Crew, RunResults, Watch};
 
 use crate::meshes::RandomMesh;
@@ -26,8 +27,12 @@ fn compared(meshes: &[Mesh], jobs: usize) -> Comparison {
 
 /// A shop behind two versions; v2 fails one request in twenty, and its pods are as busy as `slots` lets them be.
 fn shop(weights: [u32; 2], slots: &str, replications: u32) -> Mesh {
+    Texts::scenario(&shop_text(weights, slots, replications)).mesh()
+}
+
+fn shop_text(weights: [u32; 2], slots: &str, replications: u32) -> String {
     let [stable, canary] = weights;
-    let text = format!(
+    format!(
         "apiVersion: meshcast/v1
 kind: Scenario
 metadata: {{name: shop}}
@@ -47,6 +52,7 @@ objectives:
 - success >= 99%
 - client.web p(99) < 80ms
 - app{{subset=v2}} mean < 50ms
+- client.web max < 300ms
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -67,8 +73,15 @@ spec:
   host: app
   subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
 "
-    );
-    Texts::scenario(&text).mesh()
+    )
+}
+
+/// All replications of a mesh by itself.
+fn alone(mesh: &Mesh) -> RunResults {
+    let plan = Plan::compile(mesh);
+    let count = u64::from(mesh.run.replications.get());
+    let results: Vec<_> = (0..count).map(|number| sim::run(&plan, mesh.run.seed, number)).collect();
+    RunResults::pool(&results).judge(mesh, &results)
 }
 
 /// The same mesh by another fingerprint, so that it is run and paired and not only known to be equal.
@@ -234,20 +247,15 @@ fn effects_through_queues_are_told_apart() {
 fn figures_are_those_of_runs_alone() {
     let meshes = [shop([90, 10], "3", 4), shop([70, 30], "3", 4)];
     let compared = compared(&meshes, 2);
-    let alone = |mesh: &Mesh| {
-        let plan = Plan::compile(mesh);
-        let results: Vec<_> = (0..4).map(|number| sim::run(&plan, mesh.run.seed, number)).collect();
-        RunResults::pool(&results).judge(mesh, &results)
-    };
     let (base, candidate) = (alone(&meshes[0]), alone(&meshes[1]));
     assert_eq!(compared.objectives, base.objectives);
     assert_eq!(compared.candidates[0].objectives, candidate.objectives);
     let mut seen = 0;
     for row in &compared.candidates[0].figures {
-        if row.subject.scope != Scope::Client {
-            continue;
-        }
         let of = |run: &RunResults| {
+            if row.subject.scope == Scope::Objective {
+                return run.objectives[row.subject.place].observed;
+            }
             let whole = |client: &&meshcast::study::ClientFigures| {
                 client.client == row.subject.target && client.class == "all"
             };
@@ -261,12 +269,133 @@ fn figures_are_those_of_runs_alone() {
                 _ => own.rps,
             }
         };
-        assert_eq!((row.reference, row.value), (of(&base), of(&candidate)), "{row:?}");
+        if matches!(row.subject.scope, Scope::Objective | Scope::Client) {
+            assert_eq!((row.reference, row.value), (of(&base), of(&candidate)), "{row:?}");
+            seen += 1;
+        }
         let difference = row.value.value.expect("data") - row.reference.value.expect("data");
         assert!((row.change.value.expect("data") - difference).abs() < 1e-9, "{row:?}");
-        seen += 1;
     }
-    assert_eq!(seen, 12);
+    assert_eq!(seen, 4 + 12);
+    let of_all: Vec<_> =
+        compared.candidates[0].figures.iter().filter(|row| row.subject.scope == Scope::All).collect();
+    assert_eq!(
+        (of_all.len(), of_all[0].value),
+        (6, candidate.objectives[0].observed),
+        "success of all clients"
+    );
+}
+
+/// Clusters have a row for each figure of which there is anything on either side, and no others.
+#[test]
+fn clusters_are_told_by_what_happens_in_them() {
+    let text = shop_text([90, 10], "3", 3);
+    let limits = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}, \
+                  outlierDetection: {consecutive5xxErrors: 2, interval: 1s, baseEjectionTime: 1s, maxEjectionPercent: 100}}";
+    let tight = text
+        .replace("retries: {attempts: 0}", "retries: {attempts: 2, retryOn: 5xx}")
+        .replace("  subsets:", &format!("  {limits}\n  subsets:"));
+    let meshes = [&text, &tight].map(|text| Texts::scenario(text).mesh());
+    let (base, candidate) = (alone(&meshes[0]), alone(&meshes[1]));
+    let compared = compared(&meshes, 2);
+    let mut told: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for row in compared.candidates[0].figures.iter().filter(|row| row.subject.scope == Scope::Cluster) {
+        let (service, subset) = (row.subject.target.as_str(), row.subject.subset.as_str());
+        told.entry((service, subset)).or_default().push(format!("{:?}", row.measure));
+        if service != "app" {
+            continue;
+        }
+        let of = |run: &RunResults| {
+            let own = run.clusters.iter().find(|own| own.service == "app" && own.subset == subset);
+            let own = own.expect("one caller has it");
+            let counter = |counter| own.counter(counter).value.expect("counted");
+            match row.measure {
+                Measure::Of(Figure::SuccessPct) => own.success_pct.value.expect("calls"),
+                Measure::Of(Figure::Latency(_)) => own.latency.p99.value.expect("calls"),
+                Measure::RetriesPerCall => counter(Counter::Retries) / own.calls.value.expect("calls"),
+                Measure::Of(Figure::Ejections) => counter(Counter::Ejections),
+                _ => counter(Counter::PendingOverflow) + counter(Counter::ActiveOverflow),
+            }
+        };
+        let found = (row.reference.value.expect("data"), row.value.value.expect("data"));
+        let expected = (of(&base), of(&candidate));
+        let is_near = |one: f64, other: f64| (one - other).abs() <= 1e-9 * other.abs();
+        assert!(is_near(found.0, expected.0) && is_near(found.1, expected.1), "{row:?} {expected:?}");
+    }
+    let usual = ["Of(SuccessPct)", "Of(Latency(0.99))"];
+    for subset in ["v1", "v2"] {
+        let has = |counters: &[Counter]| {
+            let rows = [&base, &candidate].into_iter().flat_map(|run| &run.clusters);
+            let mut own = rows.filter(|own| own.service == "app" && own.subset == subset);
+            own.any(|own| counters.iter().any(|counter| own.counter(*counter).value > Some(0.0)))
+        };
+        let more = [
+            ("RetriesPerCall", has(&[Counter::Retries])),
+            ("Of(Overflow)", has(&[Counter::PendingOverflow, Counter::ActiveOverflow])),
+            ("Of(Ejections)", has(&[Counter::Ejections])),
+        ];
+        let more = more.into_iter().filter(|(_, has)| *has).map(|(name, _)| name);
+        assert_eq!(told[&("app", subset)], usual.into_iter().chain(more).collect::<Vec<_>>());
+    }
+    assert_eq!(told[&("app", "v2")].len(), 5, "all of it happens to the one that fails");
+    assert_eq!(told[&("db", "")], usual, "nothing happens there");
+}
+
+/// Where nothing fails, as many pairs as there are say how little may have changed.
+#[test]
+fn no_flips_among_few_pairs_prove_little() {
+    let text = shop_text([90, 10], "4", 2).replace(", errors: {rate: 5%}", "");
+    let other = text.replace("weight: 90", "weight: 50").replace("weight: 10", "weight: 50");
+    let meshes = [&text, &other].map(|text| Texts::scenario(text).mesh());
+    let both = compared(&meshes, 1);
+    let candidate = &both.candidates[0];
+    let success = |scope: Scope, target: &str| {
+        let is_own = |row: &&meshcast::study::compare::Compared| {
+            (row.subject.scope, row.subject.target.as_str()) == (scope, target)
+                && row.measure == Measure::Of(Figure::SuccessPct)
+        };
+        candidate.figures.iter().find(is_own).expect("a row").change
+    };
+    for (number, (scope, target)) in [(Scope::All, ""), (Scope::Client, "web")].into_iter().enumerate() {
+        let pairs = candidate.pairs[number].tally.all().count();
+        let bound = 100.0 * paired::score_half_width(0.0, 0.0, pairs as f64);
+        assert_eq!(success(scope, target), Estimate { value: Some(0.0), ci95: Some(bound) }, "{scope:?}");
+        assert!(candidate.pairs[number].tally.moved.count() > 1_000);
+    }
+    let single = |text: &String| {
+        let lines = text.lines().filter(|line| !line.contains("other: {load"));
+        Texts::scenario(&lines.collect::<Vec<_>>().join("\n")).mesh()
+    };
+    let of_one = compared(&[single(&text), single(&other)], 1);
+    let is_of_all = |row: &meshcast::study::compare::Compared| row.subject.scope == Scope::All;
+    assert!(!of_one.candidates[0].figures.iter().any(is_of_all), "one client is all");
+}
+
+/// A replication that one thread gives up, while another one finishes the next, ends what is told: figures are of the
+/// first replications without a gap.
+#[test]
+fn a_gap_ends_what_a_stopped_comparison_keeps() {
+    let meshes = [shop([90, 10], "4", 2), shop([80, 20], "4", 2)];
+    let (stop, steps) = (AtomicBool::new(false), AtomicU32::new(0));
+    let slow = std::sync::OnceLock::new();
+    let crew = Crew::new(2).expect("threads");
+    // Whoever looks up first, most likely in the first replication, waits until the other one is done with his.
+    let step = || {
+        let own = std::thread::current().id();
+        if *slow.get_or_init(|| own) != own {
+            steps.fetch_add(1, Ordering::SeqCst);
+        } else if !stop.load(Ordering::SeqCst) {
+            while steps.load(Ordering::SeqCst) < SLICES {
+                std::thread::yield_now();
+            }
+            stop.store(true, Ordering::SeqCst);
+        }
+    };
+    let stopped = compare(&crew, &meshes, Replications::Given, Watch { stop: &stop, step: &step }).0;
+    assert!(stopped.replications <= 1);
+    let first = compared(&[shop([90, 10], "4", 1), shop([80, 20], "4", 1)], 1);
+    let figures = &stopped.candidates[0].figures;
+    assert!(figures.is_empty() || *figures == first.candidates[0].figures, "{figures:?}");
 }
 
 #[test]
@@ -333,13 +462,8 @@ fn pairing_narrows_the_intervals() {
     let mut other = meshes[1].clone();
     other.run.seed += 1;
     let alone = |mesh: &Mesh| {
-        let plan = Plan::compile(mesh);
-        let results: Vec<_> = (0..8).map(|number| sim::run(&plan, mesh.run.seed, number)).collect();
-        RunResults::pool(&results)
-            .clients
-            .into_iter()
-            .find(|row| row.client == "web" && row.class == "all")
-            .expect("web")
+        let is_web = |row: &meshcast::study::ClientFigures| row.client == "web" && row.class == "all";
+        alone(mesh).clients.into_iter().find(is_web).expect("web")
     };
     let (one, two) = (alone(&meshes[0]), alone(&other));
     type Of = fn(&meshcast::study::ClientFigures) -> Estimate;

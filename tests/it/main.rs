@@ -21,6 +21,7 @@ mod mutual_tls;
 mod pod_life;
 mod property;
 mod scenarios;
+mod searches;
 mod steadiness;
 mod studies;
 mod sweep;

@@ -1,6 +1,7 @@
 //! Whether figures are those of a steady state: who starts cold is told, and so is who has more than he can serve, or who
 //! remembers too long for the run, and nobody else.
 
+use meshcast::kernel::SimTime;
 use meshcast::mesh::Mesh;
 use meshcast::sim::{self, Plan};
 use meshcast::study::steadiness::{self, Overload, Short, Unsteady, WarmUp};
@@ -125,8 +126,20 @@ fn lost_requests_are_no_line() {
 fn what_changes_by_order_is_no_start() {
     let late = "concurrency: 1, serviceTime: 1ms, incidents: [{at: 0s, for: 30s, slowdown: 10}]";
     assert_eq!(check(&mesh("duration: 2m\nwarmup: 0s", late, "poisson(50rps)"), 42, 4), []);
+    // Only what is ordered for later, be it pods or rules.
+    let timeline = |at: &str| {
+        let timeline = format!("duration: 2m\ntimeline: [{{at: {at}, set: workloads.server.replicas=2}}]");
+        mesh(&timeline, "replicas: 3, concurrency: 1, serviceTime: 1ms", "poisson(50rps)")
+    };
+    assert!(steadiness::is_stationary(&timeline("0s")) && !steadiness::is_stationary(&timeline("60s")));
+    let mut pushed = timeline("0s");
+    let mut later = pushed.states.rows()[0].clone();
+    later.at = SimTime::from_nanos(60_000_000_000);
+    pushed.states.push(later);
+    assert!(!steadiness::is_stationary(&pushed));
     let rising = "{profile: [{at: 0s, rate: 10rps}, {at: 20s, rate: 100rps}]}";
-    assert_eq!(check(&mesh("duration: 2m\nwarmup: 0s", "serviceTime: 1ms", rising), 42, 4), []);
+    let rising = mesh("duration: 2m\nwarmup: 0s", "serviceTime: 1ms", rising);
+    assert!(check(&rising, 42, 4).is_empty() && !steadiness::is_stationary(&rising));
 }
 
 /// What is told in so many runs of four replications, each with a seed of its own; `mesh` is by the number of the run.

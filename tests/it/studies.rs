@@ -2,6 +2,7 @@
 //! configuration.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 
 use meshcast::kernel::SimTime;
@@ -9,7 +10,7 @@ use meshcast::kernel::random::name_hash;
 use meshcast::mesh::{Fingerprint, Mesh};
 use meshcast::metrics::results::Results;
 use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
-use meshcast::study::{Crew, Measurements, RunResults, Watch};
+use meshcast::study::{Crew, Measurements, RunResults, Watch, busy};
 
 use crate::meshes::RandomMesh;
 use crate::texts::Texts;
@@ -139,6 +140,16 @@ fn meshes_are_measured_together_as_alone_and_once() {
 }
 
 #[test]
+fn more_replications_of_a_mesh_are_another_measurement() {
+    let mut more = split(90, 10);
+    more.run.replications = NonZeroU32::new(3).expect("3");
+    let crew = Crew::new(1).expect("a thread");
+    let mut study = Measurements::new(&crew, Watch { stop: &STOP, step: &|| {} });
+    let found = study.all(&[split(90, 10), more]).expect("nothing stops it");
+    assert_eq!((found[0].replications, found[1].replications, study.runs()), (2, 3, 5));
+}
+
+#[test]
 fn a_stopped_study_keeps_what_was_whole() {
     let meshes = [split(90, 10), split(80, 20), split(50, 50)];
     // Alone, as others might be done with the rest before they hear of it.
@@ -151,6 +162,32 @@ fn a_stopped_study_keeps_what_was_whole() {
     });
     assert_eq!(seen, 1);
     assert!(study.all(&meshes).is_none());
+}
+
+/// Arrivals times service over servers, of which each pod has its part.
+#[test]
+fn workloads_are_as_busy_as_theory_says() {
+    let text = "apiVersion: meshcast/v1
+kind: Scenario
+metadata: {name: busy}
+duration: 2m
+workloads:
+  app: {service: \"app:80\", replicas: 3, concurrency: 2, serviceTime: exponential(mean=8ms)}
+  db: {service: \"db:80\", replicas: 2, concurrency: 1, serviceTime: exponential(mean=4ms)}
+  free: {service: \"free:80\", concurrency: unlimited}
+clients:
+  web: {load: poisson(150rps), requests: [{get: \"http://app/\"}]}
+  batch: {load: poisson(50rps), requests: [{get: \"http://db/\"}]}
+";
+    let mesh = Texts::scenario(text).mesh();
+    let plan = Plan::compile(&mesh);
+    let results: Vec<Results> = (0..2).map(|number| sim::run(&plan, 7, number)).collect();
+    let found = busy::by_workload(&mesh, &results);
+    assert!(found.keys().eq(["app", "db"]), "who has no limit has no share: {found:?}");
+    for (workload, expected) in [("app", 20.0), ("db", 10.0)] {
+        let share = found[workload].value.expect("it served");
+        assert!((share - expected).abs() < 1.0, "{workload}: {share} is not {expected}");
+    }
 }
 
 #[test]
