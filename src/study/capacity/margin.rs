@@ -107,6 +107,26 @@ mod tests {
     }
 
     #[test]
+    fn at_the_limit_the_comparison_decides_and_without_an_interval_the_figure() {
+        let at = |comparison| margin(Figure::Latency(0.99), comparison, 250.0, 250.0, 0.0);
+        let (below, upto) = (at(Comparison::Less), at(Comparison::LessOrEqual));
+        assert!(!below.is_surely_met() && below.is_surely_missed() && !below.is_decided());
+        assert!(upto.is_surely_met() && !upto.is_surely_missed());
+        let alone =
+            |value| Margin { half: None, ..margin(Figure::LatencyMax, Comparison::Less, 250.0, value, 0.0) };
+        assert!(alone(200.0).is_surely_met() && alone(300.0).is_surely_missed());
+        assert!(
+            !alone(200.0).is_decided() && !alone(300.0).is_decided(),
+            "more replications may tell otherwise"
+        );
+        let perfect = margin(Figure::SuccessPct, Comparison::GreaterOrEqual, 99.5, 100.0, 0.0);
+        assert!(
+            (perfect.value - libm::log(11.0)).abs() < 1e-9,
+            "none of what is allowed, and not infinitely far"
+        );
+    }
+
+    #[test]
     fn without_data_nothing_is_met() {
         let judged = Judged {
             text: String::new(),

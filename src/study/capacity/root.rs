@@ -282,6 +282,12 @@ mod tests {
         let around = Stretch::Around { start: 0.0, step: 1.0, near: NEAR };
         assert_eq!(found(around, 0.01, |_| 1.0).0, Found::Whole);
         assert_eq!(found(around, 0.01, |_| -1.0), (Found::Nothing, 11));
+        assert_eq!(found(between, 0.01, |point| point - 0.9).0, Found::Whole, "its hard end holds");
+        let within = |point: f64| {
+            assert!((0.0..=1.0).contains(&point), "{point}");
+            0.995 - point
+        };
+        assert!((border(found(between, 0.3, within).0).at - 0.995).abs() < 1e-6, "beside the end");
     }
 
     #[test]
@@ -294,8 +300,15 @@ mod tests {
 
     #[test]
     fn the_objective_that_breaks_first_is_the_border() {
+        // The other one far off, and so near that both lie between the last points.
+        for other in [2.0, 1.51] {
+            first_of_two(other);
+        }
+    }
+
+    fn first_of_two(other: f64) {
         let mut look = |point: f64| {
-            let heights = [2.0 - point, 30.0 * (1.5 - point)];
+            let heights = [other - point, 30.0 * (1.5 - point)];
             let margins = heights.iter().enumerate().map(|(key, value)| ((None, key), (*value, Some(0.03))));
             let (meets, is_unsure) = (point < 1.5, (point - 1.5).abs() < 0.001);
             Ok::<Look, ()>(Look { meets, is_unsure, margins: margins.collect() })
