@@ -67,7 +67,7 @@ impl<R, T: FnMut(R)> Waiting<R, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
 
@@ -76,6 +76,21 @@ mod tests {
         let run = |jobs| Crew::new(jobs).expect("threads").in_order(20, |n| n * n);
         assert_eq!(run(0), (0..20).map(|n| n * n).collect::<Vec<_>>());
         assert_eq!((run(1), run(0)), (run(8), run(3)));
+    }
+
+    #[test]
+    fn whoever_is_done_early_waits_for_his_turn() {
+        let done: Vec<AtomicBool> = (0..20).map(|_| AtomicBool::new(false)).collect();
+        let make = |number: u32| {
+            // Every other one ends after the one behind it.
+            while number.is_multiple_of(2) && !done[number as usize + 1].load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            done[number as usize].store(true, Ordering::SeqCst);
+            number
+        };
+        let crew = Crew::new(2).expect("threads");
+        assert_eq!(crew.in_order(20, make), (0..20).collect::<Vec<_>>());
     }
 
     #[test]
