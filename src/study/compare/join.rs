@@ -8,9 +8,17 @@ use crate::kernel::{SimDuration, SimTime};
 use crate::mesh::Outcome;
 use crate::sim::{Answered, Heard, Step};
 
-/// Requests that wait for their other half, on each side. The latest ones are kept: in a closed loop the quicker side
-/// runs ahead for ever.
+/// Requests that wait for their other half, on each side. Where more would, as in a closed loop whose quicker side runs
+/// ahead for ever, half of all requests are followed no longer: those of an uneven key, whatever became of them, so that
+/// the others stand for all. Leaving out those that wait longest would leave out those that changed most.
 const MOST_WAITING: usize = 1 << 18;
+/// How often that may be done.
+const MOST_LEVELS: u32 = 12;
+
+/// Up to which level a request is followed: half of them to level 0 alone, a quarter to level 1, and so on.
+fn level_of(fate: u64) -> u32 {
+    fate.trailing_zeros().min(MOST_LEVELS)
+}
 
 /// Examples of each direction that are told with their stories.
 pub const EXAMPLES: usize = 3;
@@ -90,12 +98,13 @@ struct Side {
 }
 
 impl Side {
-    fn take(&mut self, heard: &Heard) {
+    /// Takes those that are followed at this level.
+    fn take(&mut self, heard: &Heard, level: u32) {
         let shift = self.waiting.steps.len() as u32;
         self.waiting.steps.extend_from_slice(&heard.steps);
-        let before = self.waiting.answered.len() as u32;
-        for (place, answered) in (before..).zip(&heard.answered) {
+        for answered in heard.answered.iter().filter(|answered| level_of(answered.fate) >= level) {
             let Range { start, end } = answered.steps;
+            let place = self.waiting.answered.len() as u32;
             self.waiting.answered.push(Answered { steps: start + shift..end + shift, ..answered.clone() });
             self.order.push((answered.client, answered.fate, place));
         }
@@ -110,16 +119,20 @@ impl Side {
         (answered, self.waiting.steps(answered))
     }
 
-    /// Keeps these alone, the latest of them if they are too many; hands the others to `drop`.
-    fn keep(&mut self, mut places: Vec<u32>, mut drop: impl FnMut(&Answered)) {
+    /// How many of these are followed at this level.
+    fn count(&self, places: &[u32], level: u32) -> usize {
+        let is_followed = |place: &&u32| level_of(self.get(**place).0.fate) >= level;
+        places.iter().filter(is_followed).count()
+    }
+
+    /// Keeps those of them alone that are followed at this level.
+    fn keep(&mut self, mut places: Vec<u32>, level: u32) {
         places.sort_unstable();
-        let excess = places.len().saturating_sub(MOST_WAITING);
         let mut kept = Heard::default();
         self.order.clear();
-        for (number, place) in places.into_iter().enumerate() {
+        for place in places {
             let (answered, steps) = self.get(place);
-            if number < excess {
-                drop(answered);
+            if level_of(answered.fate) < level {
                 continue;
             }
             let start = kept.steps.len() as u32;
@@ -139,22 +152,28 @@ pub struct Join {
     candidate: Side,
     /// How many waited when both were last put together.
     left_waiting: usize,
-    /// By row of the mesh's clients.
-    pub tallies: Vec<Tally>,
-    pub flips: Flips,
+    /// Lowest level that is followed.
+    level: u32,
+    /// By row of the mesh's clients; of each by level, as far as there was anything.
+    tallies: Vec<Vec<Tally>>,
+    /// How many the base has answered, by row of the mesh's clients.
+    answered: Vec<u64>,
+    flips: Flips,
 }
 
 impl Join {
     pub fn new(replication: u32, clients: usize) -> Join {
-        let tallies = vec![Tally::default(); clients];
         let (base, candidate) = (Side::default(), Side::default());
-        Join { replication, base, candidate, left_waiting: 0, tallies, flips: Flips::default() }
+        let (tallies, answered) = (vec![Vec::new(); clients], vec![0; clients]);
+        let flips = Flips::default();
+        Join { replication, base, candidate, left_waiting: 0, level: 0, tallies, answered, flips }
     }
 
     /// Takes what both sides have said since the last time.
     pub fn hear(&mut self, base: &Heard, candidate: &Heard) {
-        self.base.take(base);
-        self.candidate.take(candidate);
+        base.answered.iter().for_each(|answered| self.answered[answered.client as usize] += 1);
+        self.base.take(base, self.level);
+        self.candidate.take(candidate, self.level);
         // Where many wait, as many more come before all are looked through again.
         if self.base.len() + self.candidate.len() >= 2 * self.left_waiting {
             self.put_together();
@@ -180,7 +199,7 @@ impl Join {
             match (entry, partner) {
                 (Some(entry), Some(partner)) => {
                     let (before, after) = (left.get(entry.2), right.get(partner.2));
-                    tallies[entry.0 as usize].pair(before, after);
+                    tally(&mut tallies[entry.0 as usize], entry.1).pair(before, after);
                     flips.note(*replication, before.0, after.0);
                 }
                 (entry, partner) => {
@@ -189,28 +208,52 @@ impl Join {
                 }
             }
         }
-        left.keep(left_only, |answered| tallies[answered.client as usize].base_only += 1);
-        right.keep(right_only, |answered| tallies[answered.client as usize].candidate_only += 1);
+        let is_too_many =
+            |level: u32| left.count(&left_only, level).max(right.count(&right_only, level)) > MOST_WAITING;
+        while self.level < MOST_LEVELS && is_too_many(self.level) {
+            self.level += 1;
+        }
+        left.keep(left_only, self.level);
+        right.keep(right_only, self.level);
         self.left_waiting = self.base.len() + self.candidate.len();
     }
 
-    /// Nothing more will come: what still waits has no other half.
+    /// Nothing more will come: what still waits has no other half. All that was followed to the end, by row of the mesh's
+    /// clients.
     pub fn finish(mut self) -> (Vec<Tally>, Flips) {
         self.put_together();
-        for answered in &self.base.waiting.answered {
-            self.tallies[answered.client as usize].base_only += 1;
+        let Join { base, candidate, tallies, .. } = &mut self;
+        for answered in &base.waiting.answered {
+            tally(&mut tallies[answered.client as usize], answered.fate).base_only += 1;
         }
-        for answered in &self.candidate.waiting.answered {
-            self.tallies[answered.client as usize].candidate_only += 1;
+        for answered in &candidate.waiting.answered {
+            tally(&mut tallies[answered.client as usize], answered.fate).candidate_only += 1;
         }
-        (self.tallies, self.flips)
+        let level = self.level as usize;
+        let followed = |(levels, answered): (Vec<Tally>, u64)| {
+            let mut whole = Tally::default();
+            levels.iter().skip(level).for_each(|tally| whole.merge(tally));
+            whole.left_out = answered - whole.stayed.count() - whole.moved.count() - whole.base_only;
+            whole
+        };
+        (self.tallies.into_iter().zip(self.answered).map(followed).collect(), self.flips)
     }
+}
+
+/// That of a request's level.
+fn tally(levels: &mut Vec<Tally>, fate: u64) -> &mut Tally {
+    let level = level_of(fate) as usize;
+    if levels.len() <= level {
+        levels.resize(level + 1, Tally::default());
+    }
+    &mut levels[level]
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::pairs::tests::answered;
     use super::*;
+    use crate::kernel::random::{Purpose, draw};
 
     fn heard(of: &[(u64, u16)]) -> Heard {
         let mut heard = Heard::default();
@@ -286,29 +329,45 @@ mod tests {
 
     #[test]
     fn a_side_that_runs_ahead_does_not_fill_the_memory() {
-        let half = MOST_WAITING as u64 / 2;
-        // What comes later has a lower fate, as those that are kept are the latest and not the highest.
-        let fate = |turn: u64, n: u64| (9 - turn) << 32 | n;
-        for is_base in [true, false] {
-            let mut join = Join::new(0, 1);
-            let say = |join: &mut Join, ahead: &[(u64, u16)], behind: &[(u64, u16)]| {
-                let (ahead, behind) = (heard(ahead), heard(behind));
-                if is_base { join.hear(&ahead, &behind) } else { join.hear(&behind, &ahead) }
-            };
-            for turn in 0..5 {
-                let many: Vec<(u64, u16)> = (0..half).map(|n| (fate(turn, n), 200)).collect();
-                say(&mut join, &many, &[]);
-            }
-            join.put_together();
-            let side = if is_base { &join.base } else { &join.candidate };
-            assert_eq!((side.len(), side.waiting.steps.len()), (MOST_WAITING, MOST_WAITING));
-            say(&mut join, &[], &[(fate(0, 0), 200), (fate(3, 0), 200), (fate(4, 0), 200)]);
-            let (tallies, _) = join.finish();
-            let Tally { base_only, candidate_only, stayed, .. } = &tallies[0];
-            let (ahead, behind) =
-                if is_base { (base_only, candidate_only) } else { (candidate_only, base_only) };
-            assert_eq!((stayed.served, *ahead), (2, 5 * half - 2));
-            assert_eq!(*behind, 1, "its other half was given up");
+        let mut join = Join::new(0, 1);
+        for turn in 0..5u64 {
+            let many: Vec<(u64, u16)> = (0..MOST_WAITING as u64 / 2).map(|n| (turn << 32 | n, 200)).collect();
+            join.hear(&heard(&many), &heard(&[]));
         }
+        join.put_together();
+        // Of 5 / 2 as many as may wait a quarter is followed.
+        assert_eq!((join.level, join.base.waiting.answered.len()), (2, MOST_WAITING * 5 / 8));
+        assert_eq!(join.base.waiting.steps.len(), MOST_WAITING * 5 / 8);
+        join.hear(&heard(&[]), &heard(&[(1, 200), (0, 200), (4 << 32, 200)]));
+        let (tallies, _) = join.finish();
+        let all = MOST_WAITING as u64 * 5 / 2;
+        assert_eq!((tallies[0].stayed.served, tallies[0].base_only), (2, all / 4 - 2), "the oldest, too");
+        assert_eq!((tallies[0].candidate_only, tallies[0].left_out), (0, all * 3 / 4));
+    }
+
+    /// Whoever waits long has changed much: to leave out those would make all look quicker than they are.
+    #[test]
+    fn those_that_are_followed_stand_for_all() {
+        let all = 3 * MOST_WAITING as u64;
+        let key = |n: u64| draw(n, Purpose::StreamId, 0);
+        let said = |millis: u64, of: &mut dyn Iterator<Item = u64>| {
+            let mut heard = Heard::default();
+            heard.answered.extend(of.map(|n| Answered { steps: 0..0, ..answered(key(n), millis, 200) }));
+            heard
+        };
+        let mut join = Join::new(0, 1);
+        // Under the candidate one in four is as quick as under the base, and the others come long after.
+        for part in 0..3 {
+            let own = || part * all / 3..(part + 1) * all / 3;
+            join.hear(&said(1, &mut own()), &said(1, &mut own().filter(|n| n % 4 == 0)));
+        }
+        join.hear(&Heard::default(), &said(100, &mut (0..all).filter(|n| n % 4 != 0)));
+        let (tallies, _) = join.finish();
+        let Tally { stayed, base_only, candidate_only, left_out, .. } = &tallies[0];
+        assert_eq!((*base_only, *candidate_only), (0, 0), "both have answered all");
+        assert_eq!(stayed.served + left_out, all);
+        assert!(*left_out > 2 * all / 5);
+        let slower = stayed.slower.count() as f64 / stayed.served as f64;
+        assert!((slower - 0.75).abs() < 0.005, "{slower}");
     }
 }

@@ -97,6 +97,9 @@ pub struct Tally {
     pub base_only: u64,
     /// Answered under the candidate alone.
     pub candidate_only: u64,
+    /// Answered under the base, and not followed: too many would have waited for their other half. They are chosen by their
+    /// keys, so that all else here is of a sample of the requests.
+    pub left_out: u64,
 }
 
 impl Tally {
@@ -115,6 +118,7 @@ impl Tally {
         self.moved.merge(&other.moved);
         self.base_only += other.base_only;
         self.candidate_only += other.candidate_only;
+        self.left_out += other.left_out;
     }
 
     pub fn pair(&mut self, base: (&Answered, &[Step]), candidate: (&Answered, &[Step])) {
