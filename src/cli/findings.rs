@@ -14,14 +14,16 @@ const MOST: usize = 100;
 /// Prints what was found, sorted by place; with `only_errors` nothing else. Where there is too much of it errors go
 /// before warnings, and warnings before notes. Whether there is an error.
 pub fn tell_all(findings: Vec<Diagnostic>, sources: &Sources, only_errors: bool) -> bool {
-    tell_new(findings, sources, only_errors, &mut BTreeSet::new())
+    tell_new(findings, sources, only_errors, None, &mut BTreeSet::new())
 }
 
-/// The same without what was `told` before, of another configuration that shares files with this one.
+/// The same without what was `told` before, of another configuration that shares files with this one; `about` says which
+/// of them it is.
 pub fn tell_new(
     mut findings: Vec<Diagnostic>,
     sources: &Sources,
     only_errors: bool,
+    about: Option<&str>,
     told: &mut BTreeSet<String>,
 ) -> bool {
     render::sort(&mut findings);
@@ -35,6 +37,9 @@ pub fn tell_new(
         findings.sort_by_key(|finding| finding.severity);
         findings.truncate(MOST);
         render::sort(&mut findings);
+    }
+    if let Some(about) = about.filter(|_| !findings.is_empty() || errors > 0) {
+        tell(about);
     }
     for finding in &findings {
         tell(&render::render(finding, sources, colour));

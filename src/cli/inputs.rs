@@ -46,6 +46,8 @@ pub struct Reader<'a> {
     replications: NonZeroU32,
     /// What was told of one configuration is not told of the next.
     told: BTreeSet<String>,
+    /// Which configuration it is, said before what is found in it; `None` where there is no other.
+    pub about: Option<String>,
     /// Replications may be as many as it takes: no points that all have as many.
     pub seeks_precision: bool,
 }
@@ -57,14 +59,15 @@ impl<'a> Reader<'a> {
         quiet: bool,
         replications: NonZeroU32,
     ) -> Reader<'a> {
-        Reader { arguments, disk, quiet, replications, told: BTreeSet::new(), seeks_precision: false }
+        let told = BTreeSet::new();
+        Reader { arguments, disk, quiet, replications, told, about: None, seeks_precision: false }
     }
 
-    /// Reads and resolves one configuration, with `more` orders behind those of the arguments; tells what was found.
+    /// Reads and resolves one configuration, with `more` orders (`--with`) behind those of the arguments; tells what was found.
     /// Fails if one of the findings is an error.
     pub fn read(&mut self, scenario: &str, manifests: &[String], more: &[String]) -> Result<Inputs, Failure> {
-        let mut sets = orders(self.arguments);
-        sets.extend_from_slice(more);
+        let given = orders(self.arguments);
+        let sets = [&given, more].concat();
         if let Some(order) = more.iter().find(|order| order.starts_with("manifests")) {
             return Err(Failure::usage(format!(
                 "`{order}` cannot change which files there are, for they are named before\nname the manifests of each \
@@ -84,13 +87,14 @@ impl<'a> Reader<'a> {
             ));
         }
         let reps_stand = usize::from(self.arguments.seed.is_some());
-        let request = load::Request { scenario: Some(scenario), manifests, sets: &sets };
+        let request = load::Request { scenario: Some(scenario), manifests, sets: &given, withs: more };
         let mut loaded = load::load(&request, self.disk);
         add_objectives(&mut loaded, &self.arguments.slos);
         let mut resolved = resolve::mesh_with(&loaded, self.replications);
         let traffic = resolved.mesh.as_ref().map(Traffic::of);
         let found = all_findings(&loaded, &resolved, traffic.as_ref());
-        let has_errors = findings::tell_new(found, &loaded.docs.sources, self.quiet, &mut self.told);
+        let about = self.about.as_deref();
+        let has_errors = findings::tell_new(found, &loaded.docs.sources, self.quiet, about, &mut self.told);
         match (resolved.mesh.take(), traffic, has_errors) {
             (Some(mut mesh), Some(traffic), false) => {
                 mesh.run.replications = self.arguments.made.unwrap_or(mesh.run.replications);

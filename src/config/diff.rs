@@ -317,7 +317,10 @@ mod tests {
         let read = |manifest: &str, sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|order| (*order).to_owned()).collect();
             let manifests = [manifest.to_owned()];
-            load(&Request { scenario: Some("s"), manifests: &manifests, sets: &sets }, &Texts(&texts))
+            load(
+                &Request { scenario: Some("s"), manifests: &manifests, sets: &sets, withs: &[] },
+                &Texts(&texts),
+            )
         };
         let told = |side: Option<Side>| {
             side.map_or_else(|| "-".to_owned(), |side| format!("{}@{}:{}", side.value, side.file, side.line))

@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub manifests: &'a [String],
     /// `--set path=value`. Source: design D9.25.
     pub sets: &'a [String],
+    /// The same of one candidate among several configurations, behind those: `--with`.
+    pub withs: &'a [String],
 }
 
 /// What was read. A run starts only if no diagnostic is an error.
@@ -70,7 +72,7 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Loaded {
         objects: Vec::new(),
         read: BTreeSet::new(),
     };
-    let orders = loader.orders(request.sets);
+    let orders = loader.orders(request);
     let mut new_names = Vec::new();
     if let Some(path) = request.scenario {
         loader.intake.base = directory(path).to_owned();
@@ -107,10 +109,11 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn orders(&mut self, sets: &[String]) -> Vec<PlacedOrder> {
+    fn orders(&mut self, request: &Request<'_>) -> Vec<PlacedOrder> {
         let mut orders = Vec::new();
-        for text in sets {
-            let source = self.intake.docs.sources.add_argument("--set", text);
+        let sets = request.sets.iter().map(|text| ("--set", text));
+        for (flag, text) in sets.chain(request.withs.iter().map(|text| ("--with", text))) {
+            let source = self.intake.docs.sources.add_argument(flag, text);
             match Order::parse(text) {
                 Ok(order) => orders.push(PlacedOrder { order, source, offset: 0 }),
                 Err(fault) => {

@@ -67,7 +67,7 @@ fn files(extra: &[(&'static str, &str)]) -> Map {
 
 fn run(files: &Map, sets: &[&str]) -> Loaded {
     let sets: Vec<String> = sets.iter().map(|text| (*text).to_owned()).collect();
-    load(&Request { scenario: Some("s/scenario.yaml"), manifests: &[], sets: &sets }, files)
+    load(&Request { scenario: Some("s/scenario.yaml"), manifests: &[], sets: &sets, withs: &[] }, files)
 }
 
 /// The findings of a load as single lines.
@@ -207,8 +207,10 @@ fn timelines_name_what_exists() {
 fn arguments_replace_the_scenarios_manifests() {
     let files = files(&[("x.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: only}\n")]);
     let manifests = ["x.yaml".to_owned()];
-    let loaded =
-        load(&Request { scenario: Some("s/scenario.yaml"), manifests: &manifests, sets: &[] }, &files);
+    let loaded = load(
+        &Request { scenario: Some("s/scenario.yaml"), manifests: &manifests, sets: &[], withs: &[] },
+        &files,
+    );
     let names: Vec<&str> = loaded.objects.iter().map(|object| object.name.as_str()).collect();
     assert_eq!(names, ["only"]);
     assert!(loaded.diagnostics.iter().all(|finding| finding.severity != Severity::Error));

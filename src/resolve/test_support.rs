@@ -28,14 +28,16 @@ impl Files for Texts<'_> {
 /// Loads a scenario and its manifests.
 pub fn loaded(files: &[(&str, &str)]) -> Loaded {
     let scenario = files.iter().map(|(name, _)| *name).find(|name| name.starts_with("scenario"));
-    load(&Request { scenario, manifests: &[], sets: &[] }, &Texts(files))
+    load(&Request { scenario, manifests: &[], sets: &[], withs: &[] }, &Texts(files))
 }
 
 /// The objects of one text.
 pub fn text_docs(yaml: &str) -> (Docs, Vec<RawObject>) {
     let names = ["objects.yaml".to_owned()];
-    let loaded =
-        load(&Request { scenario: None, manifests: &names, sets: &[] }, &Texts(&[("objects.yaml", yaml)]));
+    let loaded = load(
+        &Request { scenario: None, manifests: &names, sets: &[], withs: &[] },
+        &Texts(&[("objects.yaml", yaml)]),
+    );
     assert_eq!(loaded.diagnostics, [], "the test's own text is sound");
     (loaded.docs, loaded.objects)
 }

@@ -31,7 +31,7 @@ impl Texts {
     }
 
     pub fn load(&self) -> Loaded {
-        load(&Request { scenario: Some("scenario.yaml"), manifests: &[], sets: &[] }, self)
+        load(&Request { scenario: Some("scenario.yaml"), manifests: &[], sets: &[], withs: &[] }, self)
     }
 
     /// The mesh that they mean, or why they mean none.
