@@ -275,7 +275,7 @@ pub struct OutputArguments {
     /// What standard output gets
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
-    /// Exit 0 even if an objective is missed
+    /// Exit 0 even if an objective is missed, or a figure has become worse
     #[arg(long)]
     pub exit_zero: bool,
     /// Replace an output folder that no run of ours wrote
@@ -343,7 +343,8 @@ pub struct CompareArguments {
     pub with: Vec<String>,
     #[command(flatten)]
     pub output: OutputArguments,
-    /// Exit 6 if a figure is worse, beyond noise, by more than this part of it (of success: of the failures): `5%`
+    /// Exit 6 if a figure is worse by more than this part of it (of success: of the failures), beyond the noise of all
+    /// figures together, or if none can be judged: `5%`
     #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     pub fail_on_regression: Option<f64>,
     /// Draw no plots

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use super::arguments::{CompareArguments, FormatName, flag};
+use super::arguments::{CompareArguments, FormatName, OutputArguments, flag};
 use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::inputs::{self, Inputs, Reader};
@@ -17,7 +17,7 @@ use crate::report::Look;
 use crate::report::comparison::{self, Change, Comparisons, Side};
 use crate::report::stamp::{Configuration, Stamp};
 use crate::resolve::defaults;
-use crate::study::compare::{Comparison, Replications, compare as run_all};
+use crate::study::compare::{Comparison, Passage, Replications, compare as run_all};
 use crate::study::replication::SLICES;
 use crate::study::{Crew, Watch};
 
@@ -30,6 +30,7 @@ pub fn compare_all(arguments: &CompareArguments, variants: &[Variant]) -> Result
     let output = &arguments.output;
     let all = read(arguments, variants)?;
     let base = &all[0];
+    check_replications(arguments, base)?;
     variants.iter().zip(&all).skip(1).try_for_each(|(variant, own)| check_alike(base, own, &variant.name))?;
     let files: Vec<&str> = all.iter().flat_map(Inputs::files).collect();
     let target = base.target_beside("compare", output, &files)?;
@@ -38,7 +39,7 @@ pub fn compare_all(arguments: &CompareArguments, variants: &[Variant]) -> Result
         all[1..].iter().map(|own| told(diff::changes(&base.loaded, &own.loaded))).collect();
     let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     if output.is_told() {
-        print(&comparison::changes(&names[1..], &changes, &base.loaded.base, &look))?;
+        print(&comparison::changes(&names[1..], &changes, &base.loaded.base, target.is_some(), &look))?;
     }
     let crew = simulation::crew(output)?;
     let meshes: Vec<Mesh> = all.iter().map(|one| one.mesh.clone()).collect();
@@ -73,7 +74,9 @@ pub fn compare_all(arguments: &CompareArguments, variants: &[Variant]) -> Result
         stamp: &stamp,
         base: &base.loaded.base,
         threshold: arguments.fail_on_regression,
+        is_written: target.is_some(),
     };
+    warn(output, &report);
     show(arguments, &report, &look, progress.seconds())?;
     if let Some(target) = target {
         write(arguments, &target, &report, &crew)?;
@@ -105,9 +108,23 @@ fn read(arguments: &CompareArguments, variants: &[Variant]) -> Result<Vec<Inputs
                  or change values with `--with`"
             )));
         }
+        reader.about = (number > 0).then(|| format!("in candidate {}:", variant.name));
         reader.read(&scenario, manifests, &variant.orders)
     };
     variants.iter().enumerate().map(read_one).collect()
+}
+
+/// One replication tells no regression from noise. What an interrupted comparison has made is judged as it is.
+fn check_replications(arguments: &CompareArguments, base: &Inputs) -> Result<(), Failure> {
+    let input = &arguments.input;
+    let is_one = base.mesh.run.replications.get() == 1 && input.precision.is_none() && input.made.is_none();
+    match arguments.fail_on_regression.is_some() && is_one {
+        true => Err(Failure::usage(
+            "`--fail-on-regression` cannot tell a regression from noise by one replication\nask for more, such as \
+             `--reps 8`",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Requests are the same only under one clock and one seed, from the same clients.
@@ -150,16 +167,11 @@ fn check_alike(base: &Inputs, own: &Inputs, name: &str) -> Result<(), Failure> {
 fn told(changes: Vec<diff::Change>) -> Vec<Change> {
     let side =
         |side: diff::Side| Side { value: side.value, place: Place { file: side.file, line: side.line } };
-    // What `--set` orders holds for all, so that an order that differs is one of `--with`.
-    let of_candidate = |side: diff::Side| match side.file.as_str() {
-        "--set" => diff::Side { file: "--with".to_owned(), ..side },
-        _ => side,
-    };
     let one = |change: diff::Change| Change {
         object: change.object,
         path: change.path,
         old: change.old.map(side),
-        new: change.new.map(of_candidate).map(side),
+        new: change.new.map(side),
     };
     changes.into_iter().map(one).collect()
 }
@@ -180,6 +192,17 @@ fn stamp(arguments: &CompareArguments, variants: &[Variant], all: &[Inputs], rep
         stamp.configurations.push(Configuration { name, sets, inputs });
     }
     stamp
+}
+
+/// Says on standard error what text for people has among the results.
+fn warn(output: &OutputArguments, report: &Comparisons<'_>) {
+    let is_text = output.format == FormatName::Text;
+    if !output.is_quiet() && (!is_text || !io::stdout().is_terminal()) {
+        comparison::notes(report).iter().for_each(|note| tell(&format!("warning: {}", note.line())));
+    }
+    if !is_text && output.kept.is_none() {
+        comparison::gates(report).iter().for_each(|line| tell(line));
+    }
 }
 
 fn show(
@@ -230,10 +253,9 @@ fn end(arguments: &CompareArguments, wanted: Option<usize>, compared: &Compariso
     if compared.candidates.iter().any(|own| own.objectives.iter().any(|judged| !judged.met)) {
         return Err(Failure::silent(exit::OBJECTIVE_MISSED));
     }
-    let is_regression = |threshold: f64| {
-        compared.candidates.iter().any(|own| own.figures.iter().any(|row| row.is_regression(threshold)))
-    };
-    match arguments.fail_on_regression.is_some_and(is_regression) {
+    let is_held =
+        |threshold: f64| compared.candidates.iter().any(|own| own.gate(threshold).passage() != Passage::Pass);
+    match arguments.fail_on_regression.is_some_and(is_held) {
         true => Err(Failure::silent(exit::REGRESSION)),
         false => Ok(()),
     }

@@ -255,6 +255,19 @@ fn find_student_t975(freedom: usize) -> f64 {
     0.5 * (low + high)
 }
 
+/// How often chance alone takes an estimate at least as far from zero, to either side, as this one is, in [0, 1]; its
+/// interval is one by Student's t with `freedom` >= 1 degrees of freedom. `None` without a figure or an interval.
+pub fn p_value(estimate: Estimate, freedom: usize) -> Option<f64> {
+    let (value, ci95) = (estimate.value?, estimate.ci95?);
+    if value == 0.0 {
+        return Some(1.0);
+    }
+    // An interval of no width is infinitely many of them away.
+    let t = student_t975(freedom) * value.abs() / ci95;
+    let v = freedom as f64;
+    Some(incomplete_beta(v / 2.0, 0.5, v / (v + t * t)))
+}
+
 /// Regularised incomplete beta function I_x(a, b) by its continued fraction.
 /// Source: Numerical Recipes, 3rd edition, 6.4.
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
@@ -316,6 +329,20 @@ mod tests {
         ] {
             near(student_t975(freedom), quantile);
         }
+    }
+
+    #[test]
+    fn p_values_are_those_of_the_tables() {
+        let of = |value: f64, ci95: f64, freedom| {
+            p_value(Estimate { value: Some(value), ci95: Some(ci95) }, freedom).unwrap()
+        };
+        near(of(2.5, 2.5, 7), 0.05);
+        // t(0.995, 3) = 5.840 909 310, t(0.95, 10) = 1.812 461 123.
+        near(of(-5.840_909_310, student_t975(3), 3), 0.01);
+        near(of(1.812_461_123, student_t975(10), 10), 0.1);
+        assert_eq!([of(0.0, 0.0, 3), of(0.0, 2.0, 3), of(-1.0, 0.0, 3)], [1.0, 1.0, 0.0]);
+        assert_eq!(p_value(Estimate::exact(3.0), 3), None);
+        assert_eq!(p_value(Estimate::NONE, 3), None);
     }
 
     #[test]

@@ -4,16 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use meshcast::kernel::SimTime;
+use meshcast::kernel::arrivals::Load;
+use meshcast::kernel::distribution::Distribution;
 use meshcast::kernel::random::{Purpose, draw};
+use meshcast::kernel::{SimDuration, SimTime};
 use meshcast::mesh::Mesh;
 use meshcast::mesh::model::Figure;
 use meshcast::metrics::story::What;
 use meshcast::metrics::{Counter, Estimate, paired};
 use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
-use meshcast::study::compare::{Comparison, Measure, Pairs, Replications, Scope, Verdict, compare};
+use meshcast::study::compare::{
+    Candidate, Compared, Comparison, Measure, Overall, Pairs, Passage, Replications, Scope, Sense, Verdict,
+    compare,
+};
 use meshcast::study::replication::SLICES;
-use meshcast::study::{Crew, RunResults, Watch};
+use meshcast::study::{Crew, RunResults, Watch, steadiness};
 
 use crate::meshes::RandomMesh;
 use crate::texts::Texts;
@@ -115,7 +120,6 @@ fn assert_zero(compared: &Comparison) {
             let nothing = Estimate { value: Some(0.0), ci95: Some(0.0) };
             assert!(row.change == nothing || row.reference.value.is_none(), "{row:?}");
             assert_eq!(row.reference, row.value, "{row:?}");
-            assert!(!row.is_regression(0.0));
         }
         for own in &candidate.pairs {
             let all = own.tally.all();
@@ -123,6 +127,7 @@ fn assert_zero(compared: &Comparison) {
             assert_eq!((all.equal, all.change()), (all.served, 0));
         }
         assert_eq!(candidate.flips.iter().count(), 0);
+        assert_eq!(candidate.gate(0.0).passage(), Passage::Pass);
         assert_eq!(candidate.objectives, compared.objectives);
     }
 }
@@ -450,7 +455,71 @@ fn a_stopped_comparison_keeps_whole_replications() {
     let stopped = compare(&crew, &meshes, Replications::Given, Watch { stop: &stop, step: &step }).0;
     assert_eq!(stopped.replications, 2);
     let fewer = [shop([90, 10], "4", 2), shop([80, 20], "4", 2)];
-    assert_eq!(stopped.candidates[0].figures, compared(&fewer, 1).candidates[0].figures);
+    let whole = compared(&fewer, 1);
+    assert_eq!(stopped.candidates[0].figures, whole.candidates[0].figures);
+    assert_eq!(stopped.candidates[0].told, whole.candidates[0].told, "as if no more had been asked for");
+    assert!(!whole.candidates[0].told.is_empty());
+}
+
+/// What is asked for is neither good nor bad; what a closed loop is served is.
+#[test]
+fn load_is_no_quality_but_what_a_closed_loop_is_served_is() {
+    let base = shop([90, 10], "unlimited", 4);
+    let mut fewer = base.clone();
+    fewer.scale_load(0.5).expect("rates");
+    let compared_to = compared(&[base.clone(), fewer], 2);
+    let candidate = &compared_to.candidates[0];
+    let row = |candidate: &Candidate, scope, target: &str, measure| {
+        let is_own = |row: &&Compared| {
+            (row.subject.scope, row.subject.target.as_str(), row.measure) == (scope, target, measure)
+        };
+        candidate.figures.iter().find(is_own).cloned()
+    };
+    let rps = Measure::Of(Figure::Rps);
+    let web = row(candidate, Scope::Client, "web", rps).expect("an open loop has its rate");
+    assert_eq!((web.sense, web.verdict), (Sense::Neutral, Verdict::Fewer));
+    assert!(candidate.gate(0.05).regressions.iter().all(|row| row.measure != rps), "half the load");
+    assert_eq!(candidate.overall(&compared_to.objectives), Overall::WithinNoise);
+
+    let closed = |mesh: &Mesh| {
+        let mut mesh = mesh.clone();
+        for client in mesh.clients.rows_mut() {
+            let users = std::num::NonZeroU32::new(20).expect("20");
+            client.load = Load::Closed { users, think: Distribution::Constant(SimDuration::from_millis(50)) };
+        }
+        mesh
+    };
+    let worse = compared(&[closed(&base), closed(&shop([20, 80], "unlimited", 4))], 2);
+    let served =
+        row(&worse.candidates[0], Scope::Client, "web", Measure::ServedRps).expect("a closed loop's");
+    assert_eq!((served.sense, served.verdict), (Sense::MoreIsBetter, Verdict::Worse));
+    assert_eq!(row(&worse.candidates[0], Scope::Client, "web", rps), None);
+    // What is served is what ended, less the failures.
+    let success = row(&worse.candidates[0], Scope::Client, "web", Measure::Of(Figure::SuccessPct));
+    assert!(success.expect("there").value.value.expect("data") < 97.0);
+    assert!(served.growth() > 0.0);
+    // Where v2 gets more, its callers' rows say so.
+    let calls = worse.candidates[0].figures.iter().find(|row| {
+        (row.subject.scope, row.subject.subset.as_str(), row.measure) == (Scope::Cluster, "v2", rps)
+    });
+    assert_eq!(calls.expect("a row of its load").verdict, Verdict::More);
+}
+
+/// What `run` warns of is told of every configuration.
+#[test]
+fn figures_that_are_not_of_a_steady_state_are_told() {
+    let (full, roomy) = (shop([90, 10], "1", 2), shop([90, 10], "8", 2));
+    let compared = compared(&[full.clone(), roomy], 2);
+    let results: Vec<_> =
+        (0..2).map(|number| sim::run(&Plan::compile(&full), full.run.seed, number)).collect();
+    let alone = RunResults::pool(&results);
+    let found = steadiness::check(&alone, &full);
+    assert!(matches!(found[..], [steadiness::Unsteady::Overload(_), ..]), "{found:?}");
+    assert_eq!(compared.condition.unsteady, found);
+    assert_eq!(compared.candidates[0].condition.unsteady, []);
+    let unfinished: f64 =
+        alone.clients.iter().filter(|row| row.class == "all").filter_map(|row| row.unfinished.value).sum();
+    assert_eq!(compared.condition.unfinished, unfinished);
 }
 
 /// How much narrower the intervals of a change are than those of two runs with seeds of their own. The figures are in

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::number;
 use super::super::terminal::wrapped;
-use super::Comparisons;
+use super::{Comparisons, all_in};
 use crate::kernel::{Id, SimDuration};
 use crate::mesh::{ClientId, Outcome};
 use crate::metrics::story::{Moment, Story, What};
@@ -61,7 +61,7 @@ pub fn lines(report: &Comparisons<'_>, name: &str, candidate: &Candidate, width:
             let more = all.len().saturating_sub(MOST_MOMENTS);
             lines.extend(wrapped(all.into_iter().take(MOST_MOMENTS), width));
             if more > 0 {
-                lines.push(format!("      and {more} more lines in comparison.json"));
+                lines.push(format!("      and {more} more lines, {}", all_in(report.is_written, "json")));
             }
         }
     }

@@ -6,9 +6,9 @@ use super::super::json::{objective, pretty, stamp_value};
 use super::super::number::{self, Kind};
 use super::super::place;
 use super::words::{key, kind};
-use super::{Change, Comparisons, Side, examples};
+use super::{Change, Comparisons, Note, Side, examples, notes};
 use crate::metrics::Estimate;
-use crate::study::compare::{ClientPairs, Compared, NetChange, Overall, Pairs};
+use crate::study::compare::{ClientPairs, Compared, Gate, NetChange, Overall, Pairs, Passage, Subject};
 
 const SCHEMA: &str = "meshcast.compare/v1";
 const COLUMNS: [&str; 10] = [
@@ -54,8 +54,8 @@ pub fn csv(report: &Comparisons<'_>) -> String {
 
 /// `comparison.json`.
 pub fn json(report: &Comparisons<'_>) -> String {
-    let mut parts: [Vec<Value>; 5] = Default::default();
-    let [candidates, changes, figures, pairs, told] = &mut parts;
+    let mut parts: [Vec<Value>; 6] = Default::default();
+    let [candidates, changes, figures, pairs, alone, told] = &mut parts;
     let (mut flips, mut unpaired) = (0, 0);
     for (name, candidate, changed) in report.candidates() {
         let all = &candidate.pairs[0].tally;
@@ -68,29 +68,38 @@ pub fn json(report: &Comparisons<'_>) -> String {
             "verdict": verdict(candidate.overall(base)),
             "flips": of_this.0,
             "unpaired": of_this.1,
+            "unfinished": number(Some(candidate.condition.unfinished), Kind::Count),
             "objectives": objectives(&candidate.objectives, report),
+            "gate": report.threshold.map(|threshold| gate(&candidate.gate(threshold))),
         }));
         changes.extend(changed.iter().map(|one| change(name, one, report.base)));
-        figures.extend(candidate.figures.iter().map(|row| figure(name, row, report.threshold)));
+        let gate = report.threshold.map(|threshold| candidate.gate(threshold));
+        figures.extend(candidate.figures.iter().map(|row| figure(name, row, gate.as_ref())));
         for own in &candidate.pairs {
             pairs.extend(client_pairs(name, own));
+            alone.push(not_paired(name, own));
         }
         told.extend(examples::json(report, name, candidate));
     }
-    let [candidates, changes, figures, pairs, told] = parts;
+    let [candidates, changes, figures, pairs, alone, told] = parts;
+    let note = |note: Note<'_>| json!({ "configurations": note.of, "note": note.what });
     pretty(&json!({
         "schema": SCHEMA,
         "stamp": stamp_value(report.stamp),
         "base": {
             "name": report.names[0],
+            "unfinished": number(Some(report.comparison.condition.unfinished), Kind::Count),
             "objectives": objectives(&report.comparison.objectives, report),
         },
+        "notes": notes(report).into_iter().map(note).collect::<Vec<_>>(),
+        "fail_on_regression_pct": report.threshold.map(|part| number(Some(100.0 * part), Kind::Exact)),
         "candidates": candidates,
         "changes": changes,
         "figures": figures,
         "flips": flips,
         "unpaired": unpaired,
         "pairs": pairs,
+        "not_paired": alone,
         "examples": told,
     }))
 }
@@ -98,6 +107,27 @@ pub fn json(report: &Comparisons<'_>) -> String {
 fn objectives(all: &[crate::study::Judged], report: &Comparisons<'_>) -> Value {
     let with_intervals = report.comparison.replications > 1;
     all.iter().map(|judged| objective(judged, with_intervals)).collect()
+}
+
+/// Whether a candidate passes, and by which figures it does not.
+fn gate(gate: &Gate<'_>) -> Value {
+    let rows = |rows: &[&Compared]| {
+        let row = |row: &&Compared| {
+            let Subject { scope, target, subset, .. } = &row.subject;
+            json!({ "figure": key(row.measure), "scope": scope.name(), "target": target, "subset": subset })
+        };
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    json!({
+        "verdict": match gate.passage() {
+            Passage::Pass => "pass",
+            Passage::Fail => "fail",
+            Passage::CannotTell => "cannot tell",
+        },
+        "judged": gate.judged,
+        "regressions": rows(&gate.regressions),
+        "not_judged": rows(&gate.unknown),
+    })
 }
 
 fn verdict(overall: Overall) -> &'static str {
@@ -132,7 +162,7 @@ fn number(value: Option<f64>, kind: Kind) -> Value {
     value.map_or(Value::Null, |value| number::json(value, kind))
 }
 
-fn figure(name: &str, row: &Compared, threshold: Option<f64>) -> Value {
+fn figure(name: &str, row: &Compared, gate: Option<&Gate<'_>>) -> Value {
     let kind = kind(row.measure);
     let mut fields = json!({
         "candidate": name,
@@ -145,9 +175,10 @@ fn figure(name: &str, row: &Compared, threshold: Option<f64>) -> Value {
         "change": number(row.change.value, kind),
         "change_ci95": number(row.change.ci95, kind),
         "verdict": row.verdict.name(),
+        "p_value": number(row.p_value, Kind::Measure),
     });
-    if let Some(threshold) = threshold {
-        fields["regression"] = row.is_regression(threshold).into();
+    if let Some(gate) = gate {
+        fields["regression"] = gate.has(row).into();
     }
     fields
 }
@@ -169,8 +200,6 @@ fn client_pairs(name: &str, own: &ClientPairs) -> [Value; 2] {
             "served_failed": pairs.lost,
             "failed_served": pairs.gained,
             "failed_failed": pairs.failed,
-            "base_only": tally.base_only,
-            "candidate_only": tally.candidate_only,
             "slower": pairs.slower.count(),
             "equal": pairs.equal,
             "faster": pairs.faster.count(),
@@ -184,4 +213,16 @@ fn client_pairs(name: &str, own: &ClientPairs) -> [Value; 2] {
         })
     };
     [row("same", &tally.stayed, own.stayed), row("moved", &tally.moved, own.moved)]
+}
+
+/// Requests of a client that have no way: those without another half, and those that were not followed.
+fn not_paired(name: &str, own: &ClientPairs) -> Value {
+    let tally = &own.tally;
+    json!({
+        "candidate": name,
+        "client": own.client,
+        "base_only": tally.base_only,
+        "candidate_only": tally.candidate_only,
+        "left_out": tally.left_out,
+    })
 }

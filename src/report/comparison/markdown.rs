@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use super::super::markdown::{end_of_details, escape, marker};
+use super::super::observed::observed;
 use super::super::terminal::Look;
-use super::text::{changes, sentence};
+use super::sentence::{notes, passage, sentence};
+use super::text::{changes, not_paired};
 use super::{Comparisons, words};
-use crate::study::compare::{Candidate, Compared, Scope, Verdict};
+use crate::study::Judged;
+use crate::study::compare::{Candidate, Compared, Overall, Passage, Scope, Sense};
 
 /// Rows of the open table; all others stand in the folded part.
 const ROWS: usize = 8;
@@ -14,21 +17,26 @@ const ROWS: usize = 8;
 pub fn render(report: &Comparisons<'_>) -> String {
     let mut text = marker(report.title);
     for (name, candidate, _) in report.candidates() {
-        let _ = writeln!(
-            text,
-            "**{} {}**\n",
-            mark(report, candidate),
-            escape(&sentence(report, name, candidate))
-        );
+        let told = escape(&sentence(report, name, candidate));
+        let _ = writeln!(text, "**{} {told}**\n", mark(report, candidate));
+        if let Some(threshold) = report.threshold {
+            let gate = candidate.gate(threshold);
+            let mark = if gate.passage() == Passage::Pass { "✅" } else { "❌" };
+            let _ = writeln!(text, "{mark} {}\n", escape(&passage(&gate, threshold)));
+        }
         let (open, _) = split(candidate);
         if !open.is_empty() {
             table(&mut text, report.names[0], name, &open);
             text.push('\n');
         }
     }
+    for note in notes(report) {
+        let _ = writeln!(text, "⚠️ {}\n", escape(&note.line()));
+    }
     text.push_str("<details><summary>Details</summary>\n\n");
-    let told = changes(&report.names[1..], report.changes, report.base, &Look::PLAIN);
+    let told = changes(&report.names[1..], report.changes, report.base, report.is_written, &Look::PLAIN);
     let _ = writeln!(text, "```\n{}\n```\n", told.trim_end());
+    objectives(&mut text, report);
     for (name, candidate, _) in report.candidates() {
         let (_, folded) = split(candidate);
         if !folded.is_empty() {
@@ -44,23 +52,53 @@ pub fn render(report: &Comparisons<'_>) -> String {
             let _ = writeln!(text, "| {way} | {} | {served} | {lost} | {gained} | {failed} |", pairs.count());
         }
         text.push('\n');
+        for told in not_paired(all) {
+            let _ = writeln!(text, "{told}\n");
+        }
     }
     text.push_str(&end_of_details(report.stamp));
     text
 }
 
+/// A cross for what fails a gate or an objective, and no tick for what is worse.
 fn mark(report: &Comparisons<'_>, candidate: &Candidate) -> &'static str {
-    let is_regression = |threshold| candidate.figures.iter().any(|row| row.is_regression(threshold));
-    let is_bad = candidate.objectives.iter().any(|judged| !judged.met);
-    if is_bad || report.threshold.is_some_and(is_regression) { "❌" } else { "✅" }
+    let is_held = |threshold| candidate.gate(threshold).passage() != Passage::Pass;
+    let is_missed = candidate.objectives.iter().any(|judged| !judged.met);
+    match candidate.overall(&report.comparison.objectives) {
+        _ if is_missed || report.threshold.is_some_and(is_held) => "❌",
+        Overall::Worse | Overall::Mixed | Overall::Unknown => "⚠️",
+        Overall::Better | Overall::Same | Overall::WithinNoise => "✅",
+    }
+}
+
+/// Each objective under all configurations.
+fn objectives(text: &mut String, report: &Comparisons<'_>) {
+    let all = || {
+        let candidates = report.comparison.candidates.iter().map(|candidate| &candidate.objectives);
+        std::iter::once(&report.comparison.objectives).chain(candidates)
+    };
+    if report.comparison.objectives.is_empty() {
+        return;
+    }
+    let names: Vec<String> = report.names.iter().map(|name| escape(name)).collect();
+    let _ = writeln!(text, "| objective | {} |", names.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
+    for (place, objective) in report.comparison.objectives.iter().enumerate() {
+        let cell = |judged: &Judged| {
+            let mark = if judged.met { "✅" } else { "❌" };
+            format!("{mark}{} {}", if judged.unsure { " ?" } else { "" }, observed(judged, &Look::PLAIN))
+        };
+        let cells: Vec<String> = all().map(|judged| cell(&judged[place])).collect();
+        let _ = writeln!(text, "| `{}` | {} |", objective.text.replace('|', "\\|"), cells.join(" | "));
+    }
+    text.push('\n');
 }
 
 /// What a reader should see first: what changed surely, of clients before clusters; and the rest.
 fn split(candidate: &Candidate) -> (Vec<&Compared>, Vec<&Compared>) {
     let mut rows: Vec<&Compared> =
         candidate.figures.iter().filter(|row| row.subject.scope != Scope::Objective).collect();
-    let is_sure = |row: &Compared| matches!(row.verdict, Verdict::Better | Verdict::Worse);
-    rows.sort_by_key(|row| (!is_sure(row), row.subject.scope));
+    rows.sort_by_key(|row| (!row.verdict.is_sure(), row.sense == Sense::Neutral, row.subject.scope));
     let folded = rows.split_off(rows.len().min(ROWS));
     (rows, folded)
 }

@@ -5,12 +5,14 @@ mod chart;
 mod examples;
 mod files;
 mod markdown;
+mod sentence;
 mod text;
 mod words;
 
 pub use files::{csv, json};
 pub use markdown::render as markdown;
-pub use text::{changes, render as text, verdicts};
+pub use sentence::{Note, gates, notes, verdicts};
+pub use text::{changes, render as text};
 
 use super::plot::shape::Picture;
 use super::plot::{self, DrawError};
@@ -36,6 +38,13 @@ pub struct Comparisons<'a> {
     pub base: &'a str,
     /// From which part on a figure that is worse is a regression, if anybody asks.
     pub threshold: Option<f64>,
+    /// Whether files are written that hold all.
+    pub is_written: bool,
+}
+
+/// Where all is of which people are shown a part: in a file, or printed.
+fn all_in(is_written: bool, format: &str) -> String {
+    if is_written { format!("in comparison.{format}") } else { format!("with `--format {format}`") }
 }
 
 impl<'a> Comparisons<'a> {

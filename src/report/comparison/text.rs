@@ -4,29 +4,35 @@
 use super::super::observed::observed;
 use super::super::terminal::{Field, Look, Set, grid, shortened, wrapped};
 use super::super::{number, place};
-use super::{Change, Comparisons, Side, examples, words};
+use super::{Change, Comparisons, Note, Side, all_in, examples, notes, verdicts, words};
 use crate::kernel::SimTime;
 use crate::kernel::words::counted;
 use crate::mesh::model::Figure;
 use crate::study::Judged;
-use crate::study::compare::{Candidate, ClientPairs, Compared, Measure, NetChange, Pairs, Scope, Verdict};
+use crate::study::compare::{
+    Candidate, ClientPairs, Compared, Measure, NetChange, Pairs, Scope, Sense, Tally, Verdict,
+};
 
 /// Rows of the configuration that people are shown.
 const MOST_CHANGES: usize = 40;
 /// Rows of clusters that people are shown, those that changed most.
 const MOST_CLUSTERS: usize = 12;
+/// The same of their calls.
+const MOST_LOADS: usize = 4;
 /// Clients whose pairs are shown apart.
 const MOST_CLIENTS: usize = 6;
 
-/// What differs in the configuration, of each candidate. `base`: the scenario's directory.
-pub fn changes(names: &[&str], changes: &[Vec<Change>], base: &str, look: &Look) -> String {
+/// What differs in the configuration, of each candidate. `base`: the scenario's directory; `is_written`: files will hold
+/// all of it.
+pub fn changes(names: &[&str], changes: &[Vec<Change>], base: &str, is_written: bool, look: &Look) -> String {
     let mut text = String::new();
     for (name, changes) in names.iter().zip(changes) {
         let title = format!("Changes of {name} ({})", changes.len());
         let mut lines = vec![look.bold(&title)];
         lines.extend(changes.iter().take(MOST_CHANGES).flat_map(|change| change_lines(change, base, look)));
         if changes.len() > MOST_CHANGES {
-            lines.push(format!("  and {} more in comparison.json", changes.len() - MOST_CHANGES));
+            let place = all_in(is_written, "json");
+            lines.push(format!("  and {} more, {place}", changes.len() - MOST_CHANGES));
         }
         if changes.is_empty() {
             lines.push("  none: both mean the same".to_owned());
@@ -81,7 +87,7 @@ pub fn render(report: &Comparisons<'_>, look: &Look, elapsed_s: Option<f64>) -> 
         if candidate.is_equal {
             continue;
         }
-        blocks.push(figures(report.names[0], name, candidate, look));
+        blocks.push(figures(report, name, candidate, look));
         blocks.extend(pairs(candidate, look));
         let told = examples::lines(report, name, candidate, look.width);
         if !told.is_empty() {
@@ -91,6 +97,14 @@ pub fn render(report: &Comparisons<'_>, look: &Look, elapsed_s: Option<f64>) -> 
                 told.join("\n")
             ));
         }
+    }
+    let note = |note: &Note<'_>| {
+        let lines = wrapped(std::iter::once(note.line()), look.width.saturating_sub(8));
+        format!("  {}  {}", look.dim("note"), lines.join("\n        "))
+    };
+    let notes: Vec<String> = notes(report).iter().map(note).collect();
+    if !notes.is_empty() {
+        blocks.push(notes.join("\n"));
     }
     let lines: Vec<String> = verdicts(report, look)
         .into_iter()
@@ -156,15 +170,20 @@ fn titled(sets: &[Set], titles: &[&str], mut rows: Vec<Vec<String>>, look: &Look
 }
 
 /// Figures of clients, and of the clusters that changed most.
-fn figures(base: &str, name: &str, candidate: &Candidate, look: &Look) -> String {
+fn figures<'a>(report: &Comparisons<'_>, name: &str, candidate: &'a Candidate, look: &Look) -> String {
     let is_cluster = |row: &&Compared| row.subject.scope == Scope::Cluster;
     let mut shown: Vec<&Compared> = candidate.figures.iter().filter(|row| is_told(row)).collect();
-    let surely = |row: &&Compared| is_sure(row);
-    let mut clusters: Vec<&Compared> = candidate.figures.iter().filter(is_cluster).filter(surely).collect();
-    let certain = clusters.len();
-    clusters.sort_by(|left, right| extent(right).total_cmp(&extent(left)));
-    clusters.truncate(MOST_CLUSTERS);
-    shown.extend(candidate.figures.iter().filter(|row| clusters.iter().any(|own| std::ptr::eq(*own, *row))));
+    let is_load = |row: &&Compared| row.sense == Sense::Neutral;
+    let clusters = || candidate.figures.iter().filter(is_cluster);
+    let certain = || clusters().filter(|row| row.verdict.is_sure());
+    let most = |mut rows: Vec<&'a Compared>, count: usize| {
+        rows.sort_by(|left, right| words::extent(right).total_cmp(&words::extent(left)));
+        rows.truncate(count);
+        rows
+    };
+    let mut changed = most(certain().filter(|row| !is_load(row)).collect(), MOST_CLUSTERS);
+    changed.extend(most(certain().filter(is_load).collect(), MOST_LOADS));
+    shown.extend(candidate.figures.iter().filter(|row| changed.iter().any(|own| std::ptr::eq(*own, *row))));
     let rows: Vec<Vec<String>> = shown
         .iter()
         .map(|row| {
@@ -177,7 +196,7 @@ fn figures(base: &str, name: &str, candidate: &Candidate, look: &Look) -> String
             ]
         })
         .collect();
-    let titles = ["metric", base, name, "change [95% CI]", "verdict"];
+    let titles = ["metric", report.names[0], name, "change [95% CI]", "verdict"];
     let sets = [Set::Name, Set::Number, Set::Number, Set::Number, Set::Name];
     let mut lines = titled(&sets, &titles, rows, look);
     for (line, row) in lines[1..].iter_mut().zip(&shown) {
@@ -186,15 +205,18 @@ fn figures(base: &str, name: &str, candidate: &Candidate, look: &Look) -> String
             *line = format!("{head}{}", words::painted(row.verdict, look));
         }
     }
-    let clusters = candidate.figures.iter().filter(is_cluster).count();
+    let unknown = clusters().filter(|row| row.verdict == Verdict::Unknown).count();
+    let certain = certain().count();
     let rest = [
-        (certain.saturating_sub(MOST_CLUSTERS), "changed"),
-        (clusters - certain, "within noise or the same"),
+        (certain - changed.len(), "changed"),
+        (clusters().count() - certain - unknown, "within noise or the same"),
+        (unknown, "unknown"),
     ];
     let rest: Vec<String> =
         rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if !rest.is_empty() {
-        let note = format!("  more figures of clusters, in comparison.csv: {}", rest.join(", "));
+        let place = all_in(report.is_written, "csv");
+        let note = format!("  more figures of clusters, {place}: {}", rest.join(", "));
         lines.extend(wrapped(std::iter::once(note), look.width));
     }
     lines.join("\n")
@@ -202,21 +224,9 @@ fn figures(base: &str, name: &str, candidate: &Candidate, look: &Look) -> String
 
 /// Whether people are shown a figure of clients: the others only if they changed, or there is room.
 fn is_told(row: &Compared) -> bool {
-    let is_minor = matches!(row.measure, Measure::Of(Figure::Latency(0.9) | Figure::Rps));
+    let is_rate = matches!(row.measure, Measure::Of(Figure::Rps) | Measure::ServedRps);
     let is_whole = matches!(row.subject.scope, Scope::All | Scope::Client);
-    is_whole && (!is_minor || is_sure(row) && row.measure == Measure::Of(Figure::Rps))
-}
-
-fn is_sure(row: &Compared) -> bool {
-    matches!(row.verdict, Verdict::Better | Verdict::Worse)
-}
-
-/// How large a change is, beside what there was.
-fn extent(row: &Compared) -> f64 {
-    match row.growth() {
-        0.0 => row.relative().map_or(0.0, f64::abs),
-        growth => growth,
-    }
+    is_whole && row.measure != Measure::Of(Figure::Latency(0.9)) && (!is_rate || row.verdict.is_sure())
 }
 
 /// What became of the same requests, by whether they went the same way; of each client where there are a few.
@@ -249,12 +259,7 @@ fn pairs(candidate: &Candidate, look: &Look) -> Vec<String> {
     let ways = [("same way", &all.tally.stayed, all.stayed), ("another way", &all.tally.moved, all.moved)];
     let mut lines: Vec<String> =
         ways.into_iter().filter_map(|(way, pairs, net)| latencies(way, pairs, net)).collect();
-    if all.tally.unpaired() > 0 {
-        let (one, other) = (count(all.tally.base_only), count(all.tally.candidate_only));
-        lines.push(format!(
-            "  unpaired: {one} answered under the base alone, {other} under the candidate alone"
-        ));
-    }
+    lines.extend(not_paired(&all.tally).map(|told| format!("  {told}")));
     if !lines.is_empty() {
         blocks.push(wrapped(lines.into_iter(), look.width).join("\n"));
     }
@@ -263,14 +268,13 @@ fn pairs(candidate: &Candidate, look: &Look) -> Vec<String> {
 
 /// How much slower or faster the same requests became.
 fn latencies(way: &str, pairs: &Pairs, net: NetChange) -> Option<String> {
-    let served = pairs.served as f64;
     if pairs.served == 0 {
         return None;
     }
     if pairs.served == pairs.equal {
         return Some(format!("  latency, {way}: all that both served took exactly as long"));
     }
-    let share = |count: u64| format!("{}%", number::fixed(100.0 * count as f64 / served, 1));
+    let share = |count: u64| words::share(count, pairs.served);
     let at = |q: f64| words::difference(pairs.change_quantile(q).unwrap_or(0) as f64 / 1e6);
     Some(format!(
         "  latency, {way}: {} slower, {} equal, {} faster; mean {}; p1 {}, p50 {}, p99 {}",
@@ -284,88 +288,19 @@ fn latencies(way: &str, pairs: &Pairs, net: NetChange) -> Option<String> {
     ))
 }
 
-/// One sentence for each candidate; the only ones with `-q`.
-pub fn verdicts(report: &Comparisons<'_>, look: &Look) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, candidate, _) in report.candidates() {
-        lines.push(sentence(report, name, candidate));
-        if let Some(threshold) = report.threshold {
-            let worse: Vec<String> = regressions(candidate, threshold);
-            let part = number::fixed(100.0 * threshold, 3);
-            lines.push(match worse.len() {
-                0 => format!("{}  {name}: no figure is worse by more than {part}%", look.good("PASS")),
-                count => format!(
-                    "{}  {name}: {} by more than {part}%: {}",
-                    look.bad("FAIL"),
-                    counted(count, "regression", "regressions"),
-                    listed(&worse, 4)
-                ),
-            });
-        }
-    }
-    lines
-}
-
-fn regressions(candidate: &Candidate, threshold: f64) -> Vec<String> {
-    let mut worse: Vec<&Compared> =
-        candidate.figures.iter().filter(|row| row.is_regression(threshold)).collect();
-    worse.sort_by(|left, right| {
-        let order = left.subject.scope.cmp(&right.subject.scope);
-        order.then(right.growth().total_cmp(&left.growth()))
+/// Requests without another half, and those that were not followed.
+pub fn not_paired(tally: &Tally) -> impl Iterator<Item = String> {
+    let count = |number: u64| number::grouped(number as f64, 0);
+    let unpaired = (tally.unpaired() > 0).then(|| {
+        let (one, other) = (count(tally.base_only), count(tally.candidate_only));
+        format!("unpaired: {one} answered under the base alone, {other} under the candidate alone")
     });
-    worse.iter().map(|row| format!("{} {}", words::title(row), words::short_change(row))).collect()
-}
-
-fn listed(all: &[String], most: usize) -> String {
-    let mut parts: Vec<String> = all.iter().take(most).cloned().collect();
-    if all.len() > most {
-        parts.push(format!("and {} more", all.len() - most));
-    }
-    parts.join(", ")
-}
-
-/// `new is worse: 1 figure better, 2 worse, 5 within noise. Most: p99 reviews v2 +28%. It misses ...`
-pub fn sentence(report: &Comparisons<'_>, name: &str, candidate: &Candidate) -> String {
-    let base = report.names[0];
-    if candidate.is_equal {
-        return format!("{name} does exactly what {base} does: nothing that a run depends on differs.");
-    }
-    let overall = candidate.overall(&report.comparison.objectives);
-    let figures = || candidate.figures.iter().filter(|row| row.subject.scope != Scope::Objective);
-    let count = |verdict| figures().filter(|row| row.verdict == verdict).count();
-    let counts = [Verdict::Better, Verdict::Worse, Verdict::WithinNoise, Verdict::Same, Verdict::Unknown]
-        .into_iter()
-        .map(|verdict| (count(verdict), verdict.name()))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"));
-    let mut text = format!(
-        "{name} {}: {} of {}.",
-        words::overall(overall),
-        counts.collect::<Vec<_>>().join(", "),
-        counted(figures().count(), "figure", "figures")
-    );
-    // What clients see comes before what clusters do.
-    let worst = |verdict| {
-        let rows = figures().filter(move |row| row.verdict == verdict && row.subject.scope != Scope::All);
-        rows.max_by(|left, right| {
-            let order = |row: &Compared| (row.subject.scope == Scope::Client, extent(row));
-            let ((left, one), (right, other)) = (order(left), order(right));
-            left.cmp(&right).then(one.total_cmp(&other))
-        })
-    };
-    for (verdict, word) in [(Verdict::Worse, "Worst"), (Verdict::Better, "Best")] {
-        if let Some(row) = worst(verdict) {
-            text.push_str(&format!(" {word}: {} {}.", words::title(row), words::short_change(row)));
-        }
-    }
-    let missed: Vec<String> = candidate
-        .objectives
-        .iter()
-        .filter(|judged| !judged.met)
-        .map(|judged| format!("`{}`", judged.text))
-        .collect();
-    if !missed.is_empty() {
-        text.push_str(&format!(" It misses {}.", listed(&missed, 3)));
-    }
-    text
+    let left_out = (tally.left_out > 0).then(|| {
+        let requests = counted(count(tally.left_out), "request", "requests");
+        format!(
+            "a sample: {requests} more, chosen by their keys, were not followed, as too many waited for their other \
+             half; counts are of the sample, and shares and means stand for all"
+        )
+    });
+    unpaired.into_iter().chain(left_out)
 }

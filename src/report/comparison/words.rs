@@ -12,6 +12,7 @@ use crate::study::compare::{Compared, Measure, Overall, Scope, Subject, Verdict}
 pub fn key(measure: Measure) -> String {
     match measure {
         Measure::RetriesPerCall => "retries_per_call".to_owned(),
+        Measure::ServedRps => "served_rps".to_owned(),
         Measure::Of(figure) => metric::name(figure),
     }
 }
@@ -20,6 +21,7 @@ pub fn key(measure: Measure) -> String {
 pub fn kind(measure: Measure) -> Kind {
     match measure {
         Measure::RetriesPerCall => Kind::Measure,
+        Measure::ServedRps => metric::kind(Figure::Rps),
         Measure::Of(figure) => metric::kind(figure),
     }
 }
@@ -33,12 +35,16 @@ pub fn title(row: &Compared) -> String {
         Scope::Client => target.clone(),
         Scope::Cluster => format!("{target} {subset}").trim_end().to_owned(),
     };
-    format!("{} {whom}", label(row.measure))
+    match (row.measure, scope) {
+        (Measure::Of(Figure::Rps), Scope::Cluster) => format!("calls/s {whom}"),
+        _ => format!("{} {whom}", label(row.measure)),
+    }
 }
 
 fn label(measure: Measure) -> String {
     match measure {
         Measure::RetriesPerCall => "retries".to_owned(),
+        Measure::ServedRps => "served rps".to_owned(),
         Measure::Of(figure) => match figure {
             Figure::SuccessPct => "success".to_owned(),
             Figure::Latency(q) => format!("p{}", number::fixed(q * 100.0, 3)),
@@ -58,7 +64,7 @@ pub fn value(measure: Measure, estimate: Estimate) -> String {
     match measure {
         Measure::Of(Figure::SuccessPct) => format!("{}%", number::percent(value)),
         Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax) => number::latency(value),
-        Measure::Of(Figure::Rps) => number::rate(value),
+        Measure::Of(Figure::Rps) | Measure::ServedRps => number::rate(value),
         Measure::Of(_) => number::count(value),
         Measure::RetriesPerCall => format!("{}%", number::percent(100.0 * value)),
     }
@@ -71,7 +77,8 @@ fn scale(row: &Compared) -> (f64, &'static str) {
         // Retries as a part of the calls.
         (Measure::RetriesPerCall, _) => (100.0, " pp"),
         (
-            Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax | Figure::Rps),
+            Measure::ServedRps
+            | Measure::Of(Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax | Figure::Rps),
             Some(reference),
         ) if reference > 0.0 => (100.0 / reference, "%"),
         _ => (1.0, ""),
@@ -142,12 +149,30 @@ pub fn latency_interval(estimate: Estimate) -> String {
     interval(estimate.scaled(1.0 / scale), unit)
 }
 
+/// How large a change is, beside what there was.
+pub fn extent(row: &Compared) -> f64 {
+    match row.growth() {
+        0.0 => row.relative().map_or(0.0, f64::abs),
+        growth => growth,
+    }
+}
+
+/// So many of those, in per cent: what is there is never nothing, and what is not all is never all.
+pub fn share(count: u64, of: u64) -> String {
+    let percent = 100.0 * count as f64 / of as f64;
+    match number::fixed(percent, 1).as_str() {
+        "0" if count > 0 => "<0.1%".to_owned(),
+        "100" if count < of => ">99.9%".to_owned(),
+        told => format!("{told}%"),
+    }
+}
+
 pub fn painted(verdict: Verdict, look: &Look) -> String {
     match verdict {
         Verdict::Better => look.good(verdict.name()),
         Verdict::Worse => look.bad(verdict.name()),
         Verdict::Unknown => look.doubtful(verdict.name()),
-        Verdict::WithinNoise | Verdict::Same => verdict.name().to_owned(),
+        Verdict::More | Verdict::Fewer | Verdict::WithinNoise | Verdict::Same => verdict.name().to_owned(),
     }
 }
 
@@ -166,6 +191,7 @@ pub fn overall(overall: Overall) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::compare::Sense;
 
     fn row(measure: Measure, reference: f64, change: f64, ci95: f64) -> Compared {
         let exact = |value| Estimate { value: Some(value), ci95: None };
@@ -177,9 +203,11 @@ mod tests {
                 subset: "v2".to_owned(),
             },
             measure,
+            sense: Sense::LessIsBetter,
             reference: exact(reference),
             value: exact(reference + change),
             change: Estimate { value: Some(change), ci95: Some(ci95) },
+            p_value: None,
             verdict: Verdict::Worse,
         }
     }
@@ -220,6 +248,12 @@ mod tests {
         assert_ne!(look.good("x"), look.bad("x"));
         assert_eq!(of(Verdict::WithinNoise), "within noise");
         assert_eq!([Overall::Better, Overall::Worse].map(overall), ["is better", "is worse"]);
+    }
+
+    #[test]
+    fn shares_are_nothing_only_where_there_is_none() {
+        let of = |count| share(count, 100_000);
+        assert_eq!([0, 36, 50, 99_964, 100_000].map(of), ["0%", "<0.1%", "0.1%", ">99.9%", "100%"]);
     }
 
     #[test]

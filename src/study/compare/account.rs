@@ -47,6 +47,8 @@ impl Scope {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
     Of(Figure),
+    /// Requests per second that were served.
+    ServedRps,
     RetriesPerCall,
 }
 
@@ -226,7 +228,7 @@ impl Series {
             Measure::Of(Figure::Retries) | Measure::RetriesPerCall => row.retries > 0,
             Measure::Of(Figure::Ejections) => row.ejections > 0,
             Measure::Of(Figure::Overflow) => row.overflow > 0.0,
-            Measure::Of(_) => row.count > 0,
+            Measure::Of(_) | Measure::ServedRps => row.count > 0,
         })
     }
 
@@ -251,6 +253,7 @@ impl Series {
             Measure::Of(Figure::Retries) => row.retries as f64,
             Measure::Of(Figure::Ejections) => row.ejections as f64,
             Measure::Of(Figure::Overflow) => row.overflow,
+            Measure::ServedRps => row.ok as f64 / clock.measured_s(),
             _ => row.count as f64 / clock.measured_s(),
         };
         self.each.iter().map(number).collect()

@@ -2,45 +2,28 @@
 //! paired replications: docs/studies.md, "compare".
 
 use super::account::{Account, Measure, Scope, Series, Subject};
+use super::verdict::{Sense, Verdict};
+use crate::kernel::arrivals::Load;
 use crate::mesh::Mesh;
 use crate::mesh::model::Figure;
+use crate::mesh::workload::Client;
 use crate::metrics::Estimate;
 use crate::metrics::paired;
-
-/// What a change of a figure means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Better,
-    Worse,
-    /// The interval of the change holds zero.
-    WithinNoise,
-    /// Nothing that the figure is made of differs, in no replication.
-    Same,
-    /// One replication, too few samples, or no data on a side.
-    Unknown,
-}
-
-impl Verdict {
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::WithinNoise => "within noise",
-            Verdict::Same => "same",
-            Verdict::Unknown => "unknown",
-        }
-    }
-}
+use crate::metrics::statistics;
 
 /// One figure under both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
     pub subject: Subject,
     pub measure: Measure,
+    pub sense: Sense,
     pub reference: Estimate,
     pub value: Estimate,
     /// Value less reference, in their unit.
     pub change: Estimate,
+    /// How often chance alone changes it by as much; `None` without an interval, and where nothing can differ.
+    pub p_value: Option<f64>,
+    /// By its own interval, whatever the others do.
     pub verdict: Verdict,
 }
 
@@ -55,40 +38,46 @@ impl Compared {
     /// many. Infinite where there was nothing before.
     pub fn growth(&self) -> f64 {
         let (Some(before), Some(after)) = (self.reference.value, self.value.value) else { return 0.0 };
-        let (before, after) = match self.measure {
-            Measure::Of(Figure::SuccessPct) => (100.0 - before, 100.0 - after),
-            _ => (before, after),
-        };
-        let worse = if self.measure == Measure::Of(Figure::Rps) { before - after } else { after - before };
+        let is_success = self.measure == Measure::Of(Figure::SuccessPct);
+        let (before, after) = if is_success { (100.0 - before, 100.0 - after) } else { (before, after) };
+        let less_is_better = (self.sense != Sense::MoreIsBetter) != is_success;
+        let worse = if less_is_better { after - before } else { before - after };
         if worse <= 0.0 { 0.0 } else { worse / before.max(0.0) }
-    }
-
-    /// Worse, beyond noise, and by more than this part.
-    pub fn is_regression(&self, threshold: f64) -> bool {
-        self.verdict == Verdict::Worse && self.growth() > threshold
     }
 }
 
-const CLIENTS: [Measure; 6] = [
+const CLIENTS: [Measure; 5] = [
     Measure::Of(Figure::SuccessPct),
     Measure::Of(Figure::Latency(0.5)),
     Measure::Of(Figure::Latency(0.9)),
     Measure::Of(Figure::Latency(0.99)),
     Measure::Of(Figure::LatencyMean),
-    Measure::Of(Figure::Rps),
 ];
-const CLUSTERS: [Measure; 5] = [
+const CLUSTERS: [Measure; 6] = [
     Measure::Of(Figure::SuccessPct),
     Measure::Of(Figure::Latency(0.99)),
     Measure::RetriesPerCall,
     Measure::Of(Figure::Overflow),
     Measure::Of(Figure::Ejections),
+    Measure::Of(Figure::Rps),
 ];
 
-/// All figures of what both have. `flipped` tells of a client, or of all (`None`), how many pairs gained, lost, and are
+/// A client's requests per second. In a closed loop more of them are served the sooner they are, so that served ones are
+/// a quality; what an open loop asks for is none, and a connection that has to be made again is no gain.
+fn rate(client: Option<&str>, meshes: [&Mesh; 2]) -> Measure {
+    let waits = |client: &Client| {
+        matches!(client.load, Load::Closed { .. })
+            && client.classes.iter().all(|class| class.connect.is_none())
+    };
+    let clients = meshes.iter().flat_map(|mesh| mesh.clients.rows());
+    let mut own = clients.filter(|row| client.is_none_or(|name| row.name == name));
+    if own.all(waits) { Measure::ServedRps } else { Measure::Of(Figure::Rps) }
+}
+
+/// All figures of what both have; `meshes` are those of the base and the candidate. `flipped` tells of a client, or of all (`None`), how many pairs gained, lost, and are
 /// there at all.
 pub fn compared(
-    mesh: &Mesh,
+    meshes: [&Mesh; 2],
     base: &Account,
     candidate: &Account,
     flipped: impl Fn(Option<&str>) -> (f64, f64, f64),
@@ -96,15 +85,13 @@ pub fn compared(
     let mut all = Vec::new();
     for (subject, before) in &base.series {
         let Some(after) = candidate.series.get(subject) else { continue };
-        let objective;
-        let measures: &[Measure] = match subject.scope {
-            Scope::Objective => {
-                objective = [Measure::Of(mesh.objectives[subject.place].figure)];
-                &objective
-            }
-            Scope::All | Scope::Client => &CLIENTS,
-            Scope::Cluster if before.is_empty() && after.is_empty() => &[],
-            Scope::Cluster => &CLUSTERS,
+        let of_client = |client| [&CLIENTS[..], &[rate(client, meshes)]].concat();
+        let measures = match subject.scope {
+            Scope::Objective => vec![Measure::Of(meshes[1].objectives[subject.place].figure)],
+            Scope::All => of_client(None),
+            Scope::Client => of_client(Some(&subject.target)),
+            Scope::Cluster if before.is_empty() && after.is_empty() => Vec::new(),
+            Scope::Cluster => CLUSTERS.to_vec(),
         };
         for measure in measures.iter().filter(|measure| is_worth_a_row(**measure, before, after, subject)) {
             let flips = match subject.scope {
@@ -114,9 +101,12 @@ pub fn compared(
             };
             let (reference, value) = (base.estimate(before, *measure), candidate.estimate(after, *measure));
             let change = change(*measure, base, before, after, flips);
-            let verdict = verdict(*measure, change, is_same(*measure, before, after, base));
-            let subject = subject.clone();
-            all.push(Compared { subject, measure: *measure, reference, value, change, verdict });
+            let sense = Sense::of(*measure, subject, meshes[1]);
+            let verdict = Verdict::of(sense, change, is_same(*measure, before, after, base));
+            let freedom = base.replications.saturating_sub(1).max(1);
+            let p_value = statistics::p_value(change, freedom).filter(|_| verdict != Verdict::Same);
+            let (subject, measure) = (subject.clone(), *measure);
+            all.push(Compared { subject, measure, sense, reference, value, change, p_value, verdict });
         }
     }
     all
@@ -129,9 +119,8 @@ fn is_worth_a_row(measure: Measure, before: &Series, after: &Series, subject: &S
 
 fn is_same(measure: Measure, before: &Series, after: &Series, base: &Account) -> bool {
     match measure {
-        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow | Figure::Rps) => {
-            before.numbers(measure, &base.clock) == after.numbers(measure, &base.clock)
-        }
+        Measure::Of(Figure::Retries | Figure::Ejections | Figure::Overflow | Figure::Rps)
+        | Measure::ServedRps => before.numbers(measure, &base.clock) == after.numbers(measure, &base.clock),
         Measure::RetriesPerCall => before.ratios(measure) == after.ratios(measure),
         Measure::Of(_) => after.is_same,
     }
@@ -144,7 +133,10 @@ fn change(
     after: &Series,
     flips: (f64, f64, f64),
 ) -> Estimate {
-    if before.is_empty() && after.is_empty() && !matches!(measure, Measure::Of(Figure::Rps)) {
+    if before.is_empty()
+        && after.is_empty()
+        && !matches!(measure, Measure::Of(Figure::Rps) | Measure::ServedRps)
+    {
         return Estimate::NONE;
     }
     if is_same(measure, before, after, base) {
@@ -161,117 +153,5 @@ fn change(
                 paired::mean_change(&before.numbers(measure, clock), &after.numbers(measure, clock))
             }
         },
-    }
-}
-
-fn verdict(measure: Measure, change: Estimate, is_same: bool) -> Verdict {
-    let is_more_better = matches!(measure, Measure::Of(Figure::SuccessPct | Figure::Rps));
-    match (change.value, change.ci95) {
-        (Some(_), _) if is_same => Verdict::Same,
-        (Some(change), Some(ci95)) if change.abs() <= ci95 => Verdict::WithinNoise,
-        (Some(change), Some(_)) if (change > 0.0) == is_more_better => Verdict::Better,
-        (Some(_), Some(_)) => Verdict::Worse,
-        _ => Verdict::Unknown,
-    }
-}
-
-/// What all that clients see comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overall {
-    Same,
-    WithinNoise,
-    Better,
-    Worse,
-    /// Some figures are better, some worse.
-    Mixed,
-    Unknown,
-}
-
-impl Overall {
-    /// By the figures of clients, and objectives that one side alone keeps; what clusters do is the way and not the aim.
-    pub fn of(figures: &[Compared], kept: usize, missed: usize) -> Overall {
-        let of_clients = figures.iter().filter(|row| matches!(row.subject.scope, Scope::All | Scope::Client));
-        let verdicts: Vec<Verdict> = of_clients.map(|row| row.verdict).collect();
-        let has = |verdict| verdicts.contains(&verdict);
-        match (has(Verdict::Better) || kept > 0, has(Verdict::Worse) || missed > 0) {
-            (true, true) => Overall::Mixed,
-            (true, false) => Overall::Better,
-            (false, true) => Overall::Worse,
-            _ if verdicts.iter().all(|verdict| *verdict == Verdict::Same) => Overall::Same,
-            _ if has(Verdict::WithinNoise) => Overall::WithinNoise,
-            _ => Overall::Unknown,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(scope: Scope, measure: Measure, before: f64, after: f64, verdict: Verdict) -> Compared {
-        let (reference, value) = (Estimate::exact(before), Estimate::exact(after));
-        let subject = Subject { scope, place: 0, target: String::new(), subset: String::new() };
-        let change = Estimate::exact(after - before);
-        Compared { subject, measure, reference, value, change, verdict }
-    }
-
-    #[test]
-    fn growth_is_that_of_what_is_bad() {
-        let growth = |figure, before, after| {
-            row(Scope::All, Measure::Of(figure), before, after, Verdict::Worse).growth()
-        };
-        assert_eq!(growth(Figure::LatencyMean, 200.0, 250.0), 0.25);
-        assert_eq!(growth(Figure::LatencyMean, 250.0, 200.0), 0.0);
-        assert_eq!(growth(Figure::SuccessPct, 98.0, 95.0), 1.5, "2 failures become 5");
-        assert_eq!(growth(Figure::SuccessPct, 95.0, 98.0), 0.0);
-        assert_eq!(growth(Figure::Rps, 100.0, 80.0), 0.2);
-        assert_eq!(growth(Figure::Rps, 80.0, 100.0), 0.0);
-        assert_eq!(growth(Figure::Overflow, 0.0, 3.0), f64::INFINITY);
-        assert_eq!(growth(Figure::Overflow, 0.0, 0.0), 0.0);
-        let slower = row(Scope::All, Measure::Of(Figure::LatencyMean), 200.0, 250.0, Verdict::Worse);
-        assert_eq!(
-            (slower.relative(), slower.is_regression(0.2), slower.is_regression(0.25)),
-            (Some(0.25), true, false)
-        );
-        assert!(!Compared { verdict: Verdict::WithinNoise, ..slower }.is_regression(0.0));
-    }
-
-    #[test]
-    fn verdicts_know_which_way_is_good_and_what_is_noise() {
-        let of = |figure, change, ci95| {
-            verdict(Measure::Of(figure), Estimate { value: Some(change), ci95 }, false).name()
-        };
-        assert_eq!(of(Figure::LatencyMean, 2.0, Some(1.0)), "worse");
-        assert_eq!(of(Figure::LatencyMean, -2.0, Some(1.0)), "better");
-        assert_eq!(of(Figure::SuccessPct, 2.0, Some(1.0)), "better");
-        assert_eq!(of(Figure::SuccessPct, -2.0, Some(1.0)), "worse");
-        assert_eq!(of(Figure::Rps, 2.0, Some(1.0)), "better");
-        assert_eq!(of(Figure::LatencyMean, 1.0, Some(1.0)), "within noise", "the interval holds zero");
-        assert_eq!(of(Figure::LatencyMean, 2.0, None), "unknown");
-        assert_eq!(verdict(Measure::RetriesPerCall, Estimate::NONE, false).name(), "unknown");
-        assert_eq!(verdict(Measure::RetriesPerCall, Estimate::exact(0.0), true).name(), "same");
-    }
-
-    #[test]
-    fn the_whole_goes_by_clients_and_by_objectives_that_change_sides() {
-        let all = |verdicts: &[Verdict], kept, missed| {
-            let of_clients = verdicts
-                .iter()
-                .map(|verdict| row(Scope::Client, Measure::Of(Figure::LatencyMean), 1.0, 1.0, *verdict));
-            let mut rows: Vec<Compared> = of_clients.collect();
-            // What clusters do is no aim of anybody's.
-            rows.push(row(Scope::Cluster, Measure::RetriesPerCall, 1.0, 2.0, Verdict::Worse));
-            Overall::of(&rows, kept, missed)
-        };
-        use Verdict::{Better, Same, Unknown, WithinNoise, Worse};
-        assert_eq!(all(&[Better, Same], 0, 0), Overall::Better);
-        assert_eq!(all(&[Worse, WithinNoise], 0, 0), Overall::Worse);
-        assert_eq!(all(&[Worse, Better], 0, 0), Overall::Mixed);
-        assert_eq!(all(&[Same, Same], 0, 0), Overall::Same);
-        assert_eq!(all(&[Same, WithinNoise], 0, 0), Overall::WithinNoise);
-        assert_eq!(all(&[Same, Unknown], 0, 0), Overall::Unknown);
-        assert_eq!(all(&[WithinNoise], 1, 0), Overall::Better);
-        assert_eq!(all(&[WithinNoise], 0, 1), Overall::Worse);
-        assert_eq!(all(&[Better], 0, 1), Overall::Mixed);
     }
 }

@@ -2,22 +2,27 @@
 //! changed and how surely, and the stories of some that one served and the other failed.
 
 mod account;
+mod condition;
+mod family;
 mod figures;
 mod join;
 mod lockstep;
 mod pairs;
 mod stories;
+mod verdict;
 
 pub use account::{Measure, Scope, Subject};
-pub use figures::{Compared, Overall, Verdict};
+pub use condition::Condition;
+pub use family::{Gate, Overall, Passage, aims, beyond_noise};
+pub use figures::Compared;
 pub use join::{End, Flip, Flips};
 pub use pairs::{Pairs, Tally};
 pub use stories::Told;
+pub use verdict::{Sense, Verdict};
 
-use crate::kernel::Table;
 use crate::mesh::model::Figure;
 use crate::mesh::workload::Client;
-use crate::mesh::{ClientId, Fingerprint, Mesh};
+use crate::mesh::{Fingerprint, Mesh};
 use crate::metrics::statistics::{self, Estimate};
 use crate::metrics::{Clock, paired};
 use crate::sim::Plan;
@@ -26,6 +31,7 @@ use crate::study::objectives::{self, Judged};
 use crate::study::precision::{self, Growing, Reached};
 use crate::study::replication::Watch;
 use account::Account;
+use condition::Conditions;
 use lockstep::{Lockstep, Replication};
 
 /// Figures of a client that are looked at where there are no objectives.
@@ -43,6 +49,8 @@ pub struct Comparison {
     pub replications: usize,
     /// Of the base.
     pub objectives: Vec<Judged>,
+    /// Of the base.
+    pub condition: Condition,
     pub candidates: Vec<Candidate>,
 }
 
@@ -52,6 +60,7 @@ pub struct Candidate {
     /// Nothing that a run depends on differs, so none was made.
     pub is_equal: bool,
     pub objectives: Vec<Judged>,
+    pub condition: Condition,
     pub figures: Vec<Compared>,
     /// Of all clients, and then of each.
     pub pairs: Vec<ClientPairs>,
@@ -63,10 +72,12 @@ pub struct Candidate {
 impl Candidate {
     /// What it comes to, beside a base with these objectives.
     pub fn overall(&self, base: &[Judged]) -> Overall {
-        let pairs = || base.iter().zip(&self.objectives);
-        let kept = pairs().filter(|(base, own)| !base.met && own.met).count();
-        let missed = pairs().filter(|(base, own)| base.met && !own.met).count();
-        Overall::of(&self.figures, kept, missed)
+        Overall::of(&self.figures, base, &self.objectives)
+    }
+
+    /// Whether it passes where no figure may be worse by more than this part.
+    pub fn gate(&self, threshold: f64) -> Gate<'_> {
+        Gate::of(&self.figures, threshold)
     }
 }
 
@@ -130,6 +141,7 @@ fn net_change(rows: &[NetRow]) -> NetChange {
 /// One candidate so far.
 struct Progress {
     account: Account,
+    conditions: Conditions,
     /// Of all clients, and then of each.
     pairs: Vec<PairSeries>,
     flips: Flips,
@@ -138,7 +150,8 @@ struct Progress {
 impl Progress {
     fn new(clock: Clock, clients: usize) -> Progress {
         let pairs = vec![PairSeries::default(); clients + 1];
-        Progress { account: Account::new(clock), pairs, flips: Flips::default() }
+        let (account, conditions) = (Account::new(clock), Conditions::default());
+        Progress { account, conditions, pairs, flips: Flips::default() }
     }
 
     fn add_pairs(&mut self, tallies: &[Tally]) {
@@ -184,12 +197,11 @@ pub fn compare(
         Replications::Precise { share, planned } => precision::until_tight(&mut study, share, planned),
     };
     let mut candidates = study.candidates();
-    if !watch.is_stopped() {
-        stories::tell(crew, &lockstep, &distinct.places[1..], &mut candidates);
-    }
-    let base = &study.progress[0].account;
-    let objectives = judge(&meshes[0], base);
-    (Comparison { clock, replications: base.replications, objectives, candidates }, reached)
+    // Also where the study was stopped: what is done is as whole as if no more had been asked for.
+    stories::tell(crew, &lockstep, &distinct.places[1..], &mut candidates);
+    let Progress { account: base, conditions, .. } = &study.progress[0];
+    let (objectives, condition) = (judge(&meshes[0], base), conditions.told(&meshes[0]));
+    (Comparison { clock, replications: base.replications, objectives, condition, candidates }, reached)
 }
 
 /// A comparison so far.
@@ -208,7 +220,7 @@ impl Study<'_> {
     fn candidates(&self) -> Vec<Candidate> {
         let one = |place: &usize| {
             let (base, own) = (&self.progress[0], &self.progress[*place]);
-            candidate(self.lockstep.meshes[*place], base, own, &self.base.clients, *place == 0)
+            candidate([self.base, self.lockstep.meshes[*place]], base, own, *place == 0)
         };
         self.places[1..].iter().map(one).collect()
     }
@@ -282,8 +294,9 @@ fn add(progress: &mut [Progress], lockstep: &Lockstep<'_>, done: Replication) {
         .zip(&done.results)
         .map(|(mesh, results)| account::parts(mesh, results))
         .collect();
-    for (one, own) in progress.iter_mut().zip(&parts) {
+    for ((one, own), results) in progress.iter_mut().zip(&parts).zip(&done.results) {
         one.account.add(own, &parts[0]);
+        one.conditions.add(results);
     }
     // The base against itself, for candidates that are equal to it.
     progress[0].add_pairs(&against_itself(lockstep.meshes[0], &done.results[0]));
@@ -307,14 +320,8 @@ fn against_itself(mesh: &Mesh, results: &crate::metrics::Results) -> Vec<Tally> 
     mesh.clients.rows().iter().map(of).collect()
 }
 
-fn candidate(
-    mesh: &Mesh,
-    base: &Progress,
-    own: &Progress,
-    clients: &Table<ClientId, Client>,
-    is_equal: bool,
-) -> Candidate {
-    let names = || clients.rows().iter().map(|client| client.name.as_str());
+fn candidate(meshes: [&Mesh; 2], base: &Progress, own: &Progress, is_equal: bool) -> Candidate {
+    let names = || meshes[0].clients.rows().iter().map(|client| client.name.as_str());
     let flipped = |client: Option<&str>| {
         let place = client.and_then(|name| names().position(|other| other == name)).map_or(0, |row| row + 1);
         let Tally { stayed, moved, .. } = &own.pairs[place].tally;
@@ -324,8 +331,9 @@ fn candidate(
     let whose = std::iter::once(None).chain(names().map(|name| Some(name.to_owned())));
     Candidate {
         is_equal,
-        objectives: judge(mesh, &own.account),
-        figures: figures::compared(mesh, &base.account, &own.account, flipped),
+        objectives: judge(meshes[1], &own.account),
+        condition: own.conditions.told(meshes[1]),
+        figures: figures::compared(meshes, &base.account, &own.account, flipped),
         pairs: own.pairs.iter().zip(whose).map(|(series, client)| series.clone().told(client)).collect(),
         flips: own.flips.clone(),
         told: Vec::new(),
@@ -359,28 +367,5 @@ mod tests {
         let spread = net_change(&[(30, 0, 100, 0, 70), (0, 10, 100, 0, 90)]).success_pct.ci95.expect("two");
         assert!((spread - 254.124_094_74).abs() < 1e-6, "t s / sqrt(2) of 30 and -10: {spread}");
         assert_eq!(net_change(&[(0, 0, 0, 0, 0)]), NetChange::default());
-    }
-
-    #[test]
-    fn objectives_count_where_one_side_alone_keeps_them() {
-        let judged = |met: bool| Judged {
-            text: String::new(),
-            figure: Figure::LatencyMean,
-            comparison: Sign::Less,
-            limit: 1.0,
-            observed: Estimate::NONE,
-            met,
-            unsure: false,
-        };
-        let overall = |before: &[bool], after: &[bool]| {
-            let all = |met: &[bool]| met.iter().map(|met| judged(*met)).collect::<Vec<_>>();
-            let (figures, pairs, told) = (Vec::new(), Vec::new(), Vec::new());
-            let (objectives, flips) = (all(after), Flips::default());
-            Candidate { is_equal: false, objectives, figures, pairs, flips, told }.overall(&all(before))
-        };
-        assert_eq!(overall(&[true, false], &[true, false]), Overall::Same);
-        assert_eq!(overall(&[true, false], &[true, true]), Overall::Better);
-        assert_eq!(overall(&[true, false], &[false, false]), Overall::Worse);
-        assert_eq!(overall(&[true, false], &[false, true]), Overall::Mixed);
     }
 }

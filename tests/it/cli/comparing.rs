@@ -89,6 +89,10 @@ fn files_hold_the_contract_s_columns_and_the_same_figures() {
         })
         .sum();
     assert_eq!(found["flips"].as_u64(), Some(lost));
+    // What has no other half has no way either, and is told once.
+    assert!(found["pairs"].as_array().expect("a list").iter().all(|row| row.get("base_only").is_none()));
+    assert_eq!(found["not_paired"].as_array().expect("a list").len(), 4, "all and the browser, twice");
+    assert_eq!(found["not_paired"][0]["left_out"], 0);
     assert!(lost > 10);
     assert_eq!(found["changes"][0]["object"], "VirtualService page");
     assert_eq!(found["changes"][0]["new"]["file"], "pr/mesh.yaml");
@@ -201,6 +205,86 @@ fn exit_codes_tell_regressions_and_missed_objectives() {
     let missed = ["mesh.yaml", "new=pr/mesh.yaml", "-q", "--fail-on-regression", "5%"];
     compare(&desk, &missed).ends(4);
     compare(&desk, &["new=pr/mesh.yaml", "now=mesh.yaml", "-q"]).ends(0);
+}
+
+#[test]
+fn a_gate_says_what_it_knows_in_every_format() {
+    let desk = with_candidate();
+    let gate = ["--fail-on-regression", "5%", "-o", "-"];
+    let slower = [&gate[..], &["--with", "x:workloads.reviews-v1.serviceTime=9ms", "--reps", "4"]].concat();
+    let with = |more: &[&str]| compare(&desk, &[&slower[..], more].concat());
+    let one = ["--with", "x:workloads.page.replicas=3", "--reps", "1"];
+    let refused = compare(&desk, &[&gate[..], &one].concat()).ends(2);
+    assert!(refused.stderr.contains("cannot tell a regression from noise by one"), "{}", refused.stderr);
+    compare(&desk, &[&["-o", "-"], &one[..]].concat()).ends(0);
+
+    for format in ["json", "csv"] {
+        let ended = with(&["--format", format]).ends(6);
+        assert!(
+            ended.stderr.contains("FAIL  x: ") && ended.stderr.contains("mean browser"),
+            "{}",
+            ended.stderr
+        );
+    }
+    let found = json(&with(&["--format", "json"]).ends(6).stdout);
+    assert_eq!(found["fail_on_regression_pct"], 5);
+    let gate = &found["candidates"][0]["gate"];
+    assert_eq!(gate["verdict"], "fail");
+    let regressions = gate["regressions"].as_array().expect("a list");
+    let marked = found["figures"].as_array().expect("a list");
+    let marked: Vec<_> = marked.iter().filter(|row| row["regression"] == true).collect();
+    assert!(!marked.is_empty() && marked.len() == regressions.len(), "{gate}");
+    for row in &marked {
+        assert!(row["p_value"].as_f64().is_some_and(|p| p < 0.05), "{row}");
+    }
+    let text = with(&["--format", "markdown"]).ends(6).stdout;
+    assert!(text.contains("\n❌ ") && text.contains(" worse by more than 5%: "), "{text}");
+
+    // Percentiles of a few requests cannot be judged, and nobody says they passed.
+    let short = with(&["-q", "--duration", "4s"]);
+    let line = short.stdout.lines().find(|line| line.contains("  x: ")).expect("a gate").to_owned();
+    assert!(line.contains(" could not be judged: ") && line.contains("p99 browser"), "{line}");
+}
+
+#[test]
+fn nothing_that_is_worse_has_a_tick() {
+    let desk = with_candidate();
+    let slower = ["--with", "x:workloads.reviews-v1.serviceTime=60ms", "--reps", "4", "-o", "-"];
+    let text = compare(&desk, &[&slower[..], &["--format", "markdown"]].concat()).ends(0).stdout;
+    let line = text.lines().nth(1).expect("a sentence");
+    assert!(line.starts_with("**⚠️ x is worse: "), "{line}");
+}
+
+#[test]
+fn each_configuration_tells_what_its_figures_lack() {
+    let desk = with_candidate();
+    // Three pages at once for a client that asks for more.
+    let slow = ["--set", "workloads.page.serviceTime=400ms", "--set", "workloads.page.concurrency=1"];
+    let more = ["--with", "x:workloads.page.replicas=60", "--duration", "60s", "-o", "-", "--format"];
+    let with = |format: &str| compare(&desk, &[&slow[..], &more, &[format]].concat()).ends(0);
+    let text = with("text");
+    assert!(text.stdout.contains("  note  base: no steady state: page "), "{}", text.stdout);
+    assert!(text.stdout.contains("had no answer when the run ended"), "{}", text.stdout);
+    assert!(text.stderr.contains("warning: base: no steady state: page "), "{}", text.stderr);
+    assert!(text.stdout.contains("No steady state of base: all this depends"), "{}", text.stdout);
+    assert!(text.stdout.contains("with `--format csv`: "), "no file is written: {}", text.stdout);
+    let found = json(&with("json").stdout);
+    assert_eq!(found["notes"][0]["configurations"], serde_json::json!(["base"]));
+    assert!(found["base"]["unfinished"].as_f64().is_some_and(|count| count > 1.0));
+    assert!(with("markdown").stdout.contains("\n⚠️ base: no steady state: page "));
+}
+
+#[test]
+fn errors_of_a_candidate_name_it_and_its_flag() {
+    let desk = with_candidate();
+    let wrong = ["--with", "good:workloads.page.replicas=3", "--with", "bad:workloads.pgae.replicas=2"];
+    let ended = compare(&desk, &wrong).ends(3);
+    let told = &ended.stderr;
+    assert!(told.contains("in candidate bad:\n") && !told.contains("in candidate good:"), "{told}");
+    assert!(told.contains("--with:1:") && !told.contains("--set"), "{told}");
+    let all = ["--set", "workloads.pgae.replicas=2", "--with", "good:workloads.page.replicas=3"];
+    let told = compare(&desk, &all).ends(3).stderr;
+    assert!(told.contains("--set:1:") && !told.contains("in candidate"), "{told}");
 }
 
 #[test]
