@@ -296,9 +296,9 @@ pub fn not_paired(tally: &Tally) -> impl Iterator<Item = String> {
         format!("unpaired: {one} answered under the base alone, {other} under the candidate alone")
     });
     let left_out = (tally.left_out > 0).then(|| {
-        let requests = counted(count(tally.left_out), "request", "requests");
+        let requests = counted(count(tally.left_out), "more request", "more requests");
         format!(
-            "a sample: {requests} more, chosen by their keys, were not followed, as too many waited for their other \
+            "a sample: {requests}, chosen by their keys, were not followed, as too many waited for their other \
              half; counts are of the sample, and shares and means stand for all"
         )
     });
