@@ -355,7 +355,6 @@ fn judge(mesh: &Mesh, account: &Account) -> Vec<Judged> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::model::{Comparison as Sign, Figure};
 
     #[test]
     fn net_changes_are_of_pairs_and_never_surer_than_their_flips() {
