@@ -42,7 +42,7 @@ impl Desk {
         self.0.path()
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(super) fn write(&self, name: &str, content: &str) {
         fs::write(self.path().join(name), content).expect("writable");
     }
 

@@ -190,12 +190,26 @@ fn at_home(text: &str, desk: &Desk) -> String {
     text.replace("/study/", &format!("{home}/")).replace("/results", &format!("{home}/results"))
 }
 
+/// A scenario whose objectives no point meets, which must not stop a cluster from putting the parts together.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("scenario.yaml", &super::SCENARIO.replace("60ms", "1us"));
+    desk
+}
+
 /// The sweep that all three files make, in one piece.
 fn make_whole(desk: &Desk) {
     desk.run(
         "sweep --scenario=scenario.yaml --vary=load=0.5x..2x --vary=workloads.app.replicas=1..4 -o whole",
-        0,
+        4,
     );
+}
+
+/// As many threads as there are CPUs.
+fn check_threads(container: &Value) {
+    let jobs = format!("--jobs={}", container["resources"]["requests"]["cpu"].as_str().expect("CPUs"));
+    let arguments = container["args"].as_sequence().expect("arguments");
+    assert!(arguments.iter().any(|argument| *argument == *jobs), "{jobs}");
 }
 
 #[test]
@@ -208,7 +222,8 @@ fn the_indexed_job_makes_the_whole() {
     let pod = |spec: &Value| spec["template"]["spec"].clone();
     // Kubernetes asks for that with `backoffLimitPerIndex`.
     assert_eq!(pod(parts)["restartPolicy"], "Never");
-    let desk = Desk::new();
+    check_threads(&pod(parts)["containers"][0]);
+    let desk = desk();
     make_whole(&desk);
     for index in 0..parts["completions"].as_u64().expect("a number") {
         let variables = BTreeMap::from([("$(JOB_COMPLETION_INDEX)".to_owned(), index.to_string())]);
@@ -232,7 +247,8 @@ fn the_workflow_makes_the_whole() {
         let templates = spec["templates"].as_sequence().expect("templates");
         templates.iter().find(|template| template["name"] == *name).expect("a template of that name")
     };
-    let desk = Desk::new();
+    check_threads(&template(&"part".into())["container"]);
+    let desk = desk();
     make_whole(&desk);
     let groups = template(&spec["entrypoint"])["steps"].as_sequence().expect("steps");
     for step in groups.iter().flat_map(|group| group.as_sequence().expect("steps at once")) {
@@ -264,19 +280,20 @@ fn the_array_script_makes_the_whole() {
     assert!(options.iter().all(|option| known.iter().any(|known| option.starts_with(known))), "{options:?}");
     let range = options.iter().find_map(|option| option.strip_prefix("--array=0-")).expect("an array from 0");
     let last: u32 = range.parse().expect("a number");
-    let desk = Desk::new();
+    let desk = desk();
     make_whole(&desk);
     let program = Path::new(env!("CARGO_BIN_EXE_meshcast")).parent().expect("a folder");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/slurm-array.sh");
     let results = desk.path().join("results");
-    for task in 0..=last {
+    // The last one alone, as after a failure: the array has one task then.
+    for (task, tasks) in (0..last).map(|task| (task, last)).chain([(last, 1)]) {
         let status = Command::new("/bin/sh")
             .arg(&script)
             .env("PATH", program)
             .env("STUDY", desk.path())
             .env("RESULTS", &results)
             .env("SLURM_ARRAY_TASK_ID", task.to_string())
-            .env("SLURM_ARRAY_TASK_COUNT", (last + 1).to_string())
+            .env("SLURM_ARRAY_TASK_COUNT", tasks.to_string())
             .output()
             .expect("a shell");
         assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
