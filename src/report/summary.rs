@@ -168,19 +168,19 @@ fn bottleneck(run: &RunResults, look: &Look) -> Option<String> {
     Some(label("bottleneck", text, look))
 }
 
+/// Requests that the end of the run came before, if there are any.
+pub(super) fn unanswered(run: &RunResults) -> Option<String> {
+    let all = run.clients.iter().filter(|row| row.class == ALL_CLASSES);
+    let unfinished: f64 = all.filter_map(|row| row.unfinished.value).sum();
+    (unfinished > 0.0).then(|| {
+        let requests = counted(number::count(unfinished), "request", "requests");
+        format!("{requests} had no answer when the run ended and are in no percentile")
+    })
+}
+
 /// What a reader must know before believing the figures.
 fn notes(run: &RunResults, given: &[String], look: &Look) -> Vec<String> {
-    let mut notes: Vec<String> = Vec::new();
-    let unfinished: f64 = run
-        .clients
-        .iter()
-        .filter(|row| row.class == ALL_CLASSES)
-        .filter_map(|row| row.unfinished.value)
-        .sum();
-    if unfinished > 0.0 {
-        let requests = counted(number::count(unfinished), "request", "requests");
-        notes.push(format!("{requests} had no answer when the run ended and are in no percentile"));
-    }
+    let mut notes: Vec<String> = unanswered(run).into_iter().collect();
     let routeless: f64 = run
         .responses
         .iter()

@@ -336,6 +336,57 @@ fn sobol_points_lie_where_the_sequence_has_them() {
     assert!(json["points"][1].get("met").is_none(), "nothing was asked for");
 }
 
+/// One queue at its rate and beyond it, and an objective that is about nobody.
+#[test]
+fn points_tell_what_makes_their_figures_doubtful() {
+    let desk = Desk::new();
+    desk.write("scenario.yaml", &SCENARIO.replace("7ms)", "20ms)").replace("60ms", "600ms"));
+    let sweep = "sweep --duration 2m --set drain=1s --vary load=0.5x,3x --no-plots -o out";
+    let (stdout, _) = desk.run(sweep, 0);
+    assert!(stdout.contains("\n  1 !    3x "), "{stdout}");
+    assert!(stdout.contains("  0      0.5x "), "{stdout}");
+    let told = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("! point 1: no steady state: app gets "), "{stdout}");
+    assert!(told.contains("had no answer when the run ended"), "{stdout}");
+    let csv = desk.read("out/sweep.csv");
+    let column = |point: &str| -> Vec<&str> {
+        let rows = csv.lines().filter(|line| line.starts_with(point));
+        rows.map(|line| line.rsplit(',').next().expect("a last one")).collect()
+    };
+    assert!(csv.lines().next().expect("a head").ends_with(",steady"));
+    assert!(column("0,").iter().all(|cell| *cell == "yes") && column("1,").iter().all(|cell| *cell == "no"));
+    let json: serde_json::Value = serde_json::from_str(&desk.read("out/sweep.json")).expect("JSON");
+    assert_eq!((&json["points"][0]["steady"], &json["points"][1]["steady"]), (&true.into(), &false.into()));
+    assert!(json["points"][1]["notes"][0].as_str().expect("a note").starts_with("no steady state"));
+    let (markdown, _) = desk.run(&format!("{sweep} --format markdown"), 0);
+    assert!(markdown.contains("\n- ! point 1: no steady state"), "{markdown}");
+}
+
+#[test]
+fn an_objective_without_data_is_told_as_such() {
+    let desk = Desk::new();
+    let rare = r#"clients:
+  rare: {load: poisson(0.001rps), requests: [{get: "http://app/"}]}
+"#;
+    let text = SCENARIO.replace("clients:\n", rare);
+    desk.write("scenario.yaml", &text.replace("objectives:\n", "objectives:\n- client.rare p(50) < 1s\n"));
+    let (stdout, _) = desk.run("sweep --duration 5s --vary load=1x,2x --no-plots -o -", 4);
+    assert!(stdout.contains("no data"), "{stdout}");
+    assert!(stdout.contains("! all points: no data for `client.rare p(50) < 1s`"), "{stdout}");
+}
+
+/// What differs by chance alone is not told as if it were chosen.
+#[test]
+fn the_best_point_is_told_with_those_that_may_be_as_good() {
+    let desk = Desk::new();
+    let sweep = "sweep --no-plots -o - --vary workloads.app.queue";
+    let (stdout, _) = desk.run(&format!("{sweep}=1,500,600"), 0);
+    assert!(stdout.contains("(queue 500), or 1 other within noise; worst"), "{stdout}");
+    let (stdout, stderr) = desk.run(&format!("{sweep}=500,500"), 0);
+    assert!(!stdout.contains("best"), "{stdout}");
+    assert!(stderr.contains("`workloads.app.queue=500` is given 2 times"), "{stderr}");
+}
+
 #[test]
 fn no_point_that_meets_the_objectives_is_exit_code_4() {
     let desk = Desk::new();
@@ -364,12 +415,21 @@ fn sensitivity_agrees_with_theory_and_finds_what_decides() {
         ("workloads.app.concurrency", 7.0 / (1.0 - 0.35 * 0.35) - mm1(100.0, 7.0)),
     ];
     let csv = desk.read("out/tornado.csv");
+    let (again, _) = desk.run("sweep --sensitivity --reps 8 -o out --format csv", 0);
+    assert_eq!(again, csv);
+    let (markdown, _) = desk.run("sweep --sensitivity --reps 8 -o out --format markdown", 0);
+    assert!(markdown.contains("\n| workloads.app.serviceTime | "), "{markdown}");
+    assert!(markdown.contains(" | +100% * | "), "{markdown}");
+    assert!(stdout.contains("+100% *") && stdout.contains("* not turned by 20%"), "{stdout}");
     let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), expected.len(), "{csv}");
     for (row, (input, effect)) in rows.iter().zip(expected) {
         let (value, half): (f64, f64) =
-            (row[11].parse().expect("a number"), row[12].parse().expect("a number"));
-        assert_eq!((row[3], row[13]), (input, "yes"), "{csv}");
+            (row[14].parse().expect("a number"), row[15].parse().expect("a number"));
+        assert_eq!((row[3], row[16]), (input, "yes"), "{csv}");
+        // One place cannot be turned by a fifth.
+        let turned = if input.ends_with("concurrency") { ["0", "100", "yes"] } else { ["-20", "20", "no"] };
+        assert_eq!(row[8..11], turned, "{csv}");
         assert!((value - effect).abs() <= 2.0 * half, "{input}: {value} ± {half}, theory {effect}");
         assert!(half <= 0.1 * effect.abs(), "{input}: {value} ± {half} is too wide to tell");
     }

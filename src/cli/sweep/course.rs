@@ -144,7 +144,10 @@ fn show(study: &Study, points: &[Point], files: &[File], output: &OutputArgument
         },
         FormatName::Text => print(&text::render(study, points, &look)),
         FormatName::Json => print(&file("sweep.json")),
-        FormatName::Csv => print(&file("sweep.csv")),
+        FormatName::Csv => {
+            let is_ranking = study.sensitivity.is_some() && study.shard.is_none();
+            print(&file(if is_ranking { "tornado.csv" } else { "sweep.csv" }))
+        }
         FormatName::Markdown => print(&text::markdown(study, points)),
     }
 }

@@ -172,13 +172,7 @@ mod tests {
     }
 
     fn point(number: u32) -> Point {
-        Point {
-            point: number,
-            values: Vec::new(),
-            mesh: format!("m{number}"),
-            seen: Vec::new(),
-            rows: Vec::new(),
-        }
+        Point::open(number, Vec::new(), format!("m{number}"))
     }
 
     #[test]

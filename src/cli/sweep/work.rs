@@ -14,9 +14,8 @@ use crate::cli::inputs::Inputs;
 use crate::cli::simulation::INTERRUPTED;
 use crate::config::vary::LOAD;
 use crate::mesh::{Fingerprint, Mesh};
-use crate::report::sweep::figures::Figures;
-use crate::report::sweep::{Point, Study};
-use crate::study::sensitivity::Knob;
+use crate::report::sweep::{Figures, Point, Study};
+use crate::study::sensitivity::{Knob, Turning};
 use crate::study::{Crew, Measurements, Watch, objectives};
 
 /// Where the scenario is silent. Source: design D9.24.
@@ -100,7 +99,7 @@ fn turned(base: &Mesh, knobs: &[Knob], factors: [f64; 2], number: u32) -> (Vec<S
         return (["as it is", "", ""].map(str::to_owned).to_vec(), base.clone());
     };
     let (knob, side) = (&knobs[place as usize / 2], place as usize % 2);
-    let (mesh, value) = knob.turned(base, factors[side]);
+    let Turning { mesh, value, .. } = knob.turned(base, factors[side]);
     (vec![knob.name.clone(), ["low", "high"][side].to_owned(), value], mesh)
 }
 
@@ -129,11 +128,7 @@ pub fn run(
             let (values, mesh) = source.point(*number)?;
             let fingerprint = Fingerprint::of(&mesh).to_string();
             let runs = !journal.knows(&fingerprint);
-            let (seen, rows) = (Vec::new(), Vec::new());
-            waiting.push_back(Waiting {
-                point: Point { point: *number, values, mesh: fingerprint, seen, rows },
-                runs,
-            });
+            waiting.push_back(Waiting { point: Point::open(*number, values, fingerprint), runs });
             if runs {
                 meshes.push(mesh);
             }
@@ -166,12 +161,12 @@ fn finish_next(
     while let Some(Waiting { point, runs }) = waiting.pop_front() {
         if !runs {
             if let Some(like) = journal.like(&point.mesh)? {
-                journal.add(&Point { seen: like.seen, rows: like.rows, ..point })?;
+                journal.add(&point.like(like))?;
             }
             continue;
         }
-        let Some(Figures { seen, rows }) = figures else { return Ok(()) };
-        return journal.add(&Point { seen: seen.clone(), rows: rows.clone(), ..point });
+        let Some(figures) = figures else { return Ok(()) };
+        return journal.add(&point.with(figures));
     }
     Ok(())
 }

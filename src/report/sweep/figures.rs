@@ -3,19 +3,12 @@
 use super::super::metric;
 use super::super::number::{self, Kind};
 use super::super::table::{Cell, Content, Table};
-use super::super::tables;
-use super::{Row, Seen, Target};
+use super::super::{summary, tables};
+use super::{Figures, Row, Seen, Target};
 use crate::mesh::Mesh;
 use crate::mesh::model::{Comparison, Figure, Objective};
 use crate::metrics::{Estimate, Results};
-use crate::study::{Judged, RunResults, busy, objectives};
-
-/// What is kept of a point's replications.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figures {
-    pub seen: Vec<Seen>,
-    pub rows: Vec<Row>,
-}
+use crate::study::{Judged, RunResults, busy, objectives, steadiness};
 
 impl Figures {
     pub fn of(mesh: &Mesh, results: &[Results]) -> Figures {
@@ -26,8 +19,29 @@ impl Figures {
             let Judged { observed: Estimate { value, ci95 }, .. } = *judged;
             Seen { value, ci95, each, of }
         });
-        Figures { seen: seen.collect(), rows: rows(mesh, results, &run) }
+        let unsteady = steadiness::check(&run, mesh);
+        let steady = steadiness::is_stationary(mesh).then_some(unsteady.is_empty());
+        let notes = unsteady.iter().map(ToString::to_string).chain(summary::unanswered(&run));
+        let notes = notes.chain(nothing_seen(&run)).collect();
+        Figures { seen: seen.collect(), rows: rows(mesh, results, &run), steady, notes }
     }
+}
+
+/// Why an objective has no figure.
+fn nothing_seen(run: &RunResults) -> Option<String> {
+    let without: Vec<String> = run
+        .objectives
+        .iter()
+        .filter(|judged| judged.observed.value.is_none())
+        .map(|judged| format!("`{}`", judged.text))
+        .collect();
+    (!without.is_empty()).then(|| {
+        format!(
+            "no data for {}: nothing that it is about was answered in the measured time; without data an objective is \
+             missed",
+            without.join(", ")
+        )
+    })
 }
 
 /// What a study looks at.

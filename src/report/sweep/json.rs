@@ -71,5 +71,7 @@ fn object(study: &Study, point: &Point) -> Value {
     if study.has_limits() {
         fields.insert("met".to_owned(), study.meets(point).into());
     }
+    fields.insert("steady".to_owned(), point.steady.into());
+    fields.insert("notes".to_owned(), point.notes.as_slice().into());
     Value::Object(fields)
 }

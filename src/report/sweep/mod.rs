@@ -2,11 +2,13 @@
 //! All of it comes from the study's head and its finished points as they lie in a file, so that parts put together
 //! give the bytes of the whole. Source: design D6.
 
+mod columns;
 pub mod figures;
 pub mod files;
 mod json;
 pub mod line;
 pub mod merge;
+mod ranking;
 pub mod table;
 pub mod text;
 pub mod tornado;
@@ -19,7 +21,7 @@ use super::number::Kind;
 use crate::mesh::model::{Comparison, Figure};
 use crate::metrics::Estimate;
 use crate::metrics::statistics;
-use crate::study::Judged;
+use crate::study::{Judged, sensitivity};
 
 /// What all points of a sweep have in common, and all that tells one sweep from another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,13 +98,17 @@ pub struct Sensitivity {
     pub untried: Vec<Untried>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Turned {
     pub name: String,
     pub is_guess: bool,
     pub low: String,
     pub value: String,
     pub high: String,
+    /// How far it was really turned down and up, with its sign, per cent of its value.
+    pub turned_pct: [f64; 2],
+    /// That is not as far as was asked for, so its effects are no equals of the others'.
+    pub is_uneven: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +128,42 @@ pub struct Point {
     /// One for each target.
     pub seen: Vec<Seen>,
     pub rows: Vec<Row>,
+    /// Whether its figures are those of a steady state; `None` where the scenario itself changes over time.
+    pub steady: Option<bool>,
+    /// What a reader must know before believing them.
+    pub notes: Vec<String>,
+}
+
+impl Point {
+    /// Before it is simulated.
+    pub fn open(point: u32, values: Vec<String>, mesh: String) -> Point {
+        Point { point, values, mesh, seen: Vec::new(), rows: Vec::new(), steady: None, notes: Vec::new() }
+    }
+
+    /// With the figures that were found.
+    #[must_use]
+    pub fn with(self, figures: &Figures) -> Point {
+        let Figures { seen, rows, steady, notes } = figures.clone();
+        Point { seen, rows, steady, notes, ..self }
+    }
+
+    /// With those of a point whose mesh is the same.
+    #[must_use]
+    pub fn like(self, other: Point) -> Point {
+        let Point { point, values, .. } = self;
+        Point { point, values, ..other }
+    }
+}
+
+/// What is kept of a point's replications.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    pub seen: Vec<Seen>,
+    pub rows: Vec<Row>,
+    /// Whether they are those of a steady state; `None` where the scenario itself changes over time.
+    pub steady: Option<bool>,
+    /// What a reader must know before believing them.
+    pub notes: Vec<String>,
 }
 
 /// A target's figure at one point.
@@ -201,6 +243,16 @@ impl Target {
             }
             _ => 0.0,
         }
+    }
+
+    /// By how much `to` lies above `from`, both with the same luck.
+    pub fn change(&self, from: &Seen, to: &Seen) -> Estimate {
+        let whole = |seen: &Seen| (seen.value, self.least(seen));
+        let ((from_value, from_least), (to_value, to_least)) = (whole(from), whole(to));
+        sensitivity::effect(
+            sensitivity::Seen { whole: from_value, each: &from.each, least: from_least },
+            sensitivity::Seen { whole: to_value, each: &to.each, least: to_least },
+        )
     }
 
     pub fn judge(&self, seen: &Seen) -> Judged {

@@ -14,7 +14,7 @@ impl<'a> Writer<'a> {
     pub fn new(study: &'a Study) -> Writer<'a> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let varied = study.dimensions.iter().map(|dimension| dimension.name.as_str());
-        let rest = ["scope", "source", "target", "subset", "metric", "value", "ci95", "objective"];
+        let rest = ["scope", "source", "target", "subset", "metric", "value", "ci95", "objective", "steady"];
         let header = std::iter::once("point").chain(varied).chain(rest);
         writer.write_record(header).expect("memory takes all");
         Writer { study, writer }
@@ -39,7 +39,8 @@ impl<'a> Writer<'a> {
     fn row(&mut self, point: &Point, cells: [&str; 8]) {
         let number = point.point.to_string();
         let varied = point.values.iter().map(String::as_str);
-        let record = std::iter::once(number.as_str()).chain(varied).chain(cells);
+        let steady = point.steady.map_or("", |is_steady| if is_steady { "yes" } else { "no" });
+        let record = std::iter::once(number.as_str()).chain(varied).chain(cells).chain([steady]);
         self.writer.write_record(record).expect("memory takes all, and rows are of one length");
     }
 

@@ -2,50 +2,49 @@
 
 use super::super::Look;
 use super::super::observed::observed;
-use super::super::terminal::{shortened, wrapped};
-use super::{Point, Study, tornado};
+use super::super::terminal::wrapped;
+use super::{Point, Study, Target, columns, ranking};
 use crate::kernel::words::counted;
 use crate::study::Judged;
 
 const INDENT: &str = "  ";
 /// Lines of a table.
 const MOST_POINTS: usize = 40;
-const MOST_INPUTS: usize = 15;
-/// Names of inputs that do nothing.
-const MOST_NAMES: usize = 5;
+const MOST_NOTES: usize = 6;
+/// Settings of inputs that a note names.
+const MOST_NAMED: usize = 4;
+/// Stands at a point that a reader must know something about.
+const NOTED: &str = " !";
 
 /// All of it.
 pub fn render(study: &Study, points: &[Point], look: &Look) -> String {
     let mut blocks = vec![vec![title(study, look)]];
     if study.sensitivity.is_some() && study.shard.is_none() {
-        blocks.extend(tornados(study, points, look));
-        blocks.push(untried(study, look));
+        blocks.extend(ranking::blocks(study, points, look));
+        blocks.push(indented(notes(study, points, MOST_NOTES).into_iter(), look));
+        blocks.push(ranking::untried(study, look));
     } else {
         blocks.push(verdict_lines(study, points, look));
         blocks.push(table(study, points, look));
+        blocks.push(indented(notes(study, points, MOST_NOTES).into_iter(), look));
         blocks.push(extremes(study, points, look));
     }
     let filled = blocks.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n") + "\n");
     filled.collect::<Vec<_>>().join("\n")
 }
 
-/// The table for a page of Markdown.
+/// The table, or the ranking of inputs, for a page of Markdown.
 pub fn markdown(study: &Study, points: &[Point]) -> String {
+    let notes: String = notes(study, points, usize::MAX).iter().map(|note| format!("- {note}\n")).collect();
+    let notes = if notes.is_empty() { notes } else { format!("\n{notes}") };
+    if study.sensitivity.is_some() && study.shard.is_none() {
+        let tables = ranking::markdown(study, points);
+        return format!("### {}: which inputs decide\n\n{tables}{notes}", study.title);
+    }
     let (titles, rows) = cells(study, points, &Look::PLAIN);
-    let line = |cells: &[String]| {
-        let safe: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", safe.join(" | "))
-    };
-    let rule = vec!["---".to_owned(); titles.len()];
     let verdict = verdict(study, points, &Look::PLAIN).map(|verdict| format!("{verdict}\n\n"));
-    let rows: String = rows.iter().map(|row| line(row)).collect();
-    format!(
-        "### {}: sweep\n\n{}{}{}{rows}",
-        study.title,
-        verdict.unwrap_or_default(),
-        line(&titles),
-        line(&rule)
-    )
+    let table = columns::markdown(&titles, &rows);
+    format!("### {}: sweep\n\n{}{table}{notes}", study.title, verdict.unwrap_or_default())
 }
 
 fn title(study: &Study, look: &Look) -> String {
@@ -84,10 +83,51 @@ fn verdict_lines(study: &Study, points: &[Point], look: &Look) -> Vec<String> {
     } else {
         format!(": {}", spans(&met))
     };
-    wrapped(std::iter::once(format!("{verdict}{which}")), look.width - 4)
-        .into_iter()
-        .map(|line| format!("{INDENT}{line}"))
-        .collect()
+    indented(std::iter::once(format!("{verdict}{which}")), look)
+}
+
+/// Wrapped, and set in.
+fn indented(lines: impl Iterator<Item = String>, look: &Look) -> Vec<String> {
+    let wrapped = wrapped(lines, look.width.saturating_sub(4));
+    wrapped.into_iter().map(|line| format!("{INDENT}{line}")).collect()
+}
+
+/// What a reader must know before believing figures, once for all points that it holds for.
+fn notes(study: &Study, points: &[Point], most: usize) -> Vec<String> {
+    let mut all: Vec<(&str, Vec<&Point>)> = Vec::new();
+    for point in points {
+        for note in &point.notes {
+            match all.iter_mut().find(|(known, _)| known == note) {
+                Some((_, points)) => points.push(point),
+                None => all.push((note, vec![point])),
+            }
+        }
+    }
+    let (of, more) = (points.len(), all.len().saturating_sub(most));
+    let line = |(note, points): &(&str, Vec<&Point>)| format!("! {}: {note}", whose(study, of, points));
+    let mut lines: Vec<String> = all.iter().take(most).map(line).collect();
+    if more > 0 {
+        lines.push(format!("! {}, in sweep.json", counted(more, "more note", "more notes")));
+    }
+    lines
+}
+
+/// `points 0-3, 6`; of a study of inputs `workloads.app.concurrency low`.
+fn whose(study: &Study, all: usize, points: &[&Point]) -> String {
+    if all > 1 && points.len() == all {
+        return "all points".to_owned();
+    }
+    if study.sensitivity.is_some() {
+        let name = |point: &&Point| point.values[..point.values.len().min(2)].join(" ").trim_end().to_owned();
+        let named = points.iter().take(MOST_NAMED).map(name).collect::<Vec<_>>().join(", ");
+        return match points.len().saturating_sub(MOST_NAMED) {
+            0 => named,
+            more => format!("{named} and {more} more"),
+        };
+    }
+    let numbers: Vec<u32> = points.iter().map(|point| point.point).collect();
+    let plural = if numbers.len() == 1 { "point" } else { "points" };
+    format!("{plural} {}", spans(&numbers))
 }
 
 /// `0-3, 6`.
@@ -117,7 +157,8 @@ fn cells(study: &Study, points: &[Point], look: &Look) -> (Vec<String>, Vec<Vec<
     titles.extend(short_names(study));
     titles.extend(study.targets.iter().map(|target| target.text.clone()));
     let row = |point: &Point| {
-        let mut cells = vec![point.point.to_string()];
+        let noted = if point.notes.is_empty() { "" } else { NOTED };
+        let mut cells = vec![format!("{}{noted}", point.point)];
         cells.extend(point.values.iter().cloned());
         let judged = study.judge(point);
         let figures = study.targets.iter().zip(&judged).map(|(target, judged)| {
@@ -147,137 +188,48 @@ fn mark(judged: &Judged, look: &Look) -> &'static str {
 
 fn table(study: &Study, points: &[Point], look: &Look) -> Vec<String> {
     let (titles, rows) = cells(study, &points[..points.len().min(MOST_POINTS)], look);
-    let mut lines = aligned(&titles, &rows, look);
+    let mut lines = columns::blocks(&titles, &rows, 1 + study.dimensions.len(), look);
     if points.len() > MOST_POINTS {
         lines.push(format!("{INDENT}and {} more points, in sweep.csv", points.len() - MOST_POINTS));
     }
     lines
 }
 
-/// Columns two blanks apart; where the width is short, long cells are cut in their middle.
-fn aligned(titles: &[String], rows: &[Vec<String>], look: &Look) -> Vec<String> {
-    let wanted = |column: usize| {
-        let cells = rows.iter().map(|row| &row[column]).chain([&titles[column]]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let mut widths: Vec<usize> = (0..titles.len()).map(wanted).collect();
-    let room = look.width.saturating_sub(2 * titles.len());
-    while widths.iter().sum::<usize>() > room {
-        let (widest, width) =
-            widths.iter().copied().enumerate().max_by_key(|(_, width)| *width).unwrap_or((0, 0));
-        if width <= 8 {
-            break;
-        }
-        widths[widest] -= 1;
-    }
-    let dots = if look.unicode { '…' } else { '~' };
-    let line = |cells: &[String]| {
-        let each = cells.iter().zip(&widths);
-        let text: String =
-            each.map(|(cell, width)| format!("  {:<width$}", shortened(cell, *width, dots))).collect();
-        text.trim_end().to_owned()
-    };
-    std::iter::once(look.dim(&line(titles))).chain(rows.iter().map(|row| line(row))).collect()
-}
-
 /// For each target the best and the worst point.
 fn extremes(study: &Study, points: &[Point], look: &Look) -> Vec<String> {
     let names = short_names(study);
-    let told = |point: &Point, judged: &Judged| {
+    let told = |(point, judged): &(&Point, Judged)| {
         let values = names.iter().zip(&point.values).map(|(name, value)| format!("{name} {value}"));
         let values = values.collect::<Vec<_>>().join(", ");
         format!("{} at point {} ({values})", figure(judged, look), point.point)
     };
-    let line = |(index, target): (usize, &super::Target)| {
-        let mut seen: Vec<(&Point, Judged, f64)> = points
-            .iter()
-            .filter_map(|point| {
-                let judged = target.judge(&point.seen[index]);
-                let value = judged.observed.value?;
-                Some((point, judged, if target.less_is_better { value } else { -value }))
-            })
-            .collect();
-        seen.sort_by(|left, right| left.2.total_cmp(&right.2));
+    let line = |(index, target): (usize, &Target)| {
+        let seen = points.iter().map(|point| (point, target.judge(&point.seen[index])));
+        let mut seen: Vec<(&Point, Judged)> =
+            seen.filter(|(_, judged)| judged.observed.value.is_some()).collect();
+        let goodness = |judged: &Judged| {
+            let value = judged.observed.value.unwrap_or(f64::NAN);
+            if target.less_is_better { -value } else { value }
+        };
+        seen.sort_by(|left, right| goodness(&right.1).total_cmp(&goodness(&left.1)));
         let (best, worst) = (seen.first()?, seen.last()?);
-        (best.2 != worst.2).then(|| {
-            let (best, worst) = (told(best.0, &best.1), told(worst.0, &worst.1));
-            format!("{}: best {best}; worst {worst}", target.text)
+        let is_noise =
+            |of: &Point, other: &Point| target.change(&of.seen[index], &other.seen[index]).holds(0.0);
+        if is_noise(best.0, worst.0) && goodness(&best.1) != goodness(&worst.1) {
+            return Some(format!("{}: no point differs from the others beyond noise", target.text));
+        }
+        let others = |of: &Point| {
+            let like =
+                seen.iter().filter(|(other, _)| other.point != of.point && is_noise(of, other)).count();
+            match like {
+                0 => String::new(),
+                _ => format!(", or {} within noise", counted(like, "other", "others")),
+            }
+        };
+        (goodness(&best.1) != goodness(&worst.1)).then(|| {
+            let (or_best, or_worst) = (others(best.0), others(worst.0));
+            format!("{}: best {}{or_best}; worst {}{or_worst}", target.text, told(best), told(worst))
         })
     };
-    let lines = study.targets.iter().enumerate().filter_map(line);
-    wrapped(lines, look.width - 4).into_iter().map(|line| format!("{INDENT}{line}")).collect()
-}
-
-/// A ranking for each target.
-fn tornados(study: &Study, points: &[Point], look: &Look) -> Vec<Vec<String>> {
-    let effects = tornado::effects(study, points);
-    let block = |(target, effects): (&super::Target, &Vec<tornado::Effect<'_>>)| {
-        let as_is = effects.first().and_then(|effect| effect.as_is);
-        let now = as_is
-            .map_or("no data".to_owned(), |value| tornado::plain_text(&target.metric, value, value.abs()));
-        let mut lines = vec![format!("{INDENT}{}  {now} as it is", look.bold(&target.text))];
-        let titles = ["input", "from", "to", "effect"].map(str::to_owned);
-        let (clear, noise): (Vec<_>, Vec<_>) = effects.iter().partition(|effect| effect.is_clear());
-        let most = clear.first().map_or(0.0, |effect| effect.size());
-        let row = |effect: &&tornado::Effect<'_>| {
-            let guess = if effect.input.is_guess { " (a guess)" } else { "" };
-            let bar = look.pick("█", "#").repeat((effect.size() / most * 12.0).round().max(1.0) as usize);
-            let change = effect.change.value.unwrap_or(0.0);
-            let half = effect.change.ci95.unwrap_or(0.0);
-            let text = format!(
-                "{} {} {}  {bar}",
-                tornado::change_text(&target.metric, change, change.abs().max(half)),
-                look.pick("±", "+-"),
-                tornado::plain_text(&target.metric, half, change.abs().max(half)),
-            );
-            vec![
-                format!("{}{guess}", effect.input.name),
-                effect.input.low.clone(),
-                effect.input.high.clone(),
-                text,
-            ]
-        };
-        let rows: Vec<Vec<String>> = clear.iter().take(MOST_INPUTS).map(row).collect();
-        if !rows.is_empty() {
-            lines.extend(aligned(&titles, &rows, look).into_iter().map(|line| format!("{INDENT}{line}")));
-        }
-        if clear.len() > MOST_INPUTS {
-            lines.push(format!(
-                "{INDENT}{INDENT}and {} weaker ones, in tornado.csv",
-                clear.len() - MOST_INPUTS
-            ));
-        }
-        let names: Vec<&str> =
-            noise.iter().map(|effect| effect.input.name.as_str()).take(MOST_NAMES).collect();
-        if as_is.is_some() && !names.is_empty() {
-            let more = match noise.len() - names.len() {
-                0 => String::new(),
-                more => format!(" and {more} more, in tornado.csv"),
-            };
-            let text = format!("no effect that can be told from noise: {}{more}", names.join(", "));
-            let told = wrapped(std::iter::once(text), look.width.saturating_sub(8));
-            lines.extend(told.into_iter().map(|line| format!("{INDENT}{INDENT}{line}")));
-        }
-        lines
-    };
-    study.targets.iter().zip(&effects).map(block).collect()
-}
-
-/// Inputs that were not turned, by reason.
-fn untried(study: &Study, look: &Look) -> Vec<String> {
-    let Some(sensitivity) = &study.sensitivity else { return Vec::new() };
-    if sensitivity.untried.is_empty() {
-        return Vec::new();
-    }
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for one in &sensitivity.untried {
-        match reasons.iter_mut().find(|(why, _)| *why == one.why) {
-            Some((_, names)) => names.push(&one.name),
-            None => reasons.push((&one.why, vec![&one.name])),
-        }
-    }
-    let lines = reasons.into_iter().map(|(why, names)| format!("{why}: {}", names.join(", ")));
-    let lines = wrapped(lines, look.width.saturating_sub(8));
-    let head = format!("{INDENT}{}", look.bold(&format!("Not tried ({})", sensitivity.untried.len())));
-    std::iter::once(head).chain(lines.into_iter().map(|line| format!("{INDENT}{INDENT}{line}"))).collect()
+    indented(study.targets.iter().enumerate().filter_map(line), look)
 }

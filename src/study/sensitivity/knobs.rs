@@ -94,18 +94,34 @@ pub fn knobs(mesh: &Mesh) -> (Vec<Knob>, Vec<Untried>) {
     (knobs, untried)
 }
 
+/// A mesh with one input turned.
+#[derive(Clone, Debug)]
+pub struct Turning {
+    pub mesh: Mesh,
+    /// The input's value now.
+    pub value: String,
+    /// How far it was really turned, in parts of what it was: whole numbers cannot be turned by any share. Of several
+    /// values the one that is farthest from what was asked for.
+    pub share: f64,
+}
+
 impl Knob {
-    /// The mesh with this input times `factor`, and the input's value then.
-    pub fn turned(&self, mesh: &Mesh, factor: f64) -> (Mesh, String) {
+    /// The mesh with this input times `factor`.
+    pub fn turned(&self, mesh: &Mesh, factor: f64) -> Turning {
         let mut turned = mesh.clone();
         let mut slots = self.what.slots(&mut turned);
         slots.retain(|slot| slot.fixed().is_none());
-        slots.iter_mut().for_each(|slot| slot.scale(factor));
-        let text = match one_text(&slots) {
-            Some(text) => text,
-            None => format!("x{factor}"),
-        };
-        (turned, text)
+        let mut farthest = factor;
+        for slot in &mut slots {
+            let before = slot.size();
+            slot.scale(factor);
+            let real = if before > 0.0 { slot.size() / before } else { factor };
+            if (real - factor).abs() > (farthest - factor).abs() {
+                farthest = real;
+            }
+        }
+        let value = one_text(&slots).unwrap_or_else(|| format!("x{factor}"));
+        Turning { mesh: turned, value, share: farthest - 1.0 }
     }
 }
 

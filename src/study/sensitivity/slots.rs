@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use crate::kernel::SimDuration;
 use crate::kernel::arrivals::Load;
 use crate::kernel::distribution::Distribution;
 use crate::kernel::quantile::round_nanos;
 use crate::kernel::random::Chance;
+use crate::kernel::{SimDuration, SimTime};
 
 /// One value, where it stands.
 pub(super) enum Slot<'a> {
@@ -57,6 +57,23 @@ impl Slot<'_> {
         }
     }
 
+    /// A number that grows as the value does; above zero where the value is not fixed.
+    pub fn size(&self) -> f64 {
+        match self {
+            Slot::Law(law) => law.mean(),
+            Slot::Length(length) => length.nanos() as f64,
+            Slot::Chance(chance) => chance.probability(),
+            Slot::Whole(number) => f64::from(**number),
+            Slot::Count(number) => f64::from(number.get()),
+            Slot::Load(load) => match load {
+                Load::Constant { rate } | Load::Poisson { rate } | Load::Bursty { rate, .. } => *rate,
+                Load::Profile { points, .. } => most(points),
+                Load::Closed { users, .. } => f64::from(users.get()),
+                Load::Trace { .. } => 0.0,
+            },
+        }
+    }
+
     /// The value for people.
     pub fn text(&self) -> String {
         match self {
@@ -72,15 +89,16 @@ impl Slot<'_> {
                 Load::Constant { rate } | Load::Poisson { rate } | Load::Bursty { rate, .. } => {
                     format!("{}rps", short(*rate))
                 }
-                Load::Profile { points, .. } => {
-                    let most = points.iter().map(|point| point.1).fold(0.0, f64::max);
-                    format!("up to {}rps", short(most))
-                }
+                Load::Profile { points, .. } => format!("up to {}rps", short(most(points))),
                 Load::Closed { users, .. } => format!("{users} users"),
                 Load::Trace { .. } => "a trace".to_owned(),
             },
         }
     }
+}
+
+fn most(points: &[(SimTime, f64)]) -> f64 {
+    points.iter().map(|point| point.1).fold(0.0, f64::max)
 }
 
 fn whole(number: u32, factor: f64) -> u32 {
