@@ -75,7 +75,8 @@ impl Files for Text {
 }
 
 fn mesh(path: &str, sets: &[String], files: &dyn Files) -> Mesh {
-    let loaded = load::load(&Request { scenario: Some(path), manifests: &[], sets, withs: &[] }, files);
+    let loaded =
+        load::load(&Request { scenario: Some(path), manifests: &[], sets, ..Request::default() }, files);
     let resolved = resolve::mesh(&loaded);
     resolved.mesh.unwrap_or_else(|| panic!("{path}: {:?} {:?}", loaded.diagnostics, resolved.diagnostics))
 }

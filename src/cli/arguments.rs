@@ -189,8 +189,8 @@ pub struct SweepArguments {
     /// Turn each input of the scenario by itself, and tell which ones decide
     #[arg(long, conflicts_with_all = ["vary", "design", "points"])]
     pub sensitivity: bool,
-    /// How far each input is turned down and up [default: 20%]
-    #[arg(long, value_name = "PERCENT", requires = "sensitivity")]
+    /// How far `--sensitivity` turns each input down and up [default: 20%]
+    #[arg(long, value_name = "PERCENT")]
     pub range: Option<String>,
     /// Simulate one of N parts, counted from 0; `meshcast report` puts them together
     #[arg(long, value_name = "I/N", value_parser = shard)]
@@ -238,11 +238,12 @@ pub struct InputArguments {
     /// Where all randomness comes from [default: the scenario's, else 42]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Independent replications, for confidence intervals [default: the scenario's, else 4; 8 for compare]
+    /// Independent replications, for confidence intervals [default: the scenario's, else 4; 8 for compare,
+    /// capacity and sweep]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub reps: Option<u32>,
-    /// As many replications as it takes until the 95 % interval of each objective (else of each client's p99 and success),
-    /// for `compare` of its change, is at most so wide to each side, such as `2%`; from 7 to 1000
+    /// For `run` and `compare`: as many replications as it takes until the 95 % interval of each objective (else of each
+    /// client's p99 and success), for `compare` of its change, is at most so wide to each side, such as `2%`; from 7 to 1000
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "reps")]
     pub precision: Option<f64>,
     /// So many replications, whatever else is said: those that an interrupted run has made.
@@ -257,6 +258,9 @@ pub struct InputArguments {
     /// Change a value: `workloads.reviews-v2.replicas=4` or `DestinationRule/reviews:spec.x.y=64`; repeatable
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
+    /// The values of `--vary` at one point, in the same form.
+    #[arg(skip)]
+    pub varied: Vec<String>,
     /// One more objective: `reviews{subset=v2} p(99) < 250ms`; repeatable
     #[arg(long = "slo", value_name = "EXPR")]
     pub slos: Vec<String>,

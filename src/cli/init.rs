@@ -13,7 +13,7 @@ use crate::kernel::words::counted;
 use crate::resolve;
 
 pub fn init(arguments: &InitArguments) -> Result<(), Failure> {
-    let request = load::Request { scenario: None, manifests: &arguments.manifests, sets: &[], withs: &[] };
+    let request = load::Request { manifests: &arguments.manifests, ..load::Request::default() };
     let loaded = load::load(&request, &Disk::default());
     let resolved = resolve::mesh(&loaded);
     let all = loaded.diagnostics.iter().chain(&resolved.diagnostics).cloned().collect();

@@ -87,7 +87,13 @@ impl<'a> Reader<'a> {
             ));
         }
         let reps_stand = usize::from(self.arguments.seed.is_some());
-        let request = load::Request { scenario: Some(scenario), manifests, sets: &given, withs: more };
+        let request = load::Request {
+            scenario: Some(scenario),
+            manifests,
+            sets: &given,
+            withs: more,
+            varied: &self.arguments.varied,
+        };
         let mut loaded = load::load(&request, self.disk);
         add_objectives(&mut loaded, &self.arguments.slos);
         let mut resolved = resolve::mesh_with(&loaded, self.replications);

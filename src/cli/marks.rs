@@ -111,8 +111,7 @@ clients:
 
     #[test]
     fn incidents_begin_and_end() {
-        let loaded =
-            load::load(&Request { scenario: Some("x.yaml"), manifests: &[], sets: &[], withs: &[] }, &Text);
+        let loaded = load::load(&Request { scenario: Some("x.yaml"), ..Request::default() }, &Text);
         let mesh = resolve::mesh(&loaded).mesh.expect("sound");
         let told: Vec<String> =
             of(&mesh).iter().map(|mark| format!("{} {}", mark.at.seconds(), mark.label)).collect();

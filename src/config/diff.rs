@@ -318,7 +318,7 @@ mod tests {
             let sets: Vec<String> = sets.iter().map(|order| (*order).to_owned()).collect();
             let manifests = [manifest.to_owned()];
             load(
-                &Request { scenario: Some("s"), manifests: &manifests, sets: &sets, withs: &[] },
+                &Request { scenario: Some("s"), manifests: &manifests, sets: &sets, ..Request::default() },
                 &Texts(&texts),
             )
         };

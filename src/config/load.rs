@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub sets: &'a [String],
     /// The same of one candidate among several configurations, behind those: `--with`.
     pub withs: &'a [String],
+    /// One value of each `--vary`, in the same form.
+    pub varied: &'a [String],
 }
 
 /// What was read. A run starts only if no diagnostic is an error.
@@ -112,7 +114,9 @@ impl Loader<'_> {
     fn orders(&mut self, request: &Request<'_>) -> Vec<PlacedOrder> {
         let mut orders = Vec::new();
         let sets = request.sets.iter().map(|text| ("--set", text));
-        for (flag, text) in sets.chain(request.withs.iter().map(|text| ("--with", text))) {
+        let withs = request.withs.iter().map(|text| ("--with", text));
+        let varied = request.varied.iter().map(|text| ("--vary", text));
+        for (flag, text) in sets.chain(withs).chain(varied) {
             let source = self.intake.docs.sources.add_argument(flag, text);
             match Order::parse(text) {
                 Ok(order) => orders.push(PlacedOrder { order, source, offset: 0 }),

@@ -67,7 +67,10 @@ fn files(extra: &[(&'static str, &str)]) -> Map {
 
 fn run(files: &Map, sets: &[&str]) -> Loaded {
     let sets: Vec<String> = sets.iter().map(|text| (*text).to_owned()).collect();
-    load(&Request { scenario: Some("s/scenario.yaml"), manifests: &[], sets: &sets, withs: &[] }, files)
+    load(
+        &Request { scenario: Some("s/scenario.yaml"), manifests: &[], sets: &sets, ..Request::default() },
+        files,
+    )
 }
 
 /// The findings of a load as single lines.
@@ -208,7 +211,12 @@ fn arguments_replace_the_scenarios_manifests() {
     let files = files(&[("x.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: only}\n")]);
     let manifests = ["x.yaml".to_owned()];
     let loaded = load(
-        &Request { scenario: Some("s/scenario.yaml"), manifests: &manifests, sets: &[], withs: &[] },
+        &Request {
+            scenario: Some("s/scenario.yaml"),
+            manifests: &manifests,
+            sets: &[],
+            ..Request::default()
+        },
         &files,
     );
     let names: Vec<&str> = loaded.objects.iter().map(|object| object.name.as_str()).collect();

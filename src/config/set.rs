@@ -56,6 +56,12 @@ impl Order {
         })?;
         Ok(Order { object, path: path::join(&steps), steps, value, path_range, value_range })
     }
+
+    /// Whether it changes this key of the scenario, or something within.
+    pub fn is_about(&self, key: &str) -> bool {
+        let first = self.steps.first();
+        self.object.is_none() && matches!(first, Some(Step::Key(name)) if name == key)
+    }
 }
 
 /// The first `=` outside of brackets, which may hold one (`labels["a=b"]`).

@@ -47,7 +47,11 @@ impl Vary {
         };
         let value_range = at..at + value.len();
         if path != LOAD {
-            Order::parse(&format!("{path}=0"))?;
+            let order = Order::parse(&format!("{path}=0"))?;
+            if let Some((_, why, help)) = FIXED.iter().find(|(key, _, _)| order.is_about(key)) {
+                let path_start = text.find(path).unwrap_or(0);
+                return Err(Fault::new(*why, path_start..path_start + path.len()).help(*help));
+            }
         }
         let values = match value.find("..") {
             Some(dots) => Values::Span(Span::parse(value, dots).map_err(|fault| fault.shifted(at))?),
@@ -71,6 +75,25 @@ impl Vary {
 
 const HOW: &str = "write `path=2..20`, `path=2..20/2` with a step, `path=1,2,4`, or `load=0.5x..4x`";
 
+/// Keys of the scenario that are the same at all points of a study, why, and what to do instead.
+const FIXED: [(&str, &str, &str); 3] = [
+    (
+        "seed",
+        "the seed is no setting: all points of a study have the same luck, so that they differ by what is varied alone",
+        "intervals tell what other luck would change; `--reps` makes them narrower",
+    ),
+    (
+        "replications",
+        "all points of a study have as many replications, or their intervals could not be compared",
+        "say how many with `--reps`",
+    ),
+    (
+        "objectives",
+        "objectives are what points are judged by, so they are the same for all",
+        "name several with `--slo`: each point tells what becomes of each",
+    ),
+];
+
 /// Path, value, and where the value stands.
 fn sides(text: &str) -> Option<(&str, &str, usize)> {
     let equals = equals_sign(text)?;
@@ -85,13 +108,17 @@ impl Span {
     fn parse(text: &str, dots: usize) -> Result<Span, Fault> {
         let (left, right) = (&text[..dots], &text[dots + 2..]);
         let start = left.trim_end_matches(is_unit).trim_end_matches(is_digit).len();
-        let (from, from_unit) = number(&left[start..], start)?;
+        check_before(&left[..start], &left[start..], 0)?;
+        let (from, from_unit) = number(&left[start..], start, "beginning")?;
         let (to_text, rest) = upto(right);
-        let (to, to_unit) = number(to_text, dots + 2)?;
+        check_after(to_text, rest, dots + 2)?;
+        let (to, to_unit) = number(to_text, dots + 2, "end")?;
         let (step, after) = match rest.strip_prefix('/') {
             Some(rest) => {
+                let at = text.len() - rest.len();
                 let (step_text, after) = upto(rest);
-                let (step, unit) = number(step_text, text.len() - rest.len())?;
+                check_after(step_text, after, at)?;
+                let (step, unit) = number(step_text, at, "step")?;
                 same_unit(unit, to_unit, text)?;
                 (Some(step), after)
             }
@@ -124,12 +151,16 @@ impl Span {
         format!("{}{shown}{}{}", self.before, self.unit, self.after)
     }
 
-    /// From the first to the last by its step, if it has one; the end is there if a step falls on it.
+    /// How many values its step makes, if it has one; the end is one of them if a step falls on it.
+    pub fn count(&self) -> Option<u64> {
+        // A part of a step more, for steps that binary numbers do not hit.
+        Some((((self.to - self.from) / self.step? + 1e-9) as u64).saturating_add(1))
+    }
+
+    /// From the first to the last by its step, if it has one.
     pub fn steps(&self) -> Option<Vec<f64>> {
         let step = self.step?;
-        // A part of a step more, for steps that binary numbers do not hit.
-        let count = ((self.to - self.from) / step + 1e-9) as u64;
-        Some((0..=count).map(|n| self.from + n as f64 * step).collect())
+        Some((0..self.count()?).map(|n| self.from + n as f64 * step).collect())
     }
 }
 
@@ -148,14 +179,58 @@ fn upto(text: &str) -> (&str, &str) {
     text.split_at(text.len() - rest.len())
 }
 
-fn number(text: &str, at: usize) -> Result<(f64, &str), Fault> {
+/// Numbers beyond it are not told apart.
+const MOST: f64 = 9_007_199_254_740_992.0;
+
+/// `what`: the part of a range that it is.
+fn number<'a>(text: &'a str, at: usize, what: &str) -> Result<(f64, &'a str), Fault> {
     let digits = text.trim_end_matches(is_unit);
     let range: Range<usize> = at..at + text.len();
-    let parsed = digits.parse::<f64>().ok().filter(|number| number.is_finite());
-    let Some(number) = parsed else {
-        return Err(Fault::new(format!("`{text}` is no end of a range"), range).help(HOW));
+    let fault = match digits.parse::<f64>().ok().filter(|number| number.is_finite()) {
+        Some(number) if number <= MOST => return Ok((number, &text[digits.len()..])),
+        Some(_) => format!("`{digits}` is too large: numbers go up to {MOST}"),
+        None if text.is_empty() => format!("the range has no {what}"),
+        None => format!("`{text}` is no {what} of a range"),
     };
-    Ok((number, &text[digits.len()..]))
+    Err(Fault::new(fault, range).help(HOW))
+}
+
+/// What stands before the first number may be no sign, and no part of the number.
+fn check_before(before: &str, number: &str, at: usize) -> Result<(), Fault> {
+    let end = at + before.len() + number.len();
+    let mut letters = before.chars().rev();
+    let (last, second) = (letters.next(), letters.next());
+    // `zone-1..3` is a name.
+    let is_sign = matches!(last, Some('-' | '+')) && !second.is_some_and(char::is_alphanumeric);
+    let is_exponent = matches!(last, Some('e' | 'E')) && second.is_some_and(is_digit);
+    match (is_sign && !number.is_empty(), is_exponent) {
+        (true, _) => Err(negative(end - number.len() - 1..end)),
+        (_, true) => Err(exponent(end - number.len() - 2..end)),
+        _ => Ok(()),
+    }
+}
+
+/// And what stands behind another one.
+fn check_after(number: &str, rest: &str, at: usize) -> Result<(), Fault> {
+    let end = at + number.len() + rest.len();
+    let is_number = |text: &str| text.starts_with(is_digit);
+    let is_sign = number.is_empty() && rest.starts_with(['-', '+']) && is_number(&rest[1..]);
+    let is_exponent = number.ends_with(['e', 'E'])
+        && number.starts_with(is_digit)
+        && is_number(rest.trim_start_matches(['-', '+']));
+    match (is_sign, is_exponent) {
+        (true, _) => Err(negative(at..end)),
+        (_, true) => Err(exponent(at..end)),
+        _ => Ok(()),
+    }
+}
+
+fn negative(range: Range<usize>) -> Fault {
+    Fault::new("the numbers of a range have no sign", range).help("a list takes any value: `path=-5,0,5`")
+}
+
+fn exponent(range: Range<usize>) -> Fault {
+    Fault::new("the numbers of a range have no exponent", range).help("write `1000000` for `1e6`")
 }
 
 fn same_unit(unit: &str, other: &str, text: &str) -> Result<(), Fault> {
@@ -208,6 +283,8 @@ mod tests {
         assert_eq!(span("load=0.5..4x").text(0.75), "0.75x");
         assert_eq!(span("workloads.app.errors.rate=10%..50%").text(25.0), "25%");
         assert_eq!((span("a.b=5..5").from, span("a.b=5..5").to), (5.0, 5.0), "one value is a range");
+        assert_eq!(span("workloads.app.zones=zone-1..3").text(2.0), "zone-2");
+        assert_eq!(span("a.b=f(9, 1..3s)").text(2.0), "f(9, 2s)");
     }
 
     #[test]
@@ -234,7 +311,20 @@ mod tests {
             ("a.b=1ms..9ms/1s", "two units", 4..15),
             ("a.b=  9..2", "empty", 6..10),
             ("a.b=2..9/0", "positive", 4..10),
-            ("a.b=x..9", "no end of a range", 4..5),
+            ("a.b=x..9", "`x` is no beginning of a range", 4..5),
+            ("a.b=1..x", "`x` is no end of a range", 7..8),
+            ("a.b=1..", "the range has no end", 7..7),
+            ("a.b=..3", "the range has no beginning", 4..4),
+            ("a.b=1..10/", "the range has no step", 10..10),
+            ("a.b=1..10/-1", "no sign", 10..12),
+            ("a.b=-5..5", "no sign", 4..6),
+            ("a.b=1..-5", "no sign", 7..9),
+            ("load=1x..1e9x", "no exponent", 9..13),
+            ("load=1e3..5e3", "no exponent", 5..8),
+            ("a.b=1..99999999999999999999", "too large: numbers go up to 9007199254740992", 7..27),
+            ("seed=1..5", "no setting", 0..4),
+            ("replications=2,4", "as many replications", 0..12),
+            (" objectives[0]=a,b", "judged by", 1..14),
             ("a.b=1,,2", "missing", 4..8),
             ("a[=1..2", "varies nothing", 0..7),
         ] {

@@ -41,8 +41,10 @@ fn every_real_folder_resolves() {
         let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
         let borrowed: Vec<(&str, &str)> =
             texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        let loaded =
-            load(&Request { scenario: None, manifests: &names, sets: &[], withs: &[] }, &Texts(&borrowed));
+        let loaded = load(
+            &Request { scenario: None, manifests: &names, sets: &[], ..Request::default() },
+            &Texts(&borrowed),
+        );
         let resolved = mesh(&loaded);
         assert!(resolved.mesh.is_none(), "without a scenario there is nothing to run");
         for diagnostic in &resolved.diagnostics {

@@ -28,14 +28,14 @@ impl Files for Texts<'_> {
 /// Loads a scenario and its manifests.
 pub fn loaded(files: &[(&str, &str)]) -> Loaded {
     let scenario = files.iter().map(|(name, _)| *name).find(|name| name.starts_with("scenario"));
-    load(&Request { scenario, manifests: &[], sets: &[], withs: &[] }, &Texts(files))
+    load(&Request { scenario, manifests: &[], sets: &[], ..Request::default() }, &Texts(files))
 }
 
 /// The objects of one text.
 pub fn text_docs(yaml: &str) -> (Docs, Vec<RawObject>) {
     let names = ["objects.yaml".to_owned()];
     let loaded = load(
-        &Request { scenario: None, manifests: &names, sets: &[], withs: &[] },
+        &Request { scenario: None, manifests: &names, sets: &[], ..Request::default() },
         &Texts(&[("objects.yaml", yaml)]),
     );
     assert_eq!(loaded.diagnostics, [], "the test's own text is sound");

@@ -96,7 +96,7 @@ fn title(path: &str) -> String {
 }
 
 fn load(path: &str, sets: &[String]) -> Loaded {
-    load::load(&Request { scenario: Some(path), manifests: &[], sets, withs: &[] }, &Disk)
+    load::load(&Request { scenario: Some(path), manifests: &[], sets, ..Request::default() }, &Disk)
 }
 
 /// Loads and resolves; any finding but a plain note fails.

@@ -240,9 +240,19 @@ fn changed_input_is_refused_with_what_differs() {
         assert!(stderr.contains(words) && stderr.contains("--fresh"), "{words} is missing of {stderr}");
         assert!(desk.files("out") == before, "nothing is lost");
     };
-    refused(&format!("{sweep} --seed 7"), "the seed is 42 in `out` and 7 in `this command`");
-    refused(&format!("{sweep} --reps 2"), "the number of replications is 3");
-    refused(&format!("{sweep} --set workloads.app.queue=9"), "`--set` is []");
+    refused(&format!("{sweep} --seed 7"), "the seed is 42 in `out` and 7 in this command\n  help: `--fresh`");
+    refused(
+        &format!("{sweep} --reps 2"),
+        "the number of replications is 3 in `out` and 2 in this command\n  help: `--fresh`",
+    );
+    refused(
+        &format!("{sweep} --duration 30s"),
+        "the duration is the scenario's in `out` and 30s in this command\n",
+    );
+    refused(
+        &format!("{sweep} --set workloads.app.queue=9"),
+        "`--set` is none in `out` and workloads.app.queue=9 in",
+    );
     refused(&format!("{sweep} --shard 0/2"), "the shard is none");
     refused("sweep --vary load=1x,3x --no-plots -o out", "what is varied is load=1x,2x");
     refused("sweep --sensitivity --no-plots -o out", "the design is grid");
@@ -300,6 +310,9 @@ fn mistakes_are_told_before_anything_is_simulated() {
     of("--vary workloads.ap.replicas=1..3", 3, &["no workload `ap`", "did you mean `app`", "at point 0"]);
     of("--vary workloads.app.replcas=1..3", 3, &["replcas", "did you mean `replicas`"]);
     of("--vary Service/nowhere:spec.x=1,2", 3, &["Service/nowhere"]);
+    of("--vary workloads.app.replcas=1..3", 3, &["--> --vary:1:"]);
+    of("--vary seed=1..3", 3, &["all points of a study have the same luck", "--reps"]);
+    of("--vary load=1,2 --range 10%", 2, &["`--range` says how far `--sensitivity`"]);
     of("--vary workloads.app.replicas=3..1", 3, &["--vary:1", "the range is empty", "1..3"]);
     of("--vary workloads.app.replicas", 3, &["varies nothing"]);
     of("--vary load=0x,1x", 3, &["no positive factor"]);

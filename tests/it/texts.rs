@@ -31,7 +31,10 @@ impl Texts {
     }
 
     pub fn load(&self) -> Loaded {
-        load(&Request { scenario: Some("scenario.yaml"), manifests: &[], sets: &[], withs: &[] }, self)
+        load(
+            &Request { scenario: Some("scenario.yaml"), manifests: &[], sets: &[], ..Request::default() },
+            self,
+        )
     }
 
     /// The mesh that they mean, or why they mean none.

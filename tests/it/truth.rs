@@ -94,7 +94,10 @@ impl Files for Disk {
 /// Runs the experiment's scenario with each seed.
 fn predicted(id: &str) -> Vec<Results> {
     let path = format!("{id}/scenario.yaml");
-    let loaded = load::load(&Request { scenario: Some(&path), manifests: &[], sets: &[], withs: &[] }, &Disk);
+    let loaded = load::load(
+        &Request { scenario: Some(&path), manifests: &[], sets: &[], ..Request::default() },
+        &Disk,
+    );
     let resolved = resolve::mesh(&loaded);
     let findings = loaded.diagnostics.iter().chain(&resolved.diagnostics);
     let findings: Vec<String> =

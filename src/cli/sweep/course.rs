@@ -88,7 +88,8 @@ fn open(
         if has_points && !again { journal::head(&path).map_err(|error| cannot_keep(&error))? } else { None };
     match there {
         Some(there) if there != *study => {
-            let differences = merge::differences(&there, study, &[&folder.name, "this command"]);
+            let differences =
+                merge::differences(&there, study, &[&format!("`{}`", folder.name), "this command"]);
             let list = differences.join("\n");
             let help = "`--fresh` starts over there, `-o` puts this one elsewhere";
             let message = format!("`{}` holds the points of another sweep\n{list}\n{help}", folder.name);

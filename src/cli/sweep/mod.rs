@@ -8,7 +8,7 @@ mod sensitivity;
 mod work;
 
 use super::arguments::{Design, SweepArguments, name_of};
-use super::ending::{Failure, exit};
+use super::ending::{Failure, exit, tell};
 use super::files::Disk;
 use super::findings;
 use super::inputs::Inputs;
@@ -36,6 +36,9 @@ pub fn run(arguments: &SweepArguments) -> Result<(), Failure> {
     let points = read_points(arguments, &mut inputs)?;
     let source = Source::Varied { points: &points, manifests: &arguments.manifests, input, disk: &disk };
     look_ahead(&points, &source)?;
+    if !output.is_quiet() {
+        points.remarks().iter().for_each(|remark| tell(remark));
+    }
     let dimensions = points.dimensions(&arguments.vary);
     let study = Study {
         title: inputs.mesh.name.clone(),
@@ -52,6 +55,12 @@ pub fn run(arguments: &SweepArguments) -> Result<(), Failure> {
 
 fn read_points(arguments: &SweepArguments, inputs: &mut Inputs) -> Result<Points, Failure> {
     let design = arguments.design.unwrap_or_default();
+    if arguments.range.is_some() {
+        return Err(Failure::usage(
+            "`--range` says how far `--sensitivity` turns inputs; what is varied has ranges of its own\nleave one of \
+             `--range` and `--vary` out",
+        ));
+    }
     if arguments.points.is_some() && design != Design::Sobol {
         return Err(Failure::usage(
             "`--points` is for `--design sobol`; other designs have the points of their ranges\ngive a range a \

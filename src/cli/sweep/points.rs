@@ -1,5 +1,7 @@
 //! Which points a sweep has: a grid, lists in parallel, or a Sobol sequence over the ranges of `--vary`.
 
+use std::collections::BTreeMap;
+
 use crate::cli::arguments::{Design, flag, name_of};
 use crate::config::diagnostic::{Diagnostic, Span as Place};
 use crate::config::grammar::Fault;
@@ -58,15 +60,16 @@ impl Points {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let values = match design {
-            Design::Sobol => Vec::new(),
-            Design::Grid | Design::List => varied.iter().map(|vary| values(&vary.values)).collect(),
-        };
-        let count = count(design, &values, wanted, varied.len()).map_err(|message| {
+        let lengths: Vec<u64> = varied.iter().map(|vary| length(&vary.values)).collect();
+        let count = count(design, &lengths, wanted).map_err(|message| {
             let place = sources.add_argument("--vary", &texts.join(" "));
             let end = sources.get(place).text.len();
             vec![Diagnostic::error("MS0010", message).at(Place { source: place, start: 0, end })]
         })?;
+        let values = match design {
+            Design::Sobol => Vec::new(),
+            Design::Grid | Design::List => varied.iter().map(|vary| values(&vary.values)).collect(),
+        };
         Ok(Points { design, varied, values, count })
     }
 
@@ -87,6 +90,34 @@ impl Points {
         let each = self.varied.iter().zip(texts);
         each.map(|(vary, text)| Dimension { name: vary.path.clone(), range: range(text, &vary.path) })
             .collect()
+    }
+
+    /// What somebody should know of these points: one line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for (vary, values) in self.varied.iter().zip(&self.values) {
+            let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+            values.iter().for_each(|value| *times.entry(value).or_default() += 1);
+            // In parallel lists the others may differ.
+            let is_alone = self.design == Design::Grid || self.varied.len() == 1;
+            let often = times.into_iter().filter(|(_, times)| *times > 1 && is_alone);
+            remarks.extend(often.map(|(value, times)| {
+                format!(
+                    "note: `{}` is given {times} times; points with it are equal, and simulated once",
+                    vary.order(value)
+                )
+            }));
+        }
+        if self.design == Design::Sobol && !self.count.is_power_of_two() {
+            let more = self.count.next_power_of_two();
+            remarks.push(format!(
+                "note: a Sobol sequence fills its ranges evenly with a power of two, such as `--points {}` or \
+                 `--points {more}`; {} leave gaps",
+                more / 2,
+                self.count
+            ));
+        }
+        remarks
     }
 
     /// The values of a point, one for each dimension. In a grid the last dimension turns first.
@@ -123,38 +154,46 @@ fn unfit(design: Design, vary: &Vary, text: &str) -> Option<Fault> {
     })
 }
 
-fn count(
-    design: Design,
-    values: &[Vec<String>],
-    wanted: Option<u32>,
-    dimensions: usize,
-) -> Result<u32, String> {
+/// `lengths`: how many values each dimension has.
+fn count(design: Design, lengths: &[u64], wanted: Option<u32>) -> Result<u32, String> {
+    let at_most = |count: u64, what: &str| match u32::try_from(count) {
+        Ok(number) if count <= MOST_POINTS => Ok(number),
+        _ => Err(format!("{what} of {count} points; at most {MOST_POINTS} are supported")),
+    };
     match design {
-        Design::Sobol if dimensions > sobol::MOST_DIMENSIONS => Err(format!(
-            "a Sobol sequence of {dimensions} ranges; at most {} are supported",
+        Design::Sobol if lengths.len() > sobol::MOST_DIMENSIONS => Err(format!(
+            "a Sobol sequence of {} ranges; at most {} are supported",
+            lengths.len(),
             sobol::MOST_DIMENSIONS
         )),
         Design::Sobol => Ok(wanted.unwrap_or(SOBOL_POINTS)),
-        Design::Grid => {
-            let product =
-                values.iter().fold(1u64, |product, values| product.saturating_mul(values.len() as u64));
-            match u32::try_from(product) {
-                Ok(count) if product <= MOST_POINTS => Ok(count),
-                _ => Err(format!("a grid of {product} points; at most {MOST_POINTS} are supported")),
+        Design::Grid => at_most(lengths.iter().fold(1, |all: u64, one| all.saturating_mul(*one)), "a grid"),
+        Design::List => match lengths {
+            [first, rest @ ..] if rest.iter().any(|other| other != first) => {
+                let lengths: Vec<String> = lengths.iter().map(u64::to_string).collect();
+                let lengths = lengths.join(", ");
+                Err(format!("lists in parallel are of one length, and these have {lengths} values"))
             }
-        }
-        Design::List => {
-            let lengths: Vec<String> = values.iter().map(|values| values.len().to_string()).collect();
-            match values {
-                [first, rest @ ..] if rest.iter().any(|other| other.len() != first.len()) => Err(format!(
-                    "lists in parallel are of one length, and these have {} values",
-                    lengths.join(", ")
-                )),
-                [first, ..] => Ok(first.len() as u32),
-                [] => Ok(0),
-            }
-        }
+            _ => at_most(lengths.first().copied().unwrap_or(0), "a list"),
+        },
     }
+}
+
+/// How many [`values`] there are.
+fn length(values: &Values) -> u64 {
+    match values {
+        Values::List(values) => values.len() as u64,
+        Values::Span(span) => match span.count() {
+            Some(count) => count,
+            None if is_whole_and_short(span) => (span.to - span.from) as u64 + 1,
+            None if span.from == span.to => 1,
+            None => u64::from(EVENLY),
+        },
+    }
+}
+
+fn is_whole_and_short(span: &Span) -> bool {
+    span.is_whole && span.to - span.from < MOST_WHOLE
 }
 
 /// A list as it is, a range by its step; without one each value of a short whole range, else five.
@@ -166,7 +205,7 @@ fn values(values: &Values) -> Vec<String> {
     let numbers = span.steps().unwrap_or_else(|| {
         if span.from == span.to {
             vec![span.from]
-        } else if span.is_whole && span.to - span.from < MOST_WHOLE {
+        } else if is_whole_and_short(span) {
             (0..=(span.to - span.from) as u32).map(|n| span.from + f64::from(n)).collect()
         } else {
             let step = (span.to - span.from) / f64::from(EVENLY - 1);
@@ -178,8 +217,8 @@ fn values(values: &Values) -> Vec<String> {
 
 /// A share of [0, 1) of the range. Whole numbers, and steps, get equal parts of it.
 fn placed(span: &Span, share: f64) -> String {
-    if let Some(steps) = span.steps() {
-        return span.text(steps[(share * steps.len() as f64) as usize]);
+    if let (Some(step), Some(count)) = (span.step, span.count()) {
+        return span.text(span.from + (share * count as f64).floor() * step);
     }
     match span.is_whole {
         true => span.text(span.from + (share * (span.to - span.from + 1.0)).floor()),
@@ -230,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_tried_twice_or_unevenly_is_told() {
+        let remarks = |design, texts: &[&str], wanted| {
+            points(design, texts, wanted).expect("sound").remarks().join("\n")
+        };
+        let told = remarks(Design::Grid, &["a.b=1,7,1,1", "c.d=1..3"], None);
+        assert!(told.contains("`a.b=1` is given 3 times") && !told.contains("c.d"), "{told}");
+        assert_eq!(remarks(Design::List, &["a.b=1,1", "c.d=1,2"], None), "");
+        let told = remarks(Design::Sobol, &["a.b=1..9"], Some(50));
+        assert!(told.contains("`--points 32` or `--points 64`"), "{told}");
+        assert_eq!(remarks(Design::Sobol, &["a.b=1..9"], Some(64)), "");
+    }
+
+    #[test]
     fn mistakes_are_told_all_at_once() {
         let errors = points(Design::Grid, &["a.b=9..2", "c.d", "e.f=1", "e.f=2"], None).unwrap_err();
         let told: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
@@ -237,5 +289,8 @@ mod tests {
         assert!(told[0].contains("empty") && told[2].contains("twice"), "{told:?}");
         let grid = ["a.b=1..5000/1", "c.d=1..5000/1"];
         assert!(points(Design::Grid, &grid, None).unwrap_err()[0].message.contains("25000000 points"));
+        // More than memory would take.
+        let long = points(Design::List, &["a.b=0..9000000000000000/1"], None).unwrap_err();
+        assert!(long[0].message.contains("a list of 9000000000000001 points"), "{long:?}");
     }
 }

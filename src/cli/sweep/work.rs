@@ -69,7 +69,7 @@ fn varied(
                     }
                 })?);
         } else {
-            input.sets.push(vary.order(value));
+            input.varied.push(vary.order(value));
         }
     }
     let mut mesh = Inputs::read_for(manifests, &input, disk, true, REPLICATIONS)?.mesh;

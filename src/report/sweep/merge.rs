@@ -16,7 +16,7 @@ pub fn whole(parts: &[(String, Study)]) -> Result<(Study, Vec<usize>), String> {
     let mut places: BTreeMap<u32, usize> = BTreeMap::new();
     for (place, (name, part)) in parts.iter().enumerate() {
         let bare = Study { shard: None, ..part.clone() };
-        if let Some(difference) = differences(&whole, &bare, &[first, name]).first() {
+        if let Some(difference) = differences(&whole, &bare, &[&quoted(first), &quoted(name)]).first() {
             return Err(format!(
                 "`{name}` is no part of the same sweep as `{first}`: {difference}\nmake both with the same \
                  input, flags and version"
@@ -47,17 +47,21 @@ pub fn whole(parts: &[(String, Study)]) -> Result<(Study, Vec<usize>), String> {
     }
 }
 
+fn quoted(name: &str) -> String {
+    format!("`{name}`")
+}
+
 fn are(names: &[String]) -> String {
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(", "))
 }
 
-/// What differs between two sweeps, one line each; `names`: how to call the two.
+/// What differs between two sweeps, one line each; `names`: how to call the two, in quotes where they are names.
 pub fn differences(left: &Study, right: &Study, names: &[&str; 2]) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |what: &str, before: String, after: String| {
         if before != after {
-            told.push(format!("{what} is {before} in `{}` and {after} in `{}`", names[0], names[1]));
+            told.push(format!("{what} is {before} in {} and {after} in {}", names[0], names[1]));
         }
     };
     let keys = [
@@ -66,12 +70,15 @@ pub fn differences(left: &Study, right: &Study, names: &[&str; 2]) -> Vec<String
         ("verb", "the command"),
         ("seed", "the seed"),
         ("replications", "the number of replications"),
-        ("set", "`--set`"),
         ("slo", "`--slo`"),
     ];
     for (key, what) in keys {
         tell(what, left.stamp[key].to_string(), right.stamp[key].to_string());
     }
+    for (key, what) in [("duration", "the duration"), ("warmup", "the warm-up")] {
+        tell(what, ordered(left, key), ordered(right, key));
+    }
+    tell("`--set`", sets(left), sets(right));
     tell("the design", left.design.clone(), right.design.clone());
     tell("what is varied", varied(left), varied(right));
     tell("the number of points", left.points.to_string(), right.points.to_string());
@@ -79,10 +86,33 @@ pub fn differences(left: &Study, right: &Study, names: &[&str; 2]) -> Vec<String
     tell("the shard", shard(left), shard(right));
     told.extend(inputs(left, right, names));
     if told.is_empty() && left != right {
-        told.push(format!("what is looked at differs between `{}` and `{}`", names[0], names[1]));
+        told.push(format!("what is looked at differs between {} and {}", names[0], names[1]));
     }
     told
 }
+
+/// Orders of the stamp, those of flags that stand for one among them.
+fn orders(study: &Study) -> impl Iterator<Item = &str> {
+    study.stamp["set"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// What the last order for this key of the scenario says.
+fn ordered(study: &Study, key: &str) -> String {
+    let values = orders(study).filter_map(|order| order.strip_prefix(key)?.strip_prefix('='));
+    values.last().unwrap_or("the scenario's").to_owned()
+}
+
+/// Orders that are told in no other way.
+fn sets(study: &Study) -> String {
+    let is_told = |order: &&str| {
+        TOLD.iter().any(|key| order.strip_prefix(key).is_some_and(|rest| rest.starts_with('=')))
+    };
+    let others: Vec<&str> = orders(study).filter(|order| !is_told(order)).collect();
+    if others.is_empty() { "none".to_owned() } else { others.join(" ") }
+}
+
+/// Keys of the scenario whose values are told by themselves.
+const TOLD: [&str; 4] = ["seed", "replications", "duration", "warmup"];
 
 fn varied(study: &Study) -> String {
     let each = study.dimensions.iter().map(|dimension| format!("{}={}", dimension.name, dimension.range));
@@ -99,14 +129,14 @@ fn inputs(left: &Study, right: &Study, names: &[&str; 2]) -> Vec<String> {
     let mut told = Vec::new();
     for (name, sum) in &before {
         match after.get(name) {
-            None => told.push(format!("the input {name} is in `{}` alone", names[0])),
+            None => told.push(format!("the input {name} is in {} alone", names[0])),
             Some(other) if other != sum => {
-                told.push(format!("the input {name} is another in `{}` than in `{}`", names[0], names[1]));
+                told.push(format!("the input {name} is another in {} than in {}", names[0], names[1]));
             }
             Some(_) => {}
         }
     }
     let fresh = after.keys().filter(|name| !before.contains_key(*name));
-    told.extend(fresh.map(|name| format!("the input {name} is in `{}` alone", names[1])));
+    told.extend(fresh.map(|name| format!("the input {name} is in {} alone", names[1])));
     told
 }

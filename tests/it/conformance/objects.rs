@@ -50,7 +50,8 @@ pub fn read<T: Default + DeserializeOwned>(
     let text = drafts.iter().map(Draft::text).collect::<Result<String, String>>()?;
     let names = ["objects.yaml".to_owned()];
     let texts = Texts([(names[0].clone(), text)].into());
-    let loaded = load(&Request { scenario: None, manifests: &names, sets: &[], withs: &[] }, &texts);
+    let loaded =
+        load(&Request { scenario: None, manifests: &names, sets: &[], ..Request::default() }, &texts);
     let mut notes = Notes::new(&loaded.docs);
     let objects: Vec<Object<T>> =
         loaded.objects.iter().filter_map(|raw| reading.read(raw, "default", 0, &mut notes)).collect();
@@ -97,7 +98,8 @@ pub fn strict<T: Default + DeserializeOwned>(written: &Value) -> Result<T, Strin
     let text = virtual_service("default", "piece", 1, written.clone()).text()?;
     let names = ["piece.yaml".to_owned()];
     let texts = Texts([(names[0].clone(), text)].into());
-    let loaded = load(&Request { scenario: None, manifests: &names, sets: &[], withs: &[] }, &texts);
+    let loaded =
+        load(&Request { scenario: None, manifests: &names, sets: &[], ..Request::default() }, &texts);
     let mut findings = Vec::new();
     let object = loaded.objects.first().ok_or_else(|| format!("{:?}", loaded.diagnostics))?;
     let whole = decode::<Whole<T>>(object, &loaded.docs, &mut findings);
