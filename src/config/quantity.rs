@@ -30,6 +30,9 @@ pub fn share(part: Part<'_>) -> Result<Share, Fault> {
     Ok(Share(value / 100.0))
 }
 
+/// Requests per second of one client.
+pub const MOST_RPS: f64 = 1e7;
+
 /// Reads `500rps`, `2krps` or `1mrps` (a million).
 pub fn rate(part: Part<'_>) -> Result<Rate, Fault> {
     let lower = part.text.to_ascii_lowercase();
@@ -48,10 +51,10 @@ pub fn rate(part: Part<'_>) -> Result<Rate, Fault> {
     };
     let text = part.text[..digits.len()].trim_end();
     let value = number(Part { text, at: part.at })? * factor;
-    // Above a request per nanosecond births would share moments without end.
-    if !(0.0..=1e9).contains(&value) {
+    // What is on its way is held in memory: a second of more than this takes gigabytes.
+    if !(0.0..=MOST_RPS).contains(&value) {
         return Err(part
-            .fault(format!("`{}` lies outside 0 to a billion requests per second", part.text))
+            .fault(format!("`{}` lies outside 0 to ten million requests per second", part.text))
             .help("write a rate such as `200rps` or `2krps`"));
     }
     Ok(Rate(value))

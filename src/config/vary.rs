@@ -145,6 +145,24 @@ impl Span {
         })
     }
 
+    /// The unit of both ends, where nothing else stands in the value.
+    pub fn bare_unit(&self) -> Option<&str> {
+        (self.before.is_empty() && self.after.is_empty()).then_some(self.unit.as_str())
+    }
+
+    /// The same in another unit, so many of which are one of this.
+    #[must_use]
+    pub fn converted(&self, factor: f64, unit: &str) -> Span {
+        Span {
+            from: self.from * factor,
+            to: self.to * factor,
+            step: self.step.map(|step| step * factor),
+            is_whole: false,
+            unit: unit.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The value as it is written: `poisson(250rps)`. Whole spans round; others keep six digits.
     pub fn text(&self, number: f64) -> String {
         let shown = if self.is_whole { number.round() } else { significant(number) };
@@ -163,6 +181,9 @@ impl Span {
         Some((0..self.count()?).map(|n| self.from + n as f64 * step).collect())
     }
 }
+
+/// Whole numbers beyond it are no numbers of a computer.
+const MOST: f64 = 1e15;
 
 fn is_digit(c: char) -> bool {
     c.is_ascii_digit() || c == '.'
