@@ -169,7 +169,7 @@ pub fn wrapped(lines: impl Iterator<Item = String>, room: usize) -> Vec<String> 
         let indent = line.chars().take_while(|letter| *letter == ' ').count();
         let mut current = " ".repeat(indent);
         let mut is_empty = true;
-        for word in line.split_whitespace() {
+        for word in words(&line) {
             if !is_empty && current.chars().count() + 1 + word.chars().count() > room {
                 all.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
                 is_empty = true;
@@ -177,12 +177,27 @@ pub fn wrapped(lines: impl Iterator<Item = String>, room: usize) -> Vec<String> 
             if !is_empty {
                 current.push(' ');
             }
-            current.push_str(word);
+            current.push_str(&word);
             is_empty = false;
         }
         all.push(current);
     }
     all
+}
+
+/// What may stand on lines of its own: `1 234` is one word.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split_whitespace() {
+        let digits = word.chars().take_while(char::is_ascii_digit).count();
+        match words.last_mut() {
+            Some(last) if digits == 3 && last.ends_with(|c: char| c.is_ascii_digit()) => {
+                *last += &format!(" {word}");
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// At most `width` characters. What is left out is in the middle, as names often differ at their ends.
