@@ -25,12 +25,30 @@ pub struct Bottleneck {
 impl Bottleneck {
     /// `None` where no workload has a limit. Of equals the first by name and the earliest stretch.
     pub fn of(run: &RunResults) -> Option<Bottleneck> {
-        let is_busy = |row: &&SeriesFigures| {
-            row.subject.scope == Scope::Workload && row.metric == Metric::UtilizationPct
-        };
-        let stretches = run.series.iter().filter(is_busy).filter_map(|row| busiest_stretch(run, row));
-        stretches.reduce(|best, next| if next.busy_pct > best.busy_pct { next } else { best })
+        stretches(run).reduce(|best, next| if next.busy_pct > best.busy_pct { next } else { best })
     }
+
+    /// Every workload with a limit, the fullest one first, of equals the one that is so for longer: one pod that is full
+    /// is enough, however idle the others are.
+    pub fn each(run: &RunResults) -> Vec<Bottleneck> {
+        let mut all: Vec<Bottleneck> = stretches(run).collect();
+        let rank = |one: &Bottleneck| (one.fullness_pct().round(), one.whole_pct);
+        let order =
+            |left: (f64, f64), right: (f64, f64)| right.0.total_cmp(&left.0).then(right.1.total_cmp(&left.1));
+        all.sort_by(|left, right| order(rank(left), rank(right)));
+        all
+    }
+
+    /// Busy share of its slots in the stretch or of its busiest pod's in the whole time, whichever is more, per cent.
+    pub fn fullness_pct(&self) -> f64 {
+        self.pod.as_ref().map_or(self.busy_pct, |(_, pct)| pct.max(self.busy_pct))
+    }
+}
+
+fn stretches(run: &RunResults) -> impl Iterator<Item = Bottleneck> {
+    let is_busy =
+        |row: &&SeriesFigures| row.subject.scope == Scope::Workload && row.metric == Metric::UtilizationPct;
+    run.series.iter().filter(is_busy).filter_map(|row| busiest_stretch(run, row))
 }
 
 fn busiest_stretch(run: &RunResults, row: &SeriesFigures) -> Option<Bottleneck> {
@@ -80,6 +98,20 @@ mod tests {
         let whole = 1.8 * (60.0 * 10.0 + 60.0 * 25.0 + 180.0 * 50.0) / 570.0;
         assert!((found.whole_pct - whole).abs() < 1e-9, "{} is not {whole}", found.whole_pct);
         assert_eq!(found.pod, Some(("reviews-v2-1".to_owned(), 72.25)));
+    }
+
+    #[test]
+    fn a_full_pod_counts_however_idle_the_others_are() {
+        let mut run = RunResults::pool(&fixture::canary(2));
+        let names = |run: &RunResults| {
+            Bottleneck::each(run).into_iter().map(|found| found.workload).collect::<Vec<String>>()
+        };
+        assert_eq!((names(&run).len(), names(&run)[0].as_str()), (names(&run).len(), "reviews-v2"));
+        assert!(names(&run).len() > 1, "all of them are told");
+        let pod = run.hosts.iter_mut().find(|row| row.host.starts_with("ratings-v1-")).expect("a pod");
+        pod.utilization_pct = crate::metrics::Estimate::exact(97.0);
+        assert_eq!(names(&run)[0], "ratings-v1");
+        assert_eq!(Bottleneck::each(&run)[0].fullness_pct(), 97.0);
     }
 
     #[test]

@@ -10,11 +10,15 @@ use super::arguments::{CapacityArguments, FormatName};
 use super::ending::{Failure, exit, print, tell};
 use super::files::Disk;
 use super::inputs::{Inputs, Known};
+use super::output::Target;
 use super::simulation::{self, INTERRUPTED};
 use super::terminal::{self, Progress};
+use crate::kernel::arrivals::Load;
+use crate::kernel::words::counted;
 use crate::mesh::{Fingerprint, Mesh};
 use crate::report;
 use crate::report::capacity::{Session, Subject, files, markdown, text};
+use crate::report::stamp::RUN_FILE;
 use crate::study::capacity::{
     self, Answer, Capacity, Scale, Stop, Survive, Trials, Tried, loss, offered_rps,
 };
@@ -25,7 +29,7 @@ use question::{Asked, Dimension};
 const REPLICATIONS: NonZeroU32 = NonZeroU32::new(8).expect("more than none");
 
 pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
-    let asked = Asked::new(arguments)?;
+    let mut asked = Asked::new(arguments)?;
     let disk = Disk::default();
     let maker = Maker { arguments, disk: &disk, rps: asked.rps };
     let inputs = maker.inputs(&[], arguments.output.is_quiet())?;
@@ -36,6 +40,7 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
     let target = inputs.target("capacity", &arguments.output)?;
     let mut base = inputs.mesh.clone();
     maker.hold_load(&mut base)?;
+    asked.take_rates(offered_rps(&base))?;
     check(&asked, &maker, &base)?;
     let crew = simulation::crew(&arguments.output)?;
     let progress = Progress::open_ended(!arguments.output.quiet);
@@ -46,7 +51,8 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
         points += 1;
         let verdict = if tried.meets() { "meets" } else { "misses" };
         progress.say(format!(
-            "{points} points, the last one {verdict} the objectives: {}",
+            "{}, the last one {verdict} the objectives: {}",
+            counted(points, "point", "points"),
             values(&asked, tried).join(", ")
         ));
     };
@@ -66,6 +72,9 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
     let replications = inputs.mesh.run.replications.get() as usize;
     let stamp = inputs.stamp("capacity", asked.flags(arguments), replications);
     let first = asked.dimensions.first();
+    // What is varied may be the limit itself.
+    let at_limit =
+        capacity.as_ref().and_then(|found| maker.inputs(&asked.orders(&tried[found.limit].at), true).ok());
     let session = Session {
         title: &inputs.mesh.name,
         stamp: &stamp,
@@ -77,28 +86,53 @@ pub fn capacity(arguments: &CapacityArguments) -> Result<(), Failure> {
         values: tried.iter().map(|tried| values(&asked, tried)).collect(),
         costs: tried.iter().map(|tried| asked.cost(&tried.at)).collect(),
         runs,
+        measured_s: measured_s(&base),
         grid: grid(&asked),
         text_of: &|at| first.map_or_else(|| load_text(at), |dimension| dimension.text(at)),
-        limit_of: &|limit| places::limit(&inputs, limit),
+        limit_of: &|limit| places::limit(&inputs, at_limit.as_ref().unwrap_or(&inputs), limit),
         place_of: &|workload| places::workload(&inputs, workload),
         base: &inputs.loaded.base,
         not_modelled: &known.not_modelled,
     };
     show(arguments, &session)?;
-    if let Some(target) = target {
+    let kept = target.as_ref().filter(|target| capacity.is_none() && holds_another(target));
+    if let (Some(target), None) = (&target, kept) {
         let files = files::folder(&session, !arguments.no_plots)
             .map_err(|error| Failure::internal(format!("cannot draw: {error}")))?;
         target.write(&files)?;
-        arguments.output.print_wrote(&target, &files)?;
+        arguments.output.print_wrote(target, &files)?;
     }
     if arguments.output.verbose {
         tell(&format!("took {:.1} s", progress.seconds()));
     }
-    end(arguments, capacity.as_ref(), tried.len())
+    end(arguments, capacity.as_ref(), tried.len(), kept)
 }
 
-fn end(arguments: &CapacityArguments, capacity: Option<&Capacity>, points: usize) -> Result<(), Failure> {
+/// A folder with a finished result, whichever it is, is worth more than points without an answer.
+fn holds_another(target: &Target) -> bool {
+    let Target::Disk(folder) = target else { return false };
+    let unfinished = std::fs::read_to_string(folder.path().join("capacity.json"))
+        .ok()
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
+        .is_some_and(|result| result["answer"].is_null());
+    folder.path().join(RUN_FILE).is_file() && !unfinished
+}
+
+fn measured_s(mesh: &Mesh) -> f64 {
+    (mesh.run.duration.seconds() - mesh.run.warmup.seconds()).max(0.0)
+}
+
+fn end(
+    arguments: &CapacityArguments,
+    capacity: Option<&Capacity>,
+    points: usize,
+    kept: Option<&Target>,
+) -> Result<(), Failure> {
     let Some(capacity) = capacity else {
+        if let Some(Target::Disk(folder)) = kept {
+            let what = format!(": `{}` keeps its earlier, complete result; nothing was written", folder.name);
+            return Err(Failure::interrupted(what));
+        }
         let what = format!(": the results are of the first {points} points, without an answer");
         return Err(Failure::interrupted(what));
     };
@@ -133,9 +167,13 @@ impl Maker<'_> {
         let Some(wanted) = self.rps else { return Ok(()) };
         let Some(offered) = offered_rps(mesh).filter(|rps| *rps > 0.0) else {
             let help = "leave it out, and set the load of each client with `--set clients.web.load=...`";
-            return Err(bad(&format!(
-                "`--rps` cannot hold clients whose rates are not known beforehand\n{help}"
-            )));
+            let is_known = |load: &Load| !matches!(load, Load::Closed { .. } | Load::Trace { .. });
+            let unknown = mesh.clients.rows().iter().find(|client| !is_known(&client.load));
+            let why = unknown.map_or_else(
+                || "no client has a load to scale".to_owned(),
+                |client| format!("the rate of client `{}` is not known beforehand", client.name),
+            );
+            return Err(bad(&format!("`--rps` cannot be held: {why}\n{help}")));
         };
         scale(mesh, wanted / offered)
     }
@@ -194,7 +232,8 @@ fn search(
         scale(&mut mesh, factor).map(|()| mesh)
     };
     let Some(first) = asked.dimensions.first() else {
-        return capacity::hardest(trials, Scale { ends: None, rises: true }, at_load);
+        let scale = Scale { ends: None, rises: true, grain: grain(base) };
+        return capacity::hardest(trials, scale, at_load);
     };
     if let Some(axes) = asked.axes() {
         return capacity::cheapest(trials, &axes, |places| {
@@ -208,7 +247,8 @@ fn search(
         });
     }
     let rises = asked.find != super::arguments::Find::Min;
-    let scale = Scale { ends: first.line(), rises };
+    let grain = if first.is_load() { grain(base) } else { None };
+    let scale = Scale { ends: first.line(), rises, grain };
     capacity::hardest(trials, scale, |value| {
         if first.is_load() { at_load(value) } else { maker.mesh(&[first.order(value)]) }
     })
@@ -216,9 +256,23 @@ fn search(
 
 fn subject(asked: &Asked, base: &Mesh) -> Subject {
     if asked.dimensions.first().is_none_or(Dimension::is_load) {
-        return Subject::Load { rps: offered_rps(base).filter(|rps| *rps > 0.0) };
+        let alone = base.clients.rows().len() == 1;
+        return Subject::Load {
+            rps: offered_rps(base).filter(|rps| *rps > 0.0),
+            users: grain(base).filter(|_| alone).map(|grain| 1.0 / grain),
+        };
     }
     Subject::Paths(asked.dimensions.iter().map(|dimension| dimension.path.clone()).collect())
+}
+
+/// One user of the largest closed loop, where there are no other clients: between two numbers of users there is nothing.
+fn grain(base: &Mesh) -> Option<f64> {
+    let users = base.clients.rows().iter().map(|client| match &client.load {
+        Load::Closed { users, .. } => Some(users.get()),
+        _ => None,
+    });
+    let most = users.collect::<Option<Vec<u32>>>()?.into_iter().max()?;
+    Some(1.0 / f64::from(most))
 }
 
 fn load_text(factor: f64) -> String {
@@ -251,5 +305,36 @@ fn show(arguments: &CapacityArguments, session: &Session<'_>) -> Result<(), Fail
         FormatName::Json => print(&files::object(session)),
         FormatName::Csv => print(&String::from_utf8(files::table(session)).expect("we write UTF-8")),
         FormatName::Markdown => print(&markdown::render(session)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Folder;
+    use crate::report::File;
+
+    #[test]
+    fn complete_results_outlive_a_search_that_was_stopped() {
+        let desk = tempfile::tempdir().expect("a directory");
+        let name = desk.path().join("out");
+        let target = Target::Disk(
+            Folder::prepare(name.to_str().expect("UTF-8"), &[], false)
+                .unwrap_or_else(|error| panic!("{error}")),
+        );
+        let write = |names: &[(&str, &str)]| {
+            let files: Vec<File> = names
+                .iter()
+                .map(|(path, text)| File { path: (*path).to_owned(), bytes: text.as_bytes().to_vec() })
+                .collect();
+            target.write(&files).unwrap_or_else(|error| panic!("{error}"));
+        };
+        assert!(!holds_another(&target), "nothing is there");
+        write(&[("run.json", "{}"), ("capacity.json", "{\"answer\": null}")]);
+        assert!(!holds_another(&target), "another one that was stopped");
+        write(&[("run.json", "{}"), ("capacity.json", "{\"answer\": {\"kind\": \"value\"}}")]);
+        assert!(holds_another(&target));
+        write(&[("run.json", "{}"), ("summary.json", "{}")]);
+        assert!(holds_another(&target), "of another verb");
     }
 }

@@ -10,8 +10,15 @@ use crate::report::capacity::Written;
 use crate::resolve::hosts::full_name;
 use crate::study::capacity::FullLimit;
 
-/// The DestinationRule that sets a limit: for its subset, else for the whole host; for its port, else for all.
-pub fn limit(inputs: &Inputs, limit: &FullLimit) -> Option<Written> {
+/// The DestinationRule that sets a limit, with the number that counted: `now` is the input at the point that is told of,
+/// where the limit itself may be what is varied. The place is that of the files.
+pub fn limit(inputs: &Inputs, now: &Inputs, limit: &FullLimit) -> Option<Written> {
+    let place = written_for(inputs, limit).and_then(|written| written.place);
+    written_for(now, limit).map(|written| Written { place, ..written })
+}
+
+/// For its subset, else for the whole host; for its port, else for all.
+fn written_for(inputs: &Inputs, limit: &FullLimit) -> Option<Written> {
     let mut services = inputs.mesh.services.rows().iter();
     let host = services.find(|service| service.name == limit.service).map(|service| service.host.as_str())?;
     let home = inputs.loaded.namespace();

@@ -31,6 +31,8 @@ pub struct Dimension {
     choices: Choices,
     /// The largest value is the first one.
     falls: bool,
+    /// Requests per second that one of it is, for a load that is not told as a factor.
+    rate: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +90,17 @@ impl Asked {
         flags.extend(arguments.rps.iter().map(|text| flag("rps", text)));
         flags.extend(arguments.survive.map(|lost| flag("survive", name_of(lost))));
         flags
+    }
+
+    /// Loads as factors, now that it is known what the scenario's clients ask for together.
+    pub fn take_rates(&mut self, offered_rps: Option<f64>) -> Result<(), Failure> {
+        self.dimensions.iter_mut().try_for_each(|dimension| dimension.in_factors(offered_rps))
+    }
+
+    /// What `--set` takes for a point, the load left out.
+    pub fn orders(&self, at: &[f64]) -> Vec<String> {
+        let varied = self.dimensions.iter().zip(at).filter(|(dimension, _)| !dimension.is_load());
+        varied.map(|(dimension, at)| dimension.order(*at)).collect()
     }
 
     /// `None`: along a line.
@@ -149,8 +162,9 @@ fn parse(text: &str, arguments: &CapacityArguments) -> Result<Vary, Failure> {
 fn rate(text: &str) -> Result<f64, Failure> {
     let plain = text.parse::<f64>().ok();
     let rate = plain.or_else(|| quantity::rate(Part::whole(text)).ok().map(|rate| rate.0));
-    rate.filter(|rate| rate.is_finite() && *rate > 0.0).ok_or_else(|| {
-        Failure::usage(format!("`--rps {text}` is no rate above zero\nwrite `--rps 1500` or `--rps 2krps`"))
+    rate.filter(|rate| *rate > 0.0 && *rate <= quantity::MOST_RPS).ok_or_else(|| {
+        let why = "is no rate above zero, of at most ten million";
+        Failure::usage(format!("`--rps {text}` {why}\nwrite `--rps 1500` or `--rps 2krps`"))
     })
 }
 
@@ -159,6 +173,11 @@ fn weights(costs: &[String], dimensions: &[Dimension]) -> Result<Option<Vec<f64>
     if dimensions.len() < 2 && costs.is_empty() {
         return Ok(None);
     }
+    if dimensions.is_empty() {
+        let help = "name it with `--vary workloads.app.replicas=2..20`";
+        return Err(Failure::usage(format!("`--cost {}`: nothing is varied\n{help}", costs[0])));
+    }
+    let mut weighed = vec![false; dimensions.len()];
     let mut weights: Vec<f64> = dimensions
         .iter()
         .map(|dimension| f64::from(u8::from(dimension.path.ends_with(".replicas"))))
@@ -179,7 +198,12 @@ fn weights(costs: &[String], dimensions: &[Dimension]) -> Result<Option<Vec<f64>
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', ':']))
         };
         let mut found = false;
-        for (dimension, own) in dimensions.iter().zip(&mut weights).filter(|(dimension, _)| fits(dimension)) {
+        let all = dimensions.iter().zip(weights.iter_mut().zip(&mut weighed));
+        for (dimension, (own, is_weighed)) in all.filter(|(dimension, _)| fits(dimension)) {
+            if std::mem::replace(is_weighed, true) {
+                let path = &dimension.path;
+                return Err(Failure::usage(format!("`{path}` has two costs\ngive one `--cost` for it")));
+            }
             if weight > 0.0 && !dimension.has_numbers() {
                 let why =
                     format!("the values of `{}` are no plain numbers, so they have no cost", dimension.path);
@@ -225,14 +249,30 @@ impl Dimension {
                 }
             },
         };
-        let dimension = Dimension { path, choices, falls };
+        let rate = match &choices {
+            Choices::Line(span) | Choices::Steps { span, .. } if is_load => load_unit(span)?,
+            _ => None,
+        };
+        let dimension = Dimension { path, choices, falls, rate };
         if is_load && !dimension.is_positive() {
-            return Err(Failure {
-                code: exit::BAD_INPUT,
-                message: "`--vary load` takes factors above zero\nwrite `--vary load=0.5x..4x`".to_owned(),
-            });
+            return Err(bad_load("`--vary load` takes factors above zero"));
         }
         Ok(dimension)
+    }
+
+    /// Rates become factors of what the scenario's clients ask for; `None` if nobody knows how much that is.
+    fn in_factors(&mut self, offered_rps: Option<f64>) -> Result<(), Failure> {
+        let Some(rate) = self.rate.take() else { return Ok(()) };
+        let Some(offered) = offered_rps.filter(|rps| *rps > 0.0) else {
+            return Err(bad_load("`--vary load` takes rates only where those of all clients are known"));
+        };
+        if let Choices::Line(span) = &mut self.choices {
+            *span = span.converted(rate / offered, "x");
+        }
+        if let Choices::Steps { span, step, .. } = &mut self.choices {
+            (*span, *step) = (span.converted(rate / offered, "x"), *step * rate / offered);
+        }
+        Ok(())
     }
 
     pub fn is_load(&self) -> bool {
@@ -317,6 +357,23 @@ impl Dimension {
     }
 }
 
+fn bad_load(message: &str) -> Failure {
+    let help = "write factors as `--vary load=0.5x..4x`, or rates as `--vary load=100rps..400rps`";
+    Failure { code: exit::BAD_INPUT, message: format!("{message}\n{help}") }
+}
+
+/// Requests per second that one of the ends' unit is; `None` for factors.
+fn load_unit(span: &Span) -> Result<Option<f64>, Failure> {
+    match span.bare_unit().map(str::to_ascii_lowercase).as_deref() {
+        Some("" | "x") => Ok(None),
+        Some("rps") => Ok(Some(1.0)),
+        Some("krps") => Ok(Some(1e3)),
+        Some("mrps") => Ok(Some(1e6)),
+        Some(unit) => Err(bad_load(&format!("`--vary load`: `{unit}` is no unit of a load"))),
+        None => Err(bad_load("`--vary load` takes two numbers above zero")),
+    }
+}
+
 /// Plain numbers in their order, all else as it is listed.
 fn list(texts: Vec<String>, numbers: Option<Vec<f64>>) -> Choices {
     let Some(numbers) = numbers else { return Choices::List { texts, numbers: None } };
@@ -367,6 +424,32 @@ mod tests {
     }
 
     #[test]
+    fn loads_in_requests_per_second_become_factors() {
+        for (text, ends) in [
+            ("load=100rps..400rps", (0.5, 2.0)),
+            ("load=0.1krps..0.4krps", (0.5, 2.0)),
+            ("load=0.5x..2x", (0.5, 2.0)),
+            ("load=0.5..2", (0.5, 2.0)),
+        ] {
+            let mut load = dimension(text, true, true);
+            load.in_factors(Some(200.0)).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(load.line(), Some(ends), "{text}");
+        }
+        let mut steps = dimension("load=100rps..400rps/50rps", true, true);
+        steps.in_factors(Some(200.0)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((steps.count(), steps.text(0.0)), (Some(7), "2x".to_owned()));
+        assert!(dimension("load=100rps..400rps", true, true).in_factors(None).is_err());
+        for text in ["load=50%..200%", "load=10ms..20ms", "load=-1x..4x", "load=0x..2x", "load=poisson(1..3)"]
+        {
+            let refused = Dimension::new(Vary::parse(text).expect("sound"), true, true);
+            assert!(
+                refused.is_err_and(|failure| failure.code == 3 && failure.message.contains("0.5x..4x")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn costs_never_fall_along_an_axis() {
         for (text, falls) in
             [("a.b=2..9", false), ("a.b=2..9", true), ("a.b=9,1,5", true), ("a.b=9,1,5", false)]
@@ -390,6 +473,7 @@ mod tests {
         assert_eq!(of(&["queue=0.5", "workloads.a.replicas=3"]), Ok(Some(vec![3.0, 0.5])));
         assert_eq!(of(&["eue=1"]).map_err(|failure| failure.code), Err(2));
         assert_eq!(of(&["queue=-1"]).map_err(|failure| failure.code), Err(2));
+        assert_eq!(of(&["queue=1", "workloads.a.queue=2"]).map_err(|failure| failure.code), Err(2));
         assert_eq!(weights(&[], &dimensions[1..]), Ok(None));
         let free = [dimension("a.b=2..9", false, false), dimension("a.c=2..9", false, false)];
         assert_eq!(weights(&[], &free), Ok(Some(vec![1.0, 1.0])));

@@ -42,6 +42,8 @@ pub fn table(session: &Session<'_>) -> Vec<u8> {
         number("limit", Kind::Percent),
         text("met"),
         text("unsure"),
+        number("unanswered_pct", Kind::Percent),
+        text("steady"),
         text("point_meets"),
         text("role"),
     ];
@@ -76,6 +78,8 @@ fn row<'a>(
         judged.limit.into(),
         word(judged.met).into(),
         word(judged.unsure).into(),
+        case.health.unanswered_pct.into(),
+        word(!case.health.is_overloaded()).into(),
         word(tried.meets()).into(),
         role(session.capacity, index).into(),
     ]
@@ -138,11 +142,17 @@ fn answer(session: &Session<'_>, capacity: &Capacity) -> Value {
                 interval.map_or(Value::Null, |(a, b)| json!([measure(a), measure(b)])),
             );
             match &session.subject {
-                Subject::Load { rps } => {
+                Subject::Load { rps, users } => {
                     let of = |factor: f64| rps.map_or(Value::Null, |rps| measure(factor * rps));
                     fields.insert("rps".to_owned(), of(*value));
                     let ends = interval.map_or(Value::Null, |(a, b)| json!([of(a), of(b)]));
                     fields.insert("rps_ci95".to_owned(), ends);
+                    if let Some(users) = users {
+                        let of = |factor: f64| plain((factor * users).round(), Kind::Count);
+                        fields.insert("users".to_owned(), of(*value));
+                        let ends = interval.map_or(Value::Null, |(a, b)| json!([of(a), of(b)]));
+                        fields.insert("users_ci95".to_owned(), ends);
+                    }
                 }
                 Subject::Paths(_) => {
                     fields.insert("text".to_owned(), (session.text_of)(*value).into());
@@ -174,13 +184,14 @@ fn limit(session: &Session<'_>, capacity: &Capacity) -> Value {
         "objective": tightest.map(|(_, judged)| judged.text.clone()),
         "met": tightest.map(|(_, judged)| judged.met),
         "loss": tightest.and_then(|(case, _)| case.loss.clone()),
-        "strain": tightest.map(|(case, _)| strain(session, &case.strain)),
+        "trouble": tried.worst().and_then(|case| case.health.trouble()),
+        "strain": tried.worst().map(|case| strain(session, &case.strain)),
     })
 }
 
 fn strain(session: &Session<'_>, strain: &Strain) -> Value {
     let measure = |value: f64| plain(value, Kind::Measure);
-    let workers = strain.workers.as_ref().map(|found| {
+    let workers = strain.workers.iter().map(|found| {
         let mut fields = Map::new();
         fields.insert("workload".to_owned(), found.workload.as_str().into());
         fields.insert("utilization_pct".to_owned(), measure(found.whole_pct));
@@ -216,7 +227,7 @@ fn strain(session: &Session<'_>, strain: &Strain) -> Value {
         })
     });
     json!({
-        "workers": workers,
+        "workers": workers.collect::<Vec<_>>(),
         "limits": strain.limits.iter().map(full).collect::<Vec<_>>(),
         "ejections": ejections.collect::<Vec<_>>(),
     })
@@ -242,6 +253,8 @@ fn point(session: &Session<'_>, index: usize) -> Value {
             "loss": case.loss,
             "replications": case.replications,
             "rps": plain(case.rps, Kind::Measure),
+            "unanswered_pct": plain(case.health.unanswered_pct, Kind::Percent),
+            "trouble": case.health.trouble(),
             "objectives": judged.collect::<Vec<_>>(),
         })
     });

@@ -5,7 +5,7 @@ use super::super::terminal::{Field, Look, Set, grid, shortened, wrapped};
 use super::super::{number, place, remark};
 use super::{Session, Subject, short};
 use crate::kernel::words::counted;
-use crate::study::capacity::{Answer, Ejections, Fold, FullLimit, Tried};
+use crate::study::capacity::{Answer, Case, Ejections, Fold, FullLimit, Survive, Tried};
 use crate::study::{Bottleneck, Judged};
 
 const INDENT: &str = "  ";
@@ -15,10 +15,16 @@ const LABEL: usize = 15;
 const MOST: usize = 12;
 /// Objects with the same thing left out that are named.
 const MOST_ALIKE: usize = 8;
-/// Per cent of servers busy, at the busiest time, from which they are called short.
+/// Per cent of servers busy, at the busiest time or in the busiest pod, from which they are called short.
 const BUSY: f64 = 60.0;
+/// Workloads that are told.
+const MOST_WORKERS: usize = 4;
+/// Per cent of requests without an answer that are worth a word.
+const LEAST_UNANSWERED: f64 = 0.05;
 /// Points of a percentage that are worth a word.
 const NOTABLE: f64 = 5.0;
+/// Seconds until the control plane takes a silent node for lost. Source: design D9.14.
+const GRACE_S: f64 = 40.0;
 /// Characters beside the objectives' columns, and the least of one's title.
 const BESIDE: usize = 32;
 const LEAST_TITLE: usize = 14;
@@ -95,29 +101,54 @@ fn figure(judged: &Judged, look: &Look) -> String {
 /// Without colours, which would be counted as width.
 fn mark(tried: &Tried, look: &Look) -> String {
     let mark = if tried.meets() { look.pick("✓", "+") } else { look.pick("✗", "x") };
-    format!("{mark}{}", if tried.is_unsure() { "?" } else { "" })
+    let trouble = tried
+        .worst()
+        .filter(|case| !case.health.is_sound())
+        .map_or("", |case| if case.health.is_overloaded() { " overload" } else { " unanswered" });
+    format!("{mark}{}{trouble}", if tried.is_unsure() { "?" } else { "" })
 }
 
 /// What breaks first, and what is short there.
 pub fn limits(session: &Session<'_>, look: &Look) -> Vec<String> {
     let Some(capacity) = session.capacity else { return Vec::new() };
     let tried = &session.tried[capacity.limit];
-    let Some((case, judged)) = tried.tightest() else { return Vec::new() };
+    let (Some(case), Some((tightest, judged))) = (tried.worst(), tried.tightest()) else {
+        return Vec::new();
+    };
     let at = session.values_of(capacity.limit);
-    let lost = case.loss.as_ref().map_or_else(String::new, |loss| format!(" without {loss}"));
-    let breaks = if judged.met { "tightest" } else { "breaks first" };
-    let mut lines =
-        vec![label(breaks, format!("{}: {} at {at}{lost}", judged.text, observed(judged, look)), look)];
+    let without =
+        |case: &Case| case.loss.as_ref().map_or_else(String::new, |loss| format!(" without {loss}"));
+    let mut lines = Vec::new();
+    let mut breaks = |name: &str, text: String| lines.push(label(name, text, look));
+    let told = |judged: &Judged| format!("{}: {}", judged.text, observed(judged, look));
+    match case.health.trouble() {
+        // Nothing that was asked for breaks, and yet it is no load that the mesh takes.
+        Some(trouble) if judged.met => breaks("breaks first", format!("at {at}{}: {trouble}", without(case))),
+        trouble => {
+            let name = if judged.met { "tightest" } else { "breaks first" };
+            breaks(name, format!("{} at {at}{}", told(judged), without(tightest)));
+            trouble.into_iter().for_each(|trouble| breaks("there", trouble));
+        }
+    }
+    // Beside what was told already.
+    if case.health.is_overloaded() && case.health.unanswered_pct >= LEAST_UNANSWERED {
+        breaks("there", case.health.unanswered());
+    }
     let strain = &case.strain;
     let mut short: Vec<String> = Vec::new();
     short.extend(strain.limits.iter().filter(|limit| !limit.waits).map(|limit| full(session, limit)));
     short.extend(
-        strain.workers.iter().filter(|found| found.busy_pct >= BUSY).map(|found| workers(session, found)),
+        strain
+            .workers
+            .iter()
+            .filter(|found| found.fullness_pct() >= BUSY)
+            .take(MOST_WORKERS)
+            .map(|found| workers(session, found)),
     );
     short.extend(strain.limits.iter().filter(|limit| limit.waits).map(|limit| full(session, limit)));
     short.extend(strain.ejections.iter().map(ejected));
     if short.is_empty()
-        && let Some(found) = &strain.workers
+        && let Some(found) = strain.workers.first()
     {
         short.push(format!("nothing that is full; busiest is {}", workers(session, found)));
     }
@@ -178,7 +209,11 @@ fn ejected(found: &Ejections) -> String {
 /// What a reader must know before believing the answer.
 pub fn notes(session: &Session<'_>, look: &Look) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(Fold { misses, meets }) = session.capacity.and_then(|capacity| capacity.fold) {
+    let fold = session.capacity.and_then(|capacity| capacity.fold);
+    if fold.is_some() && session.is_reversed() {
+        let (to, from) = if session.most { ("min", "more") } else { ("max", "less") };
+        notes.push(format!("{from} is easier here, so the other end is the border: ask with `--find {to}`"));
+    } else if let Some(Fold { misses, meets }) = fold {
         notes.push(format!(
             "not monotone: {} misses the objectives beyond noise, and {}, which should be harder, meets them; the \
              answer is the border that was found, and there are others",
@@ -201,6 +236,14 @@ pub fn notes(session: &Session<'_>, look: &Look) -> Vec<String> {
             "{} has no interval, so noise decides near the border; a percentile q wants 10 / (1 - q) samples a \
              replication: lengthen `duration`",
             judged.text
+        ));
+    }
+    let misses = session.capacity.is_some_and(|capacity| !session.tried[capacity.limit].meets());
+    if session.survive == Some(Survive::Zone) && misses && session.measured_s > 0.0 {
+        let share = (100.0 * GRACE_S / session.measured_s).min(100.0);
+        notes.push(format!(
+            "callers hear of the loss after {GRACE_S:.0} s, which are {share:.0} % of the measured time: what fails \
+             until then fails at any load, and a longer `duration` gives it less weight"
         ));
     }
     if session.stamp.replications == 1 {

@@ -59,6 +59,12 @@ impl Margin {
     }
 }
 
+/// Whether it asks for more where others ask for less, so that it is met from some load on: `rps >= 220`.
+pub fn wants_more(judged: &Judged) -> bool {
+    let is_lower = matches!(judged.comparison, Comparison::Greater | Comparison::GreaterOrEqual);
+    is_lower != (judged.figure == Figure::SuccessPct)
+}
+
 /// Per cent of failures that `success >= 100%` is measured by.
 const LEAST_ALLOWED: f64 = 1e-3;
 /// Milliseconds; below the resolution of any figure.

@@ -2,12 +2,14 @@
 //! between what meets them and what does not is looked for, with as few replications as tell the two apart.
 
 pub mod frontier;
+pub mod health;
 pub mod loss;
 pub mod margin;
 pub mod root;
 pub mod strain;
 pub mod trial;
 
+pub use health::Health;
 pub use loss::Survive;
 pub use margin::Margin;
 pub use strain::{Ejections, FullLimit, Strain};
@@ -16,11 +18,15 @@ pub use trial::{Case, Trials, Tried, offered_rps};
 use self::frontier::{Ground, Place};
 use self::root::{Found, Look, Stretch};
 use crate::mesh::Mesh;
+use crate::study::Judged;
 
 /// Points of one search after which the frontier may stay unfinished. The cheapest point is always found.
 pub const MOST_POINTS: usize = 400;
 /// Points nearer than this, in parts of a value, are alike.
 const NEAR: f64 = 0.01;
+/// Doublings of the load at most, and requests a replication beyond which there are none.
+const MOST_UP: u32 = 6;
+const MOST_REQUESTS: f64 = 2e7;
 
 /// Why a search ended early.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +43,8 @@ pub struct Scale {
     pub ends: Option<(f64, f64)>,
     /// Larger values are harder.
     pub rises: bool,
+    /// There are only multiples of it: one user of a closed loop. `None`: there is every value.
+    pub grain: Option<f64>,
 }
 
 /// Values in the order of their cost, of which more is never worse.
@@ -107,7 +115,7 @@ pub fn hardest<E>(
     scale: Scale,
     mut make: impl FnMut(f64) -> Result<Mesh, E>,
 ) -> Result<Capacity, Stop<E>> {
-    let ruler = Ruler::new(scale);
+    let mut ruler = Ruler::new(scale);
     if scale.ends.is_none() {
         // Less load gives no more requests to judge by.
         let mesh = make(1.0).map_err(Stop::Failed)?;
@@ -115,6 +123,7 @@ pub fn hardest<E>(
         if trials.tried[first].lacks_data() {
             return Ok(Capacity { answer: Answer::Nothing(first), limit: first, fold: None });
         }
+        ruler.allow_doublings(doublings(&mesh));
     }
     let mut look = |point: f64| {
         let value = ruler.value(point);
@@ -122,59 +131,77 @@ pub fn hardest<E>(
         let number = trials.attempt(&[value], &mesh).ok_or(Stop::Interrupted)?;
         Ok(seen(&trials.tried[number]))
     };
-    let found = root::search(ruler.stretch, &mut look)?;
+    let found = root::search(ruler.stretch, &|point| ruler.snap(point), &mut look)?;
     let tried = &trials.tried;
-    let hardness = |tried: &Tried| ruler.point(tried.at[0]);
-    let answer = match found {
-        Found::Border(root) => {
-            let interval = root.half.map(|half| {
-                let ends = covering(tried, hardness, root.at, half).map(|end| ruler.value(end));
-                (ends[0].min(ends[1]), ends[0].max(ends[1]))
-            });
-            Answer::Value { value: ruler.value(root.at), interval }
+    Ok(match found {
+        Found::Border(root) => at_border(tried, &ruler, root),
+        Found::Whole => {
+            let hardest = extreme(tried, |tried| ruler.hardness(tried));
+            Capacity { answer: Answer::Whole(hardest), limit: hardest, fold: fold_on(tried, &ruler, None) }
         }
-        Found::Whole => Answer::Whole(extreme(tried, hardness)),
-        Found::Nothing => Answer::Nothing(extreme(tried, Tried::margin)),
-    };
-    let (easier, harder) = match found {
-        Found::Border(root) => {
-            let off = root.half.unwrap_or(0.0).max(NEAR);
-            (root.at - off, root.at + off)
+        Found::Nothing => {
+            let nearest = nearest(tried);
+            Capacity { answer: Answer::Nothing(nearest), limit: nearest, fold: None }
         }
-        Found::Whole => (f64::INFINITY, f64::INFINITY),
-        Found::Nothing => (f64::NEG_INFINITY, f64::NEG_INFINITY),
-    };
-    let first_miss = extreme(tried, |tried| if tried.meets() { f64::NEG_INFINITY } else { -hardness(tried) });
-    let limit = match answer {
-        Answer::Value { value, .. } => {
-            let border = ruler.point(value);
-            extreme(
-                tried,
-                |tried| if tried.meets() { f64::NEG_INFINITY } else { -(hardness(tried) - border).abs() },
-            )
+    })
+}
+
+/// How often the load may be doubled: as long as a replication has no more requests than that.
+fn doublings(mesh: &Mesh) -> u32 {
+    let requests = offered_rps(mesh).map(|rps| rps * mesh.run.duration.seconds());
+    let may_double = |times: &u32| requests.is_none_or(|all| all * f64::from(1 << times) <= MOST_REQUESTS);
+    (1..=MOST_UP).take_while(may_double).last().unwrap_or(1)
+}
+
+fn at_border(tried: &[Tried], ruler: &Ruler, root: root::Root) -> Capacity {
+    let ends = root.half.map(|half| covering(tried, ruler, root.at, half));
+    let (value, interval) = match ruler.scale.grain {
+        // Of values with nothing between them it is the hardest that meets the objectives.
+        Some(grain) => {
+            let whole = |end: f64| (ruler.value(end) / grain + 1e-6).floor() * grain;
+            let value = ruler.value(root.meets);
+            (value, ends.map(|ends| (whole(ends[0]).max(grain).min(value), whole(ends[1]).max(value))))
         }
-        Answer::Whole(hardest) => hardest,
-        _ => first_miss,
+        None => {
+            let ends = ends.map(|ends| ends.map(|end| ruler.value(end)));
+            (ruler.value(root.at), ends.map(|ends| (ends[0].min(ends[1]), ends[0].max(ends[1]))))
+        }
     };
-    let misses = tried.iter().position(|tried| hardness(tried) < easier && tried.surely_misses());
-    let meets = tried.iter().position(|tried| hardness(tried) > harder && tried.surely_meets());
-    let fold = match (misses, meets) {
-        (Some(misses), _) => harder_that_meets(tried, misses, hardness).map(|meets| Fold { misses, meets }),
-        (_, Some(meets)) => easier_that_misses(tried, meets, hardness).map(|misses| Fold { misses, meets }),
-        _ => None,
-    };
-    Ok(Capacity { answer, limit, fold })
+    let from_border = |tried: &Tried| -(ruler.hardness(tried) - root.at).abs();
+    let limit = extreme(tried, |tried| if tried.meets() { f64::NEG_INFINITY } else { from_border(tried) });
+    Capacity { answer: Answer::Value { value, interval }, limit, fold: fold_on(tried, ruler, Some(root)) }
+}
+
+/// Two points that tell of another border; without one, of any.
+fn fold_on(tried: &[Tried], ruler: &Ruler, root: Option<root::Root>) -> Option<Fold> {
+    let (easier, harder) = root.map_or((f64::INFINITY, f64::INFINITY), |root| {
+        let off = root.half.unwrap_or(0.0).max(NEAR);
+        (root.at - off, root.at + off)
+    });
+    let hardness = |number: usize| ruler.hardness(&tried[number]);
+    let all = || 0..tried.len();
+    let (misses, meets) =
+        (|number: &usize| tried[*number].surely_misses(), |number: &usize| tried[*number].surely_meets());
+    if let Some(below) = all().find(|number| hardness(*number) < easier && misses(number)) {
+        let meets = all().filter(meets).find(|number| hardness(*number) > hardness(below));
+        return meets.map(|meets| Fold { misses: below, meets });
+    }
+    let above = all().find(|number| hardness(*number) > harder && meets(number))?;
+    let misses = all().filter(misses).find(|number| hardness(*number) < hardness(above));
+    misses.map(|misses| Fold { misses, meets: above })
 }
 
 /// The interval, widened to what the points about the border leave open: it reaches over the gap between the nearest
-/// ones on both sides, where nothing was tried, and over those too close to call that tell otherwise.
-fn covering(tried: &[Tried], hardness: impl Fn(&Tried) -> f64, at: f64, half: f64) -> [f64; 2] {
+/// ones on both sides, where nothing was tried but something could have been, and over those too close to call that
+/// tell otherwise.
+fn covering(tried: &[Tried], ruler: &Ruler, at: f64, half: f64) -> [f64; 2] {
     let of = |what: &dyn Fn(f64, &Tried) -> bool| {
-        let all = tried.iter().map(|tried| (hardness(tried), tried));
+        let all = tried.iter().map(|tried| (ruler.hardness(tried), tried));
         all.filter(|(point, tried)| what(*point, tried)).map(|(point, _)| point).collect::<Vec<f64>>()
     };
     let below = of(&|point, tried| point <= at && tried.meets()).into_iter().reduce(f64::max);
     let above = of(&|point, tried| point >= at && !tried.meets()).into_iter().reduce(f64::min);
+    let above = above.filter(|_| ruler.scale.grain.is_none());
     let doubted = of(&|point, tried| point < at && !tried.meets() && tried.is_unsure());
     let hoped = of(&|point, tried| point > at && tried.meets() && tried.is_unsure());
     [
@@ -183,14 +210,36 @@ fn covering(tried: &[Tried], hardness: impl Fn(&Tried) -> f64, at: f64, half: f6
     ]
 }
 
-fn harder_that_meets(tried: &[Tried], misses: usize, hardness: impl Fn(&Tried) -> f64) -> Option<usize> {
-    let least = hardness(&tried[misses]);
-    tried.iter().position(|tried| hardness(tried) > least && tried.surely_meets())
+/// Of the points that miss the objectives, the one that comes nearest to them: beside the border, where one value is
+/// just short. Of those that tell nothing of an objective only where there is no other.
+fn nearest_miss(tried: &[Tried]) -> Option<usize> {
+    let misses = (0..tried.len()).filter(|number| !tried[*number].meets());
+    let rank = |number: usize| (!tried[number].lacks_data(), tried[number].margin());
+    misses.reduce(|best, next| if rank(next) > rank(best) { next } else { best })
 }
 
-fn easier_that_misses(tried: &[Tried], meets: usize, hardness: impl Fn(&Tried) -> f64) -> Option<usize> {
-    let most = hardness(&tried[meets]);
-    tried.iter().position(|tried| hardness(tried) < most && tried.surely_misses())
+/// The point to show where none is good enough.
+fn nearest(tried: &[Tried]) -> usize {
+    // Where nothing changes anything, that with the most requests, which tells it best.
+    if unmoved(tried).is_some() { 0 } else { nearest_miss(tried).unwrap_or(0) }
+}
+
+/// The objective that is missed, and is the same at each point that was tried, as far as its intervals can tell: what
+/// was varied has nothing to do with it.
+pub fn unmoved(tried: &[Tried]) -> Option<&Judged> {
+    let (first, others) = tried.split_first()?;
+    let case = first.worst()?;
+    let is_same = |number: usize, first: &Judged| {
+        let of = |judged: &Judged| Some((judged.observed.value?, judged.observed.ci95?));
+        others.iter().all(|other| {
+            let judged = other.worst().and_then(|case| case.judged.get(number));
+            let both = judged.and_then(of).zip(of(first));
+            both.is_some_and(|(one, other)| (one.0 - other.0).abs() <= one.1 + other.1)
+        })
+    };
+    let missed = case.judged.iter().enumerate().filter(|(_, judged)| !judged.met);
+    let found = missed.into_iter().find(|(number, judged)| is_same(*number, judged));
+    found.map(|(_, judged)| judged).filter(|_| others.len() > 1)
 }
 
 /// The first of those for which `of` is largest; there is at least one.
@@ -204,9 +253,14 @@ fn seen(tried: &Tried) -> Look {
     let margins = tried.cases.iter().flat_map(|case| {
         let of =
             |(number, margin): (usize, &Margin)| ((case.loss.clone(), number), (margin.value, margin.half));
-        case.margins.iter().enumerate().map(of)
+        case.margins.iter().chain(&case.health.margins).enumerate().map(of)
     });
-    Look { meets: tried.meets(), is_unsure: tried.is_unsure(), margins: margins.collect() }
+    Look {
+        meets: tried.meets(),
+        is_unsure: tried.is_unsure(),
+        is_too_easy: tried.is_too_easy(),
+        margins: margins.collect(),
+    }
 }
 
 /// Between values and how hard they are: positive values that span much go by their logarithm.
@@ -222,7 +276,8 @@ const WIDE: f64 = 2.0;
 impl Ruler {
     fn new(scale: Scale) -> Ruler {
         let is_log = scale.ends.is_none_or(|(low, high)| low > 0.0 && high >= WIDE * low);
-        let start = Stretch::Around { start: 0.0, step: std::f64::consts::LN_2, near: NEAR };
+        let (step, most_up) = (std::f64::consts::LN_2, MOST_UP);
+        let start = Stretch::Around { start: 0.0, step, most_up, near: NEAR };
         let mut ruler = Ruler { scale, is_log, stretch: start };
         if let Some((low, high)) = scale.ends {
             let (one, other) = (ruler.point(low), ruler.point(high));
@@ -230,6 +285,22 @@ impl Ruler {
             ruler.stretch = Stretch::Between { easy: one.min(other), hard: one.max(other), near };
         }
         ruler
+    }
+
+    fn allow_doublings(&mut self, times: u32) {
+        if let Stretch::Around { most_up, .. } = &mut self.stretch {
+            *most_up = times;
+        }
+    }
+
+    fn hardness(&self, tried: &Tried) -> f64 {
+        self.point(tried.at[0])
+    }
+
+    /// The nearest point that there is.
+    fn snap(&self, point: f64) -> f64 {
+        let Some(grain) = self.scale.grain else { return point };
+        self.point(grain * (self.value(point) / grain).round().max(1.0))
     }
 
     fn point(&self, value: f64) -> f64 {
@@ -263,8 +334,8 @@ pub fn cheapest<E>(
         match field.hill(&top)? {
             Some(lower) => top = lower,
             None => {
-                let nearest = extreme(&field.trials.tried, Tried::margin);
-                return Ok(Capacity { answer: Answer::Nothing(nearest), limit: last, fold: None });
+                let nearest = nearest(&field.trials.tried);
+                return Ok(Capacity { answer: Answer::Nothing(nearest), limit: nearest, fold: None });
             }
         }
     }
@@ -278,13 +349,6 @@ pub fn cheapest<E>(
     let (best, tried) = (frontier[0], &field.trials.tried);
     let answer = Answer::Least { best, frontier, interval, is_complete: border.is_complete };
     Ok(Capacity { answer, limit: nearest_miss(tried).unwrap_or(best), fold: fold(tried) })
-}
-
-/// Of the points that miss the objectives, the one that comes nearest to them: beside the border, where one value is
-/// just short.
-fn nearest_miss(tried: &[Tried]) -> Option<usize> {
-    let misses = (0..tried.len()).filter(|number| !tried[*number].meets());
-    misses.reduce(|best, next| if tried[next].margin() > tried[best].margin() { next } else { best })
 }
 
 /// Two points of which the higher one misses the objectives, and the lower one meets them.

@@ -9,8 +9,8 @@ const MOST: usize = 4;
 /// Where it is tight.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strain {
-    /// The busiest workload; `None` where none has a limit.
-    pub workers: Option<Bottleneck>,
+    /// Workloads that have a limit, the fullest first.
+    pub workers: Vec<Bottleneck>,
     /// Limits that were full, the one that turned away most first.
     pub limits: Vec<FullLimit>,
     /// Clusters that lost hosts to outlier detection, those with most ejections first.
@@ -65,7 +65,7 @@ impl Strain {
         let mut ejections: Vec<Ejections> = run.clusters.iter().filter_map(ejections).collect();
         ejections.sort_by(|left, right| right.count.total_cmp(&left.count));
         ejections.truncate(MOST);
-        Strain { workers: Bottleneck::of(run), limits, ejections }
+        Strain { workers: Bottleneck::each(run), limits, ejections }
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use super::health::Health;
 use super::loss::{self, Loss, Survive};
-use super::margin::Margin;
+use super::margin::{self, Margin};
 use super::strain::Strain;
 use crate::kernel::arrivals::Load;
 use crate::mesh::{Fingerprint, Mesh};
 use crate::metrics::Results;
 use crate::metrics::recorder::ALL_CLASSES;
 use crate::sim::Plan;
-use crate::study::{Crew, Judged, RunResults, Traffic, Watch, objectives, replication};
+use crate::study::{Crew, Judged, RunResults, Traffic, Watch, replication};
 
 /// Replications after which a point may be decided.
 const QUICK: u32 = 4;
@@ -37,7 +38,23 @@ pub struct Case {
     pub margins: Vec<Margin>,
     /// Answered requests per second, of all clients together.
     pub rps: f64,
+    pub health: Health,
     pub strain: Strain,
+}
+
+impl Case {
+    /// All objectives are met, no line grows to the end, and requests are answered.
+    pub fn meets(&self) -> bool {
+        self.margins.iter().all(|margin| margin.met) && self.health.is_sound()
+    }
+
+    /// Of the objective that is nearest to its limit, or furthest beyond it.
+    fn margin(&self) -> f64 {
+        let own = self.margins.iter().map(|margin| margin.value).fold(f64::INFINITY, f64::min);
+        // What is sound has no margin of its own: nobody asked for one.
+        let missed = self.health.margins.iter().filter(|margin| !margin.met);
+        missed.map(|margin| margin.value).fold(own, f64::min)
+    }
 }
 
 impl Tried {
@@ -47,15 +64,26 @@ impl Tried {
 
     /// By the figures.
     pub fn meets(&self) -> bool {
-        self.margins().all(|margin| margin.met)
+        self.cases.iter().all(Case::meets)
+    }
+
+    /// Every one has a steady state and answers its requests.
+    fn is_sound(&self) -> bool {
+        self.cases.iter().all(|case| case.health.is_sound())
     }
 
     pub fn surely_meets(&self) -> bool {
-        self.margins().all(Margin::is_surely_met)
+        self.is_sound() && self.margins().all(Margin::is_surely_met)
     }
 
     pub fn surely_misses(&self) -> bool {
-        self.margins().any(Margin::is_surely_missed)
+        !self.is_sound() || self.margins().any(Margin::is_surely_missed)
+    }
+
+    /// It misses objectives, and all of those ask for more of what makes things hard: `rps >= 220`.
+    pub fn is_too_easy(&self) -> bool {
+        let missed = || self.cases.iter().flat_map(|case| &case.judged).filter(|judged| !judged.met);
+        self.is_sound() && missed().next().is_some() && missed().all(margin::wants_more)
     }
 
     /// More replications might tell otherwise.
@@ -70,7 +98,12 @@ impl Tried {
 
     /// Of the objective that is nearest to its limit, or furthest beyond it.
     pub fn margin(&self) -> f64 {
-        self.margins().map(|margin| margin.value).fold(f64::INFINITY, f64::min)
+        self.cases.iter().map(Case::margin).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The case that decides: with the least margin.
+    pub fn worst(&self) -> Option<&Case> {
+        self.cases.iter().reduce(|worst, next| if next.margin() < worst.margin() { next } else { worst })
     }
 
     /// The case and the objective that decide: those with the least margin.
@@ -140,14 +173,13 @@ impl<'a> Trials<'a> {
         let mut cases: Vec<Case> = Vec::new();
         for Loss { name, mesh } in losses {
             let case = self.case(Some(name), &mesh)?;
-            let is_met = case.margins.iter().all(|margin| margin.met);
+            let is_met = case.meets();
             cases.push(case);
             if !is_met {
                 break;
             }
         }
-        let least = |case: &Case| case.margins.iter().map(|m| m.value).fold(f64::INFINITY, f64::min);
-        cases.sort_by(|left, right| least(right).total_cmp(&least(left)));
+        cases.sort_by(|left, right| right.margin().total_cmp(&left.margin()));
         self.worst = cases.last().and_then(|case| case.loss.clone());
         Some(cases)
     }
@@ -157,13 +189,15 @@ impl<'a> Trials<'a> {
         let plan = Plan::compile(mesh);
         let all = mesh.run.replications.get();
         let mut results = self.run(&plan, mesh, 0..QUICK.min(all))?;
-        if all > QUICK && !is_decided(&objectives::judge(mesh, &results)) {
+        let mut figures = RunResults::pool(&results).judge(mesh, &results);
+        if all > QUICK && !is_decided(&figures.objectives) && Health::of(&figures, mesh).is_sound() {
             results.extend(self.run(&plan, mesh, QUICK..all)?);
+            figures = RunResults::pool(&results).judge(mesh, &results);
         }
-        let figures = RunResults::pool(&results).judge(mesh, &results);
         let all_classes = figures.clients.iter().filter(|row| row.class == ALL_CLASSES);
         Some(Case {
             loss,
+            health: Health::of(&figures, mesh),
             replications: results.len() as u32,
             rps: all_classes.filter_map(|row| row.rps.value).sum(),
             strain: Strain::of(&figures),
