@@ -47,7 +47,7 @@ fn dot((x, y): (f64, f64), colour: Colour, opacity: f64) -> Shape {
 /// What the horizontal axis shows for a point: requests per second where they are known, else the value itself.
 fn across(session: &Session<'_>, tried: &Tried) -> f64 {
     match session.subject {
-        Subject::Load { rps: Some(_) } => tried.offered_rps.unwrap_or(tried.at[0]),
+        Subject::Load { rps: Some(_), .. } => tried.offered_rps.unwrap_or(tried.at[0]),
         _ => tried.at[0],
     }
 }
@@ -101,8 +101,8 @@ fn lines(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
         }
     }
     let what = match &session.subject {
-        Subject::Load { rps: Some(_) } => "requests per second of all clients".to_owned(),
-        Subject::Load { rps: None } => "times the scenario's load".to_owned(),
+        Subject::Load { rps: Some(_), .. } => "requests per second of all clients".to_owned(),
+        Subject::Load { rps: None, .. } => "times the scenario's load".to_owned(),
         Subject::Paths(paths) => paths.join(", "),
     };
     shapes.push(text(((LEFT + RIGHT) / 2.0, bottom + 36.0), &what, 12.5, PALE_INK, Anchor::Middle));
@@ -111,7 +111,7 @@ fn lines(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
 
 fn name(session: &Session<'_>, index: usize, tried: &Tried) -> String {
     match session.subject {
-        Subject::Load { rps: Some(_) } => number::rate(across(session, tried)),
+        Subject::Load { rps: Some(_), .. } => number::rate(across(session, tried)),
         _ => shortened(&session.values[index].join(", "), 24, '…'),
     }
 }
@@ -138,17 +138,68 @@ fn panel(shapes: &mut Vec<Shape>, session: &Session<'_>, objective: usize, span:
     shapes.push(line(vec![(LEFT, up.at(first.limit)), (RIGHT, up.at(first.limit))], BAD, 1.5));
     shapes.push(text((RIGHT - 4.0, up.at(first.limit) - 9.0), "limit", 12.0, BAD, Anchor::Right));
     let path: Vec<(f64, f64)> =
-        points.iter().filter_map(|(x, judged)| Some((*x, up.at(judged.observed.value?)))).collect();
-    if path.len() > 1 {
-        shapes.push(Shape::Line { points: path, colour: PALE_INK, opacity: 0.5, width: 1.2 });
+        points.iter().filter_map(|(x, judged)| Some((*x, judged.observed.value?))).collect();
+    for pair in path.windows(2) {
+        if let Some(inside) = clipped(pair[0], pair[1], (up.low, up.high)) {
+            let points = inside.map(|(x, value)| (x, up.at(value))).to_vec();
+            shapes.push(Shape::Line { points, colour: PALE_INK, opacity: 0.5, width: 1.2 });
+        }
     }
+    let mut free = f64::NEG_INFINITY;
     for (x, judged) in &points {
         let Some(value) = judged.observed.value else { continue };
         let colour = if judged.met { GOOD } else { BAD };
+        if !(up.low..=up.high).contains(&value) {
+            beyond(shapes, (*x, up.at(value)), value > up.high, &told(judged, value), colour, &mut free);
+            continue;
+        }
         if let Some(half) = judged.observed.ci95 {
             shapes.push(line(vec![(*x, up.at(value - half)), (*x, up.at(value + half))], colour, 1.5));
         }
         shapes.push(dot((*x, up.at(value)), colour, 1.0));
+    }
+}
+
+/// The part of a line between two heights.
+fn clipped(left: (f64, f64), right: (f64, f64), (low, high): (f64, f64)) -> Option<[(f64, f64); 2]> {
+    if left.1.max(right.1) < low || left.1.min(right.1) > high {
+        return None;
+    }
+    let at = |end: (f64, f64), other: (f64, f64)| {
+        let height = end.1.clamp(low, high);
+        let part = if end.1 == other.1 { 0.0 } else { (height - end.1) / (other.1 - end.1) };
+        (end.0 + part * (other.0 - end.0), height)
+    };
+    Some([at(left, right), at(right, left)])
+}
+
+/// A point off the scale: an arrow at the edge, with its figure where there is room.
+fn beyond(
+    shapes: &mut Vec<Shape>,
+    (x, y): (f64, f64),
+    is_above: bool,
+    figure: &str,
+    colour: Colour,
+    free: &mut f64,
+) {
+    let (tip, into) = if is_above { (y - 2.0, 1.0) } else { (y + 2.0, -1.0) };
+    let base = tip + 9.0 * into;
+    let points = vec![(x, tip), (x + 5.5, base), (x - 5.5, base)];
+    shapes.push(Shape::Area { points, colour, opacity: 1.0 });
+    let half = 3.5 * figure.chars().count() as f64;
+    let middle = x.clamp(LEFT + half + 2.0, RIGHT - half - 2.0);
+    if middle - half >= *free {
+        shapes.push(text((middle, base + 9.0 * into), figure, 12.0, colour, Anchor::Middle));
+        *free = middle + half + 5.0;
+    }
+}
+
+fn told(judged: &Judged, value: f64) -> String {
+    match judged.figure {
+        Figure::SuccessPct => number::percent(value),
+        Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax => number::latency(value),
+        Figure::Rps => number::rate(value),
+        Figure::Retries | Figure::Ejections | Figure::Overflow => number::count(value),
     }
 }
 
@@ -175,7 +226,7 @@ fn heights(judged: &Judged, values: impl Iterator<Item = f64>) -> Scale {
 /// The answer as a line with its interval behind it.
 fn answer(shapes: &mut Vec<Shape>, session: &Session<'_>, span: Span, (top, bottom): (f64, f64)) {
     let factor = match session.subject {
-        Subject::Load { rps: Some(rps) } => rps,
+        Subject::Load { rps: Some(rps), .. } => rps,
         _ => 1.0,
     };
     let (value, interval) = match session.capacity.map(|capacity| &capacity.answer) {
@@ -187,7 +238,9 @@ fn answer(shapes: &mut Vec<Shape>, session: &Session<'_>, span: Span, (top, bott
         }
         _ => return,
     };
-    if let Some((low, high)) = interval.filter(|_| !matches!(session.subject, Subject::Load { rps: None })) {
+    if let Some((low, high)) =
+        interval.filter(|_| !matches!(session.subject, Subject::Load { rps: None, .. }))
+    {
         let (left, right) = (span.at(low), span.at(high));
         let points = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
         shapes.push(Shape::Area { points, colour: ANSWER, opacity: 0.18 });
@@ -242,7 +295,7 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
         shapes.push(line(points, ANSWER, 2.0));
     }
     for (row, (colour, word)) in
-        [(GOOD, "meets the objectives"), (BAD, "misses one"), (ANSWER, "frontier, answer in the box")]
+        [(GOOD, "meets the objectives"), (BAD, "misses one"), (ANSWER, "frontier; the answer is boxed")]
             .iter()
             .enumerate()
     {
@@ -259,4 +312,30 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
     ));
     shapes.push(text((LEFT, top - 14.0), &columns[1], 12.5, PALE_INK, Anchor::Left));
     bottom
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_leave_the_panel_where_they_cross_its_edge() {
+        let edges = (0.0, 10.0);
+        assert_eq!(clipped((0.0, 2.0), (1.0, 8.0), edges), Some([(0.0, 2.0), (1.0, 8.0)]));
+        assert_eq!(clipped((0.0, 5.0), (1.0, 15.0), edges), Some([(0.0, 5.0), (0.5, 10.0)]));
+        assert_eq!(clipped((0.0, -10.0), (1.0, 10.0), edges), Some([(0.5, 0.0), (1.0, 10.0)]));
+        assert_eq!(clipped((0.0, 11.0), (1.0, 15.0), edges), None);
+    }
+
+    #[test]
+    fn a_figure_off_the_scale_is_told_at_the_edge() {
+        let (mut shapes, mut free) = (Vec::new(), f64::NEG_INFINITY);
+        beyond(&mut shapes, (300.0, 100.0), true, "5.0s", BAD, &mut free);
+        beyond(&mut shapes, (306.0, 100.0), true, "6.0s", BAD, &mut free);
+        let figures: Vec<&str> = shapes
+            .iter()
+            .filter_map(|shape| if let Shape::Text { text, .. } = shape { Some(text.as_str()) } else { None })
+            .collect();
+        assert_eq!((shapes.len(), figures), (3, vec!["5.0s"]));
+    }
 }
