@@ -392,9 +392,12 @@ fn what_is_lost_takes_its_share_of_the_capacity() {
     // Nodes that answer nothing, and callers without a time limit.
     let (code, out, _) = zoned.run(&["--survive", "zone", "-o", "-", "--vary", "load=0.5x..2x"]);
     assert!(
-        code == 4 && out.contains("without zone east, which comes nearest, misses p(99) < 80ms"),
+        code == 4
+            && out.contains("at every load tried, down to 100 rps (0.5x), and p(99) < 80ms is asked for")
+            && out.contains("at 400 rps (2x) without zone east"),
         "{code} {out}"
     );
+    assert!(out.contains("the loss after 40 s, which are 100 % of the measured time"), "{out}");
 }
 
 /// Numbers of points, roles and verdicts are the same wherever a search is told.

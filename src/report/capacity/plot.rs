@@ -196,7 +196,7 @@ fn beyond(
 
 fn told(judged: &Judged, value: f64) -> String {
     match judged.figure {
-        Figure::SuccessPct => number::percent(value),
+        Figure::SuccessPct => format!("{}%", number::percent(value)),
         Figure::Latency(_) | Figure::LatencyMean | Figure::LatencyMax => number::latency(value),
         Figure::Rps => number::rate(value),
         Figure::Retries | Figure::Ejections | Figure::Overflow => number::count(value),

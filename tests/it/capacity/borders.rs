@@ -8,7 +8,7 @@ use super::{Desk, text};
 fn a_load_that_changes_nothing_has_no_capacity() {
     let desk = Desk::new(
         &text(4, "unlimited", "success >= 99.95%", "60s", 3)
-            .replace("serviceTime", "errors: 0.1%, serviceTime"),
+            .replace("serviceTime", "errors: {rate: 0.1%}, serviceTime"),
     );
     let (code, out, err) = desk.run(&["-q", "-o", "-"]);
     assert_eq!(code, 4, "{out}{err}");
@@ -47,7 +47,7 @@ fn objectives_that_want_more_load_are_searched_for_above() {
 #[test]
 fn closed_loops_have_whole_users() {
     let closed = text(4, "unlimited", "p(99) < 60ms", "30s", 42)
-        .replace("poisson(200rps)", "closed(users=10, think=exponential(mean=50ms))");
+        .replace("poisson(200rps)", "\"closed(users=10, think=exponential(mean=50ms))\"");
     let desk = Desk::new(&closed);
     let json = desk.json(&[]);
     let users = |value: &Value| value.as_f64().expect("a number");
