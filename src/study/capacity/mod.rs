@@ -154,7 +154,7 @@ fn doublings(mesh: &Mesh) -> u32 {
 }
 
 fn at_border(tried: &[Tried], ruler: &Ruler, root: root::Root) -> Capacity {
-    let ends = root.half.map(|half| covering(tried, ruler, root.at, half));
+    let ends = root.ends.map(|ends| covering(tried, ruler, root.at, ends));
     let (value, interval) = match ruler.scale.grain {
         // Of values with nothing between them it is the hardest that meets the objectives.
         Some(grain) => {
@@ -175,8 +175,8 @@ fn at_border(tried: &[Tried], ruler: &Ruler, root: root::Root) -> Capacity {
 /// Two points that tell of another border; without one, of any.
 fn fold_on(tried: &[Tried], ruler: &Ruler, root: Option<root::Root>) -> Option<Fold> {
     let (easier, harder) = root.map_or((f64::INFINITY, f64::INFINITY), |root| {
-        let off = root.half.unwrap_or(0.0).max(NEAR);
-        (root.at - off, root.at + off)
+        let (low, high) = root.ends.unwrap_or((root.at, root.at));
+        (low.min(root.at - NEAR), high.max(root.at + NEAR))
     });
     let hardness = |number: usize| ruler.hardness(&tried[number]);
     let all = || 0..tried.len();
@@ -194,7 +194,7 @@ fn fold_on(tried: &[Tried], ruler: &Ruler, root: Option<root::Root>) -> Option<F
 /// The interval, widened to what the points about the border leave open: it reaches over the gap between the nearest
 /// ones on both sides, where nothing was tried but something could have been, and over those too close to call that
 /// tell otherwise.
-fn covering(tried: &[Tried], ruler: &Ruler, at: f64, half: f64) -> [f64; 2] {
+fn covering(tried: &[Tried], ruler: &Ruler, at: f64, (low, high): (f64, f64)) -> [f64; 2] {
     let of = |what: &dyn Fn(f64, &Tried) -> bool| {
         let all = tried.iter().map(|tried| (ruler.hardness(tried), tried));
         all.filter(|(point, tried)| what(*point, tried)).map(|(point, _)| point).collect::<Vec<f64>>()
@@ -205,8 +205,8 @@ fn covering(tried: &[Tried], ruler: &Ruler, at: f64, half: f64) -> [f64; 2] {
     let doubted = of(&|point, tried| point < at && !tried.meets() && tried.is_unsure());
     let hoped = of(&|point, tried| point > at && tried.meets() && tried.is_unsure());
     [
-        below.into_iter().chain(doubted).fold(at - half, f64::min),
-        above.into_iter().chain(hoped).fold(at + half, f64::max),
+        below.into_iter().chain(doubted).fold(low, f64::min),
+        above.into_iter().chain(hoped).fold(high, f64::max),
     ]
 }
 
