@@ -12,7 +12,7 @@ fn a_load_that_changes_nothing_has_no_capacity() {
     );
     let (code, out, err) = desk.run(&["-q", "-o", "-"]);
     assert_eq!(code, 4, "{out}{err}");
-    assert!(out.starts_with("no load meets the objectives: success is 99.9"), "{out}");
+    assert!(out.starts_with("no load meets the objectives: success is 99."), "{out}");
     assert!(out.contains("at every load tried, down to 0.195 rps"), "{out}");
 }
 
