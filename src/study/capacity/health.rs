@@ -210,11 +210,11 @@ mod tests {
             run.series[0].metric = Metric::Queue;
             0
         });
-        let workload = run.series[at].subject.target.clone();
-        let is_own = |host: &str| host.rsplit_once('-').is_some_and(|(name, _)| name == workload);
-        let came: f64 =
-            run.hosts.iter().filter(|row| is_own(&row.host)).filter_map(|row| row.attempts.value).sum();
-        assert!(came > 0.0, "{workload} is asked for something");
+        let came = 1_000.0;
+        run.hosts.iter_mut().for_each(|row| row.attempts = Estimate::exact(0.0));
+        run.hosts[0].attempts = Estimate::exact(came);
+        let (workload, _) = run.hosts[0].host.rsplit_once('-').expect("a pod has a number");
+        run.series[at].subject.target = workload.to_owned();
         run.series[at].values.iter_mut().for_each(|point| point.value = Some(came / 10.0));
         let found = longest_backlog(&run).expect("one waits");
         assert!((found.seconds - run.clock.measured_s() / 10.0).abs() < 1e-9, "{found:?}");
