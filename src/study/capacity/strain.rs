@@ -155,6 +155,6 @@ mod tests {
         assert_eq!(told.collect::<Vec<_>>(), [("b", 3.0, 0.0), ("a", 1.0, 0.0)]);
         let both = run(&[("a", Counter::Ejections, 1), ("a", Counter::NoHealthyUpstream, 6)]);
         assert_eq!(Strain::of(&both).ejections[0].no_host, 6.0);
-        assert!(strain.limits.is_empty() && strain.workers.is_none());
+        assert!(strain.limits.is_empty() && strain.workers.is_empty());
     }
 }

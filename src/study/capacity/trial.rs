@@ -283,6 +283,7 @@ mod tests {
             judged: margins.iter().map(|(value, _)| latency(*value, 0.0)).collect(),
             margins: margins.iter().map(margin).collect(),
             rps: 0.0,
+            health: Health::default(),
             strain: Strain::default(),
         };
         Tried { at: vec![1.0], offered_rps: None, cases: cases.iter().enumerate().map(case).collect() }
