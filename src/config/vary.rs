@@ -182,9 +182,6 @@ impl Span {
     }
 }
 
-/// Whole numbers beyond it are no numbers of a computer.
-const MOST: f64 = 1e15;
-
 fn is_digit(c: char) -> bool {
     c.is_ascii_digit() || c == '.'
 }
