@@ -71,7 +71,7 @@ fn least(count: usize, millis: impl Fn(usize) -> f64) -> Found {
 
 /// The hardest value of a range that meets it.
 fn hardest(ends: (f64, f64), rises: bool, millis: impl Fn(f64) -> f64) -> Found {
-    let scale = Scale { ends: Some(ends), rises };
+    let scale = Scale { ends: Some(ends), rises, grain: None };
     search(|trials| capacity::hardest(trials, scale, |value| Ok(takes(millis(value)))))
 }
 

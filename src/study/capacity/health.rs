@@ -123,7 +123,7 @@ fn all_classes(run: &RunResults) -> impl Iterator<Item = &crate::study::ClientFi
 fn worst_overload(run: &RunResults, mesh: &Mesh, answered: f64) -> Option<Overload> {
     let found = steadiness::check(run, mesh).into_iter().filter_map(|found| match found {
         Unsteady::Overload(overload) => Some(overload),
-        Unsteady::WarmUp(_) => None,
+        Unsteady::WarmUp(_) | Unsteady::Short(_) => None,
     });
     found
         .filter(|overload| overload.growth >= LEAST_GROWTH * answered)
