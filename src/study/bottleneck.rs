@@ -108,9 +108,9 @@ mod tests {
         };
         assert_eq!((names(&run).len(), names(&run)[0].as_str()), (names(&run).len(), "reviews-v2"));
         assert!(names(&run).len() > 1, "all of them are told");
-        let pod = run.hosts.iter_mut().find(|row| row.host.starts_with("ratings-v1-")).expect("a pod");
+        let pod = run.hosts.iter_mut().find(|row| row.host.starts_with("reviews-v1-")).expect("a pod");
         pod.utilization_pct = crate::metrics::Estimate::exact(97.0);
-        assert_eq!(names(&run)[0], "ratings-v1");
+        assert_eq!(names(&run)[0], "reviews-v1");
         assert_eq!(Bottleneck::each(&run)[0].fullness_pct(), 97.0);
     }
 

@@ -1,6 +1,7 @@
 //! `meshcast capacity`: how much the mesh takes under the objectives, or how little meets them. Texts are handled here;
 //! the search itself knows numbers and meshes.
 
+mod dimension;
 mod places;
 mod question;
 
@@ -23,7 +24,8 @@ use crate::study::capacity::{
     self, Answer, Capacity, Scale, Stop, Survive, Trials, Tried, loss, offered_rps,
 };
 use crate::study::{Traffic, Watch};
-use question::{Asked, Dimension};
+use dimension::Dimension;
+use question::Asked;
 
 /// Where the scenario is silent. Source: design D9.24.
 const REPLICATIONS: NonZeroU32 = NonZeroU32::new(8).expect("more than none");
