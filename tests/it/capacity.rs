@@ -441,11 +441,11 @@ fn files_and_text_tell_of_one_search() {
         let told =
             [&point["point"], &judged["met"], &judged["unsure"], &point["meets"]].map(Value::to_string);
         assert_eq!(
-            [cells[0], cells[10], cells[11], cells[12]],
+            [cells[0], cells[10], cells[11], cells[14]],
             [&told[0], &told[1], &told[2], &told[3]],
             "{row}"
         );
-        assert_eq!(cells[13], point["role"].as_str().expect("a role"), "{row}");
+        assert_eq!(cells[15], point["role"].as_str().expect("a role"), "{row}");
         let met = judged["value"].as_f64().expect("data") >= 97.0;
         assert_eq!((&judged["met"], &point["meets"]), (&met.into(), &met.into()));
     }
@@ -567,7 +567,7 @@ fn bad_questions_are_told_with_a_remedy() {
         ),
         (&["--vary", "load=50%..200%"], 3, "no unit of a load"),
         (&["--vary", "load=-1x..4x"], 3, "no sign"),
-        (&["--vary", "load=0x..4x"], 3, "two numbers above zero"),
+        (&["--vary", "load=0x..4x"], 3, "factors above zero"),
         (&["--rps", "1e9", "--vary", "workloads.server.replicas=2..9"], 2, "at most ten million"),
         (&["--set", "clients.load.load=poisson(1e9rps)"], 3, "ten million"),
         (&["--set", "objectives=[]"], 2, "--slo"),

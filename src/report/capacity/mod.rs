@@ -216,15 +216,13 @@ impl Session<'_> {
     pub fn is_reversed(&self) -> bool {
         let Some(Capacity { answer, fold: Some(fold), .. }) = self.capacity else { return false };
         let Subject::Paths(paths) = &self.subject else { return false };
-        let is_end = |number: usize, end: &dyn Fn(f64, f64) -> bool| {
-            self.tried.iter().all(|tried| !end(tried.at[0], self.tried[number].at[0]))
-        };
-        let (less, more): (&dyn Fn(f64, f64) -> bool, &dyn Fn(f64, f64) -> bool) =
-            (&|one, other| one < other, &|one, other| one > other);
+        let place = |number: usize| self.tried[number].at[0];
+        let is_first = |number| self.tried.iter().all(|tried| tried.at[0] >= place(number));
+        let is_last = |number| self.tried.iter().all(|tried| tried.at[0] <= place(number));
         paths.len() == 1
             && match answer {
                 // Places count from the hardest.
-                Answer::Least { best, .. } => is_end(*best, less) && is_end(fold.misses, more),
+                Answer::Least { best, .. } => is_first(*best) && is_last(fold.misses),
                 Answer::Whole(_) => true,
                 _ => false,
             }
