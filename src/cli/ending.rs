@@ -68,6 +68,11 @@ pub fn tell_failure(failure: &Failure) {
     lines.for_each(|line| tell(&format!("  help: {line}")));
 }
 
+/// What the system says, without its number.
+pub fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
 /// A line on standard error. If nobody can hear it, that changes nothing.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

@@ -82,8 +82,7 @@ fn failed(path: &str, error: &io::Error) -> ReadError {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        // Without the number of the operating system.
-        _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
+        _ => super::ending::reason(error),
     };
     ReadError { path: path.to_owned(), reason }
 }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::arguments::OutputArguments;
-use super::ending::{Failure, print, tell};
+use super::ending::{Failure, print, reason, tell};
 use super::kept::Kept;
 use crate::report::stamp::RUN_FILE;
 use crate::report::{File, wrote};
@@ -219,9 +219,7 @@ fn write_all(folder: &Path, files: &[File]) -> io::Result<()> {
 }
 
 fn cannot(name: &str, error: &io::Error) -> Failure {
-    let reason = error.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-    Failure::internal(format!("cannot write `{name}`: {reason}"))
+    Failure::internal(format!("cannot write `{name}`: {}", reason(error)))
 }
 
 /// Writes one file under another name first. `force`: an existing one is replaced.

@@ -10,7 +10,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::arguments::{Arguments, CompareArguments, InputArguments, OutputArguments, Verb, VerifyArguments};
-use super::ending::{Failure, exit, print, tell};
+use super::ending::{Failure, exit, print, reason, tell};
 use super::files::Disk;
 use super::kept::Kept;
 use super::variants::{self, Variant};
@@ -131,11 +131,8 @@ fn bad(message: String) -> Failure {
 
 /// All files below `folder`; paths with `/` between their parts.
 fn read_all(folder: &Path, before: &str, files: &mut Vec<File>) -> Result<(), Failure> {
-    let unreadable = |path: &Path, error: io::Error| {
-        let reason = error.to_string();
-        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-        bad(format!("cannot read `{}`: {reason}", path.display()))
-    };
+    let unreadable =
+        |path: &Path, error: io::Error| bad(format!("cannot read `{}`: {}", path.display(), reason(&error)));
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let entry = entry.map_err(|error| unreadable(folder, error))?;
         let path = format!("{before}{}", entry.file_name().to_string_lossy());

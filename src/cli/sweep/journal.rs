@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::cli::ending::Failure;
+use crate::cli::ending::{Failure, reason};
 use crate::report::sweep::{Point, Study, line};
 
 /// Finished points in order, behind the study that they belong to.
@@ -146,8 +146,7 @@ pub fn is_there(folder: &Path) -> bool {
 
 /// What to say where points cannot be kept.
 pub fn cannot_keep(error: &io::Error) -> Failure {
-    let reason = error.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let reason = reason(error);
     Failure::internal(format!(
         "cannot write finished points: {reason}\nthose that were written before are kept; the same command goes on"
     ))

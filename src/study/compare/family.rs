@@ -4,22 +4,17 @@
 use super::account::Scope;
 use super::figures::Compared;
 use super::verdict::{Sense, Verdict};
+use crate::metrics::statistics::holm;
 use crate::study::objectives::Judged;
-
-/// How often chance alone may let anything among all figures look changed.
-const FAMILY_WISE: f64 = 0.05;
 
 /// Those of `rows` that are beyond noise when all of them are looked at together: at most once in twenty studies holds
 /// this of any row that did not really change, however the rows hang together. What is the same in all replications is
 /// no question of chance, and is none of them.
-/// Source: Holm 1979, A simple sequentially rejective multiple test procedure.
 pub fn beyond_noise<'a>(rows: impl Iterator<Item = &'a Compared>) -> Vec<&'a Compared> {
-    let mut tested: Vec<(f64, &Compared)> = rows.filter_map(|row| Some((row.p_value?, row))).collect();
-    tested.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let all = tested.len();
-    let ranked = tested.into_iter().enumerate();
-    let rejected = ranked.take_while(|(rank, (p_value, _))| *p_value <= FAMILY_WISE / (all - rank) as f64);
-    rejected.map(|(_, (_, row))| row).filter(|row| row.verdict.is_sure()).collect()
+    let (p_values, tested): (Vec<f64>, Vec<&Compared>) =
+        rows.filter_map(|row| Some((row.p_value?, row))).unzip();
+    let surest = holm(&p_values).into_iter().map(|place| tested[place]);
+    surest.filter(|row| row.verdict.is_sure()).collect()
 }
 
 /// What all that clients see comes to.

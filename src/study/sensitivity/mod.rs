@@ -33,24 +33,15 @@ pub fn effect(low: Seen<'_>, high: Seen<'_>) -> Estimate {
     Estimate { value: Some(after - before), ci95: ci95.map(|spread| spread.max(low.least + high.least)) }
 }
 
-/// Chance that any of the effects on one objective is called clear though none is there.
-const FALSE_ALARM: f64 = 0.05;
-
-/// Which of the effects on one objective are more than noise, if all of them are looked at: Holm's step-down over their
-/// t statistics, with as many degrees of freedom as `replications` have. Each p comes from the interval, so what widens
-/// the interval counts here too; an effect without one is never clear, and is one of the looks all the same.
-/// Source: Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6.
+/// Which of the effects on one objective are more than noise, if all of them are looked at ([`statistics::holm`]), with as
+/// many degrees of freedom as `replications` have. Each p comes from the interval, so what widens the interval counts here
+/// too; an effect without one is never clear, and is one of the looks all the same.
 pub fn clear(effects: &[Estimate], replications: usize) -> Vec<bool> {
     let freedom = replications.saturating_sub(1).max(1);
     let chance = |effect: &Estimate| statistics::p_value(*effect, freedom).unwrap_or(1.0);
-    let mut ranked: Vec<(usize, f64)> = effects.iter().map(chance).enumerate().collect();
-    ranked.sort_by(|left, right| left.1.total_cmp(&right.1));
     let mut clear = vec![false; effects.len()];
-    for (rank, (index, chance)) in ranked.iter().enumerate() {
-        if chance * (effects.len() - rank) as f64 > FALSE_ALARM {
-            break;
-        }
-        clear[*index] = true;
+    for place in statistics::holm(&effects.iter().map(chance).collect::<Vec<f64>>()) {
+        clear[place] = true;
     }
     clear
 }
