@@ -38,10 +38,10 @@ pub fn picture(session: &Session<'_>) -> Picture {
     }
 }
 
-fn dot((x, y): (f64, f64), colour: Colour, opacity: f64) -> Shape {
+fn dot((x, y): (f64, f64), colour: Colour) -> Shape {
     const R: f64 = 5.0;
     let points = vec![(x - R, y), (x, y - R), (x + R, y), (x, y + R)];
-    Shape::Area { points, colour, opacity }
+    Shape::Area { points, colour, opacity: 1.0 }
 }
 
 /// What the horizontal axis shows for a point: requests per second where they are known, else the value itself.
@@ -156,7 +156,7 @@ fn panel(shapes: &mut Vec<Shape>, session: &Session<'_>, objective: usize, span:
         if let Some(half) = judged.observed.ci95 {
             shapes.push(line(vec![(*x, up.at(value - half)), (*x, up.at(value + half))], colour, 1.5));
         }
-        shapes.push(dot((*x, up.at(value)), colour, 1.0));
+        shapes.push(dot((*x, up.at(value)), colour));
     }
 }
 
@@ -263,9 +263,11 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
     let place = |tried: &Tried| (right.at(tried.at[0]), up.at(tried.at[1]));
     let columns = session.columns();
     shapes.push(line(vec![(LEFT, top), (LEFT, bottom), (RIGHT - 190.0, bottom)], GRID, 1.5));
+    let found = session.capacity.map(|capacity| &capacity.answer);
+    let frontier = if let Some(Answer::Least { frontier, .. }) = found { &frontier[..] } else { &[] };
     for (index, tried) in session.tried.iter().enumerate() {
-        let (colour, opacity) = if tried.meets() { (GOOD, 0.9) } else { (BAD, 0.9) };
-        shapes.push(dot(place(tried), colour, opacity));
+        let kept = if tried.meets() { GOOD } else { BAD };
+        shapes.push(dot(place(tried), if frontier.contains(&index) { ANSWER } else { kept }));
         let (values, (x, y)) = (&session.values[index], place(tried));
         let is_first = |axis: usize| !session.values[..index].iter().any(|other| other[axis] == values[axis]);
         if is_first(0) {
@@ -275,7 +277,7 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
             shapes.push(text((LEFT - 7.0, y), &values[1], 11.0, PALE_INK, Anchor::Right));
         }
     }
-    if let Some(Answer::Least { best, frontier, .. }) = session.capacity.map(|capacity| &capacity.answer) {
+    if let Some(Answer::Least { best, .. }) = found {
         let mut steps: Vec<(f64, f64)> =
             frontier.iter().map(|number| place(&session.tried[*number])).collect();
         steps.sort_by(|left, right| left.0.total_cmp(&right.0));
@@ -300,7 +302,7 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
             .enumerate()
     {
         let y = top + 10.0 + 22.0 * row as f64;
-        shapes.push(dot((RIGHT - 172.0, y), *colour, 1.0));
+        shapes.push(dot((RIGHT - 172.0, y), *colour));
         shapes.push(text((RIGHT - 160.0, y), *word, 12.5, INK, Anchor::Left));
     }
     shapes.push(text(

@@ -50,6 +50,26 @@ pub fn to_hundred(least: f64, marks: usize) -> Scale {
     Scale { low: (100.0 - down.high).max(0.0), high: 100.0, ticks }
 }
 
+/// For values that lie far apart, by their logarithm: from at most `least`, above 0, to at least `most`, each end 1, 2 or 5
+/// times a power of ten.
+pub fn decades(least: f64, most: f64) -> Scale {
+    let first = libm::floor(libm::log10(least)) as i32;
+    let last = libm::ceil(libm::log10(most)) as i32;
+    let round = |power: i32| [1.0, 2.0, 5.0].map(|factor| factor * libm::pow(10.0, f64::from(power)));
+    let all: Vec<f64> = (first..=last).flat_map(round).collect();
+    let low = all.iter().copied().rfind(|mark| *mark <= least * (1.0 + 1e-9)).unwrap_or(least);
+    let high = all.iter().copied().find(|mark| *mark >= most * (1.0 - 1e-9)).unwrap_or(most);
+    let mut ticks: Vec<f64> = all.into_iter().filter(|mark| (low..=high).contains(mark)).collect();
+    if ticks.len() > MOST_MARKS {
+        let is_power = |mark: f64| (libm::log10(mark) - libm::round(libm::log10(mark))).abs() < 1e-9;
+        ticks.retain(|mark| [low, high].contains(mark) || is_power(*mark));
+    }
+    Scale { low, high, ticks }
+}
+
+/// Marks of an axis by logarithm; with more, its ends and powers of ten alone are marked.
+const MOST_MARKS: usize = 7;
+
 /// Round marks between two ends, about `marks` of them.
 pub fn between(low: f64, high: f64, marks: usize) -> Vec<f64> {
     let step = nice_step((high - low) / marks as f64);
@@ -102,6 +122,15 @@ mod tests {
         assert_eq!(from_zero(100.0, 4).ticks, [0.0, 50.0, 100.0]);
         assert_eq!(from_zero(0.03, 3).high, 0.03);
         assert_eq!(from_zero(0.0, 2).ticks, [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn values_far_apart_are_marked_by_their_powers() {
+        assert_eq!(decades(45.0, 480.0).ticks, [20.0, 50.0, 100.0, 200.0, 500.0]);
+        let wide = decades(45.0, 4200.0);
+        assert_eq!((wide.low, wide.high), (20.0, 5000.0));
+        assert_eq!(wide.ticks, [20.0, 100.0, 1000.0, 5000.0]);
+        assert_eq!(decades(0.1, 10.0).ticks, [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
     }
 
     #[test]
