@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::diagnostic::{SourceId, Span};
-use super::document::{Docs, ObjectRef, RawObject};
+use super::document::{Docs, ObjectRef, Patch, RawObject};
 use super::set::{self, Nowhere, Order};
 
 /// An order with the place of its text.
@@ -19,8 +19,8 @@ impl PlacedOrder {
         self.span(&self.order.path_range)
     }
 
-    pub fn value_span(&self) -> Span {
-        self.span(&self.order.value_range)
+    pub fn patch(&self) -> Patch {
+        Patch { path: self.path_span(), value: self.span(&self.order.value_range) }
     }
 
     fn span(&self, range: &std::ops::Range<usize>) -> Span {
@@ -40,7 +40,7 @@ pub(super) fn changed(
     let index = find(objects, reference, home)?;
     let mut copy = objects[index].clone();
     let path = set::put(&mut copy.value, &placed.order.steps, &placed.order.value)?;
-    copy.doc = docs.add_patched(copy.doc, &path, placed.value_span());
+    copy.doc = docs.add_patched(copy.doc, &path, placed.patch());
     Ok(Some((index, copy)))
 }
 

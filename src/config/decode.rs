@@ -341,11 +341,9 @@ mod tests {
             (crate::config::diagnostic::Severity::Warning, "")
         );
         let source = docs.sources.add_argument("--set", "7");
-        object.doc = docs.add_patched(
-            object.doc,
-            "spec[0].other",
-            crate::config::diagnostic::Span { source, start: 0, end: 1 },
-        );
+        let at = crate::config::diagnostic::Span { source, start: 0, end: 1 };
+        let by = crate::config::document::Patch { path: at, value: at };
+        object.doc = docs.add_patched(object.doc, "spec[0].other", by);
         findings.clear();
         decode::<Kind>(&object, &docs, &mut findings).unwrap();
         assert_eq!(findings[1].severity, crate::config::diagnostic::Severity::Error);

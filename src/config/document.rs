@@ -38,8 +38,25 @@ struct Doc {
     piece: usize,
     /// Path of the object within its piece: empty, or `items[3]`.
     root: String,
-    /// Values that `--set` or a timeline `set:` put here, with the place of the order.
-    patched: BTreeMap<String, Span>,
+    /// Values that `--set` or a timeline `set:` put here.
+    patched: BTreeMap<String, Patch>,
+}
+
+/// Where the order stands that has set a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Patch {
+    pub path: Span,
+    pub value: Span,
+}
+
+impl Patch {
+    fn path(&self) -> Span {
+        self.path
+    }
+
+    fn value(&self) -> Span {
+        self.value
+    }
 }
 
 /// A document with its typed content.
@@ -62,15 +79,15 @@ impl Docs {
         self.push(Doc { piece, root: root.to_owned(), patched: BTreeMap::new() })
     }
 
-    /// Registers a copy of an object in which `path` was set by the text at `by`.
-    pub fn add_patched(&mut self, doc: DocId, path: &str, by: Span) -> DocId {
+    /// Registers a copy of an object in which `path` was set by an order.
+    pub fn add_patched(&mut self, doc: DocId, path: &str, by: Patch) -> DocId {
         let mut copy = self.row(doc).clone();
         copy.patched.insert(path.to_owned(), by);
         self.push(copy)
     }
 
-    /// Notes that `path` of this object was set by the text at `by`.
-    pub fn note_patch(&mut self, doc: DocId, path: &str, by: Span) {
+    /// Notes that `path` of this object was set by an order.
+    pub fn note_patch(&mut self, doc: DocId, path: &str, by: Patch) {
         self.rows[doc.0 as usize].patched.insert(path.to_owned(), by);
     }
 
@@ -97,20 +114,28 @@ impl Docs {
     /// the object: its `kind` line.
     pub fn span(&self, doc: DocId, path: &str) -> Span {
         let path = if path.is_empty() { "kind" } else { path };
-        self.look_up(doc, path, SpanIndex::value)
+        self.look_up(doc, path, SpanIndex::value, Patch::value)
     }
 
     /// Where the key that ends `path` stands; for a list item, the item itself.
     pub fn key_span(&self, doc: DocId, path: &str) -> Span {
-        self.look_up(doc, path, SpanIndex::key)
+        // A key within a value that was set stands in that value.
+        let patched = if self.row(doc).patched.contains_key(path) { Patch::path } else { Patch::value };
+        self.look_up(doc, path, SpanIndex::key, patched)
     }
 
-    fn look_up(&self, doc: DocId, path: &str, find: fn(&SpanIndex, &str) -> Range<usize>) -> Span {
+    fn look_up(
+        &self,
+        doc: DocId,
+        path: &str,
+        find: fn(&SpanIndex, &str) -> Range<usize>,
+        patched: fn(&Patch) -> Span,
+    ) -> Span {
         let row = self.row(doc);
         let mut above = Some(path);
         while let Some(at) = above {
             if let Some(by) = row.patched.get(at) {
-                return *by;
+                return patched(by);
             }
             above = path::parent(at);
         }
@@ -227,9 +252,12 @@ pub(super) mod tests {
     fn patched_values_point_at_the_order() {
         let (mut docs, object) = object("kind: K\nspec:\n- weight: 1\n");
         let argument = docs.sources.add_argument("--set", "K/x:spec[0].weight=7");
-        let by = Span { source: argument, start: 19, end: 20 };
-        let copy = docs.add_patched(object.doc, "spec[0].weight", by);
+        let at = |range: Range<usize>| Span { source: argument, start: range.start, end: range.end };
+        let copy =
+            docs.add_patched(object.doc, "spec[0].weight", Patch { path: at(4..18), value: at(19..20) });
         assert_eq!(docs.sources.slice(docs.span(copy, "spec[0].weight")), "7");
+        assert_eq!(docs.sources.slice(docs.key_span(copy, "spec[0].weight")), "spec[0].weight");
+        assert_eq!(docs.sources.slice(docs.key_span(copy, "spec[0].weight.within")), "7");
         assert_eq!(docs.sources.slice(docs.span(object.doc, "spec[0].weight")), "1");
     }
 

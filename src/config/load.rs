@@ -183,7 +183,7 @@ impl Loader<'_> {
                 new_names.push(NewName { section, name, span: placed.path_span() });
             }
             match set::put(value, steps, &placed.order.value) {
-                Ok(path) => self.intake.docs.note_patch(doc, &path, placed.value_span()),
+                Ok(path) => self.intake.docs.note_patch(doc, &path, placed.patch()),
                 Err(nowhere) => self.intake.report(nowhere.finding(placed.path_span())),
             }
         }

@@ -145,8 +145,8 @@ fn set_paths_that_lead_nowhere_are_errors() {
         ("workloads.reviews-v3.replicas=4", "there is no workload `reviews-v3`"),
         ("clients.brwser.pods=4", "there is no client `brwser`"),
         ("DestinationRule/review:spec.host=x", "there is no object `DestinationRule/review`"),
-        ("DestinationRule/reviews:spec.subsets[4].name=x", "has 1 items"),
-        ("durration=2m", "unknown key `durration`"),
+        ("DestinationRule/reviews:spec.subsets[4].name=x", "has 1 item,"),
+        ("durration=2m", "--set:1:1: error[MS0004]: unknown key `durration`"),
         ("duration", "sets nothing"),
         ("duration=2", "`2` has no unit"),
     ];

@@ -10,6 +10,7 @@ use super::document::ObjectRef;
 use super::grammar::{Fault, Part};
 use super::path::{self, Step, did_you_mean};
 use super::yaml;
+use crate::kernel::words::counted;
 
 /// One order to change a value.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +124,8 @@ pub fn put(root: &mut Value, steps: &[Step], value: &Value) -> Result<String, No
                 let length = list.len();
                 let Some(item) = list.get_mut(*index) else {
                     let help = (length > 0).then(|| format!("the last one is [{}]", length - 1));
-                    return nowhere(format!("`{here}` has {length} items, so there is no [{index}]"), help);
+                    let items = counted(length as u64, "item", "items");
+                    return nowhere(format!("`{here}` has {items}, so there is no [{index}]"), help);
                 };
                 at = item;
             }
@@ -189,7 +191,7 @@ mod tests {
         };
         assert_eq!(set("a[0].b=5").unwrap(), "a[0].b");
         assert_eq!(set("d.e=x").unwrap(), "d", "all of it is new");
-        assert!(set("a[1].b=5").unwrap_err().message.contains("has 1 items"));
+        assert!(set("a[1].b=5").unwrap_err().message.contains("has 1 item,"));
         assert!(set("c.x=5").unwrap_err().message.contains("plain value"));
         assert!(set("a.x=5").unwrap_err().message.contains("a list"));
         assert_eq!(root["a"][0]["b"], Value::from(5));

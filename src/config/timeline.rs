@@ -180,7 +180,7 @@ fn replicas(placed: &PlacedOrder) -> Result<Replicas, Box<Diagnostic>> {
         _ => {
             let help = format!("write a number from 0 to {MAX_PODS}");
             let finding = Diagnostic::error("MS0012", "this is no number of pods").help(help);
-            Err(Box::new(finding.at(placed.value_span())))
+            Err(Box::new(finding.at(placed.patch().value)))
         }
     }
 }

@@ -150,6 +150,17 @@ impl Span {
         (self.before.is_empty() && self.after.is_empty()).then_some(self.unit.as_str())
     }
 
+    /// Whether it is of so many of something: whole numbers, without a unit or anything around them.
+    pub fn is_count(&self) -> bool {
+        self.is_whole && self.bare_unit() == Some("")
+    }
+
+    /// The same with all numbers between its ends, be they whole or not.
+    #[must_use]
+    pub fn with_fractions(self) -> Span {
+        Span { is_whole: false, ..self }
+    }
+
     /// The same in another unit, so many of which are one of this.
     #[must_use]
     pub fn converted(&self, factor: f64, unit: &str) -> Span {
@@ -157,9 +168,8 @@ impl Span {
             from: self.from * factor,
             to: self.to * factor,
             step: self.step.map(|step| step * factor),
-            is_whole: false,
             unit: unit.to_owned(),
-            ..self.clone()
+            ..self.clone().with_fractions()
         }
     }
 

@@ -391,6 +391,8 @@ fn what_is_lost_takes_its_share_of_the_capacity() {
     );
     // Nodes that answer nothing, and callers without a time limit.
     let (code, out, _) = zoned.run(&["--survive", "zone", "-o", "-", "--vary", "load=0.5x..2x"]);
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "lines fit the page: {out}");
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         code == 4
             && out.contains("at every load tried, down to 100 rps (0.5x), and p(99) < 80ms is asked for")
@@ -544,6 +546,7 @@ fn bad_questions_are_told_with_a_remedy() {
     for (arguments, code, word) in [
         (&["--vary", "workloads.server.replicas=9..2"][..], 3, "the range is empty"),
         (&["--vary", "workloads.sever.replicas=2..9"], 3, "did you mean `server`"),
+        (&["--vary", "workloads.sever.replicas=2..9"], 3, "--> --vary:1:1"),
         (&["--vary", "clients.lod.pods=1..2"], 3, "did you mean `load`"),
         (&["--vary", "metadata.name=a,b"], 3, "changes nothing"),
         (&["--vary", "load=0x..2x"], 3, "factors above zero"),

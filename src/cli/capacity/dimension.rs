@@ -43,15 +43,14 @@ impl Dimension {
                 let numbers: Option<Vec<f64>> = texts.iter().map(number).collect();
                 list(texts, numbers)
             }
-            Values::Span(span) => match (span.step, span.is_whole && !is_load) {
-                (Some(step), _) => {
-                    let count = span.steps().map_or(1, |steps| steps.len());
-                    Choices::Steps { step, count, span }
-                }
+            Values::Span(span) => match (span.step, span.is_count() && !is_load) {
+                (Some(step), _) => Choices::Steps { step, count: span.count().unwrap_or(1) as usize, span },
                 (None, true) => Choices::Steps { step: 1.0, count: (span.to - span.from) as usize + 1, span },
-                (None, false) if is_alone || span.from == span.to => Choices::Line(span),
+                // What has a unit is measured, and has a border between whole numbers, too.
+                (None, false) if is_alone || span.from == span.to => Choices::Line(span.with_fractions()),
                 (None, false) => {
-                    Choices::Steps { step: (span.to - span.from) / PARTS as f64, count: PARTS + 1, span }
+                    let step = (span.to - span.from) / PARTS as f64;
+                    Choices::Steps { step, count: PARTS + 1, span: span.with_fractions() }
                 }
             },
         };
@@ -227,6 +226,13 @@ mod tests {
         let line = dimension("a.b=1.5ms..3ms", true, true);
         assert_eq!((line.line(), line.text(2.25)), (Some((1.5, 3.0)), "2.25ms".to_owned()));
         assert_eq!(dimension("a.b=1.5ms..3ms", false, true).count(), Some(PARTS + 1));
+        let measured = dimension("a.b=1%..3%", true, true);
+        assert_eq!((measured.line(), measured.text(2.25)), (Some((1.0, 3.0)), "2.25%".to_owned()));
+        let parts = dimension("a.b=exponential(mean=1ms..2ms)", false, false);
+        assert_eq!(
+            (parts.count(), parts.text(1.0)),
+            (Some(PARTS + 1), "exponential(mean=1.05ms)".to_owned())
+        );
     }
 
     #[test]

@@ -154,7 +154,7 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn inputs(&self, orders: &[String], quiet: bool) -> Result<Inputs, Failure> {
         let mut input = self.arguments.input.clone();
-        input.sets.extend_from_slice(orders);
+        input.varied.extend_from_slice(orders);
         Inputs::read_for(&self.arguments.manifests, &input, self.disk, quiet, REPLICATIONS)
     }
 

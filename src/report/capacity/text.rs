@@ -30,8 +30,9 @@ const BESIDE: usize = 32;
 const LEAST_TITLE: usize = 14;
 
 pub fn render(session: &Session<'_>, look: &Look) -> String {
-    let mut blocks =
-        vec![vec![title(session, look)], points(session, look), vec![look.bold(&session.sentence())]];
+    let sentence = wrapped(std::iter::once(session.sentence()), look.width);
+    let sentence = sentence.iter().map(|line| look.bold(line)).collect();
+    let mut blocks = vec![vec![title(session, look)], points(session, look), sentence];
     let below = [limits(session, look), notes(session, look)].concat();
     blocks.push(below);
     blocks.push(frontier(session, look));

@@ -75,4 +75,5 @@ fn where_less_is_easier_the_other_end_is_named() {
     let (_, out, _) =
         desk.run(&["-o", "-", "--find", "max", "--vary", "workloads.server.serviceTime=5ms..30ms"]);
     assert!(out.contains("largest: workloads.server.serviceTime = 1"), "{out}");
+    assert!(out.contains("ms (95% CI 1"), "what has a unit lies between whole numbers, too: {out}");
 }

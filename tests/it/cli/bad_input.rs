@@ -264,7 +264,7 @@ fn one_mistake_gives_one_finding() {
 fn orders_are_blamed_where_they_stand() {
     let desk = Desk::new();
     let ended = desk.run(&["run", "--set", "workload.page.replicas=1"]).ends(3);
-    assert!(ended.stderr.contains("--> --set:1:24"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--> --set:1:1\n"), "{}", ended.stderr);
     assert!(ended.stderr.contains("did you mean `workloads`?"), "{}", ended.stderr);
 }
 
