@@ -1,4 +1,4 @@
-//! Counts with their nouns, for whatever people read.
+//! Numbers and their nouns, for whatever people read.
 
 use std::fmt::Display;
 
@@ -7,6 +7,21 @@ pub fn counted(number: impl Display, one: &str, many: &str) -> String {
     let number = number.to_string();
     let noun = if number == "1" { one } else { many };
     format!("{number} {noun}")
+}
+
+/// With this many decimals, whole thousands apart: `300 214`, `1 068.4`.
+pub fn grouped(value: f64, decimals: usize) -> String {
+    let plain = format!("{:.decimals$}", value.abs());
+    let (digits, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text.push_str(fraction);
+    if value < 0.0 { format!("-{text}") } else { text }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! with integer parts in full and no trailing zeros. People: 3 significant digits and a unit, trailing zeros too, so
 //! that columns line up and nobody takes 16.0 for 16 by accident.
 
+pub use crate::kernel::words::grouped;
+
 /// What a number is, which tells how many digits of it mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -97,22 +99,7 @@ pub fn percent(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// With this many decimals, whole thousands apart: `300 214`, `1 068.4`.
-pub fn grouped(value: f64, decimals: usize) -> String {
-    let plain = format!("{:.decimals$}", value.abs());
-    let (digits, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text.push_str(fraction);
-    if value < 0.0 { format!("-{text}") } else { text }
-}
-
-/// The same without trailing zeros, for numbers that somebody chose: `160`, `0.5`, `24 000`.
+/// [`grouped`] without trailing zeros, for numbers that somebody chose: `160`, `0.5`, `24 000`.
 pub fn chosen(value: f64, decimals: usize) -> String {
     let text = grouped(value, decimals);
     match text.contains('.') {

@@ -126,7 +126,7 @@ fn overloaded(report: &Comparisons<'_>, name: &str, candidate: &Candidate) -> St
 }
 
 /// The figures that changed most among those that surely did. What clients see comes before what clusters do.
-fn extremes(candidate: &Candidate) -> Vec<(&Compared, &'static str)> {
+pub fn extremes(candidate: &Candidate) -> Vec<(&Compared, &'static str)> {
     let mut sure = beyond_noise(aims(&candidate.figures));
     let all = beyond_noise(candidate.figures.iter().filter(|row| row.sense != Sense::Neutral));
     sure.extend(all.into_iter().filter(|row| row.subject.scope == Scope::Cluster));

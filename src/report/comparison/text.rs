@@ -4,7 +4,7 @@
 use super::super::observed::observed;
 use super::super::terminal::{Field, Look, Set, grid, shortened, wrapped};
 use super::super::{number, place};
-use super::{Change, Comparisons, Note, Side, all_in, examples, notes, verdicts, words};
+use super::{Change, Comparisons, Note, Side, all_in, examples, notes, sentence, verdicts, words};
 use crate::kernel::SimTime;
 use crate::kernel::words::counted;
 use crate::mesh::model::Figure;
@@ -172,7 +172,11 @@ fn titled(sets: &[Set], titles: &[&str], mut rows: Vec<Vec<String>>, look: &Look
 /// Figures of clients, and of the clusters that changed most.
 fn figures<'a>(report: &Comparisons<'_>, name: &str, candidate: &'a Candidate, look: &Look) -> String {
     let is_cluster = |row: &&Compared| row.subject.scope == Scope::Cluster;
-    let mut shown: Vec<&Compared> = candidate.figures.iter().filter(|row| is_told(row)).collect();
+    // What the sentence names can be looked up.
+    let named = sentence::extremes(candidate);
+    let is_named = |row: &Compared| !is_cluster(&row) && named.iter().any(|(own, _)| std::ptr::eq(*own, row));
+    let is_client_s = |row: &&Compared| is_told(row) || is_named(row);
+    let mut shown: Vec<&Compared> = candidate.figures.iter().filter(is_client_s).collect();
     let is_load = |row: &&Compared| row.sense == Sense::Neutral;
     let clusters = || candidate.figures.iter().filter(is_cluster);
     let certain = || clusters().filter(|row| row.verdict.is_sure());

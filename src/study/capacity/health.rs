@@ -3,6 +3,7 @@
 //! serves half of what is asked of it.
 
 use super::margin::Margin;
+use crate::kernel::words::grouped;
 use crate::mesh::Mesh;
 use crate::mesh::model::{Comparison, Figure};
 use crate::metrics::recorder::ALL_CLASSES;
@@ -80,7 +81,8 @@ impl Health {
         }
         if let Some(Backlog { workload, requests, seconds }) = &self.backlog {
             return Some(format!(
-                "{requests:.0} requests wait at {workload} when the load ends, work for {seconds:.0} s"
+                "{} requests wait at {workload} when the load ends, work for {seconds:.0} s",
+                grouped(*requests, 0)
             ));
         }
         (!self.is_sound()).then(|| self.unanswered())

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{FEW, whose};
+use crate::kernel::words::grouped;
 use crate::metrics::Metric;
 use crate::study::figures::RunResults;
 use crate::study::over_time::SeriesFigures;
@@ -99,7 +100,7 @@ fn offered(run: &RunResults, workload: &str) -> Option<f64> {
 }
 
 fn rate(rps: f64) -> String {
-    if rps < 100.0 { format!("{rps:.1}") } else { format!("{rps:.0}") }
+    grouped(rps, if rps < 100.0 { 1 } else { 0 })
 }
 
 impl fmt::Display for Overload {

@@ -52,6 +52,30 @@ fn a_comparison_tells_changes_first_and_its_sentence_last() {
     assert_eq!(run["inputs"].as_array().expect("a list").len(), 3);
 }
 
+/// The table leaves percentiles between out, unless the sentence is about one.
+#[test]
+fn what_the_sentence_names_stands_in_the_table() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/circuit-breaker/scenario.yaml");
+    let more = [
+        "-s",
+        scenario,
+        "--duration",
+        "10s",
+        "--warmup",
+        "1s",
+        "--reps",
+        "3",
+        "--with",
+        "x:network.latency=2ms",
+    ];
+    let out = Desk::new().run(&[&["compare"], &more[..], &["-o", "-", "--no-plots"]].concat()).stdout;
+    let named =
+        out.split_once("Best: ").and_then(|(_, rest)| rest.split_once(" -")).expect("some are better").0;
+    assert_eq!(named, "p90 fortio", "{out}");
+    let row = format!("  {named} ");
+    assert!(out.lines().any(|line| line.starts_with(&row) && line.ends_with("  better")), "{out}");
+}
+
 #[test]
 fn files_hold_the_contract_s_columns_and_the_same_figures() {
     let desk = with_candidate();
