@@ -234,13 +234,17 @@ fn answer(shapes: &mut Vec<Shape>, session: &Session<'_>, span: Span, (top, bott
             (value * factor, interval.map(|(a, b)| (a * factor, b * factor)))
         }
         Some(Answer::Least { best, interval, .. }) => {
-            (across(session, &session.tried[*best]), interval.map(|(a, b)| (a as f64, b as f64)))
+            // Its ends are places, both of them of points that were tried.
+            let of = |place: usize| {
+                let tried = session.tried.iter().find(|tried| tried.at[0] == place as f64)?;
+                Some(across(session, tried))
+            };
+            let ends = interval.and_then(|(low, high)| Some((of(low)?, of(high)?)));
+            (across(session, &session.tried[*best]), ends)
         }
         _ => return,
     };
-    if let Some((low, high)) =
-        interval.filter(|_| !matches!(session.subject, Subject::Load { rps: None, .. }))
-    {
+    if let Some((low, high)) = interval {
         let (left, right) = (span.at(low), span.at(high));
         let points = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
         shapes.push(Shape::Area { points, colour: ANSWER, opacity: 0.18 });
@@ -317,27 +321,5 @@ fn field(shapes: &mut Vec<Shape>, session: &Session<'_>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_leave_the_panel_where_they_cross_its_edge() {
-        let edges = (0.0, 10.0);
-        assert_eq!(clipped((0.0, 2.0), (1.0, 8.0), edges), Some([(0.0, 2.0), (1.0, 8.0)]));
-        assert_eq!(clipped((0.0, 5.0), (1.0, 15.0), edges), Some([(0.0, 5.0), (0.5, 10.0)]));
-        assert_eq!(clipped((0.0, -10.0), (1.0, 10.0), edges), Some([(0.5, 0.0), (1.0, 10.0)]));
-        assert_eq!(clipped((0.0, 11.0), (1.0, 15.0), edges), None);
-    }
-
-    #[test]
-    fn a_figure_off_the_scale_is_told_at_the_edge() {
-        let (mut shapes, mut free) = (Vec::new(), f64::NEG_INFINITY);
-        beyond(&mut shapes, (300.0, 100.0), true, "5.0s", BAD, &mut free);
-        beyond(&mut shapes, (306.0, 100.0), true, "6.0s", BAD, &mut free);
-        let figures: Vec<&str> = shapes
-            .iter()
-            .filter_map(|shape| if let Shape::Text { text, .. } = shape { Some(text.as_str()) } else { None })
-            .collect();
-        assert_eq!((shapes.len(), figures), (3, vec!["5.0s"]));
-    }
-}
+#[path = "plot_tests.rs"]
+mod tests;
