@@ -172,6 +172,141 @@ impl fmt::Display for WarmUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{Clock, Estimate, Scope};
+    use crate::study::fixture;
+
+    const WINDOWS: usize = 100;
+
+    /// A line of so many windows, by the number of the window: its level, off which replications go by `noise`, in turns
+    /// of four windows and each two against each other, so that their mean is the level.
+    fn line(target: &str, windows: usize, level: impl Fn(f64) -> f64, noise: f64) -> SeriesFigures {
+        of_replications(2, target, windows, level, noise)
+    }
+
+    fn of_replications(
+        replications: usize,
+        target: &str,
+        windows: usize,
+        level: impl Fn(f64) -> f64,
+        noise: f64,
+    ) -> SeriesFigures {
+        let (source, target, subset) = (String::new(), target.to_owned(), String::new());
+        let subject = Subject { scope: Scope::Workload, source, target, subset };
+        let levels: Vec<f64> = (0..windows).map(|at| level(at as f64)).collect();
+        let mut pieces = Pieces::new(windows, 0);
+        for replication in 0..replications {
+            let sign = |at: usize| if (at / 4 + replication).is_multiple_of(2) { noise } else { -noise };
+            let own: Vec<f64> = levels.iter().enumerate().map(|(at, level)| level + sign(at)).collect();
+            pieces.add(Some(&own));
+        }
+        let values = levels.into_iter().map(Estimate::exact).collect();
+        SeriesFigures { subject, metric: Metric::Queue, values, pieces: Some(pieces) }
+    }
+
+    /// Windows of 2 s.
+    fn found(warmup_s: u64, replications: usize, series: Vec<SeriesFigures>) -> Option<WarmUp> {
+        let at = |seconds: u64| SimTime::from_nanos(seconds * 1_000_000_000);
+        let windows = series[0].values.len() as u64;
+        let clock =
+            Clock { warmup: at(warmup_s), duration: at(2 * windows), window: SimDuration::from_secs(2) };
+        let fixture = RunResults::pool(&fixture::two_replications());
+        longest(&RunResults { clock, replications, series, ..fixture })
+    }
+
+    /// From one level to another after so many windows.
+    fn step(windows: f64, early: f64, late: f64) -> impl Fn(f64) -> f64 {
+        move |at| if at < windows { early } else { late }
+    }
+
+    fn seconds(found: Option<WarmUp>) -> Option<f64> {
+        found.map(|warm_up| warm_up.needed.expect("it settles").seconds())
+    }
+
+    #[test]
+    fn the_warm_up_that_is_asked_for_ends_where_the_start_does() {
+        let of = |warmup_s| found(warmup_s, 2, vec![line("a", WINDOWS, step(10.0, 50.0, 100.0), 1.0)]);
+        let all = of(0).expect("it starts at half");
+        assert_eq!((all.given, all.needed), (SimDuration::ZERO, Some(SimDuration::from_secs(20))));
+        assert!((all.moves_pct + 5.0).abs() < 1e-9, "half of a tenth is missing: {}", all.moves_pct);
+        // Ten seconds of it are left, of 190.
+        let rest = of(10).expect("the second half of the start");
+        assert_eq!((rest.given.seconds(), rest.needed), (10.0, all.needed));
+        assert!((rest.moves_pct + 100.0 * 0.5 / 19.0).abs() < 1e-9, "{}", rest.moves_pct);
+        assert_eq!((of(20), of(11)), (None, None), "windows are taken five by five");
+        // Later values that vary a little less are no end of the start: the mean of fewer is less sure.
+        let wavy = |at: f64| {
+            let sign = if (at / 5.0).floor() % 2.0 == 0.0 { 1.0 } else { -1.0 };
+            if at < 10.0 { 50.0 } else { 100.0 + sign * if at < 50.0 { 1.0 } else { 0.8 } }
+        };
+        assert_eq!(seconds(found(0, 2, vec![line("a", WINDOWS, wavy, 1.0)])), Some(20.0));
+        // Few windows are taken one by one, and fewer than ten tell nothing.
+        let short = |windows| {
+            let series = vec![line("a", windows, step(3.0, 50.0, 100.0), 1.0)];
+            seconds(found(0, 2, series))
+        };
+        assert_eq!((short(24), short(9)), (Some(6.0), None));
+    }
+
+    #[test]
+    fn a_start_is_told_that_chance_and_a_hundredth_cannot_explain() {
+        let of = |replications, early, noise| {
+            let series = of_replications(replications, "a", WINDOWS, step(10.0, early, 100.0), noise);
+            found(0, replications, vec![series]).is_some()
+        };
+        // In two replications chance is 2.0 times the noise: t of 14 degrees of freedom at 1 % by twenty looks is 4.1.
+        assert_eq!((of(2, 50.0, 22.0), of(2, 50.0, 29.0)), (true, false));
+        assert!(of(8, 50.0, 29.0), "more replications are surer");
+        // Where the start is twice as long, it is twice as loud, which is 3.8 times the noise.
+        assert_eq!((of(2, 200.0, 22.0), of(2, 200.0, 32.0)), (true, false));
+        // A tenth of the time that is lower by 10 % moves the mean by 1 %.
+        assert_eq!((of(2, 89.0, 0.1), of(2, 91.0, 0.1)), (true, false));
+        assert!(!of(2, 50.0, f64::NAN) && !of(2, 100.0, 5.0));
+    }
+
+    #[test]
+    fn the_more_series_there_are_the_more_a_start_must_tell() {
+        let with = |count: usize, metric| {
+            let quiet = |_| SeriesFigures { metric, ..line("quiet", WINDOWS, |_| 1.0, 0.1) };
+            let started = line("a", WINDOWS, step(10.0, 50.0, 100.0), 22.0);
+            found(0, 2, std::iter::once(started).chain((0..count).map(quiet)).collect())
+        };
+        assert!(with(1, Metric::Queue).is_some());
+        assert_eq!(with(99, Metric::Queue), None);
+        assert!(with(99, Metric::RqPendingActive).is_some(), "those are not looked at");
+    }
+
+    #[test]
+    fn what_takes_longest_is_told_and_what_never_settles_takes_longest_of_all() {
+        let early = || line("early", WINDOWS, step(10.0, 50.0, 100.0), 1.0);
+        let late = || line("late", WINDOWS, step(30.0, 50.0, 100.0), 1.0);
+        for series in [vec![early(), late()], vec![late(), early()]] {
+            let found = found(0, 2, series).expect("both start");
+            assert_eq!(
+                (found.subject.target.as_str(), found.needed),
+                ("late", Some(SimDuration::from_secs(60)))
+            );
+        }
+        let rising = || line("rising", WINDOWS, |at| 100.0 + at, 1.0);
+        for series in [vec![rising(), late()], vec![late(), rising()]] {
+            let found = found(0, 2, series).expect("both start");
+            assert_eq!((found.subject.target.as_str(), found.needed), ("rising", None));
+        }
+        // Half of the run is no start any more, however well it is settled behind it.
+        let half = |windows| found(0, 2, vec![line("half", WINDOWS, step(windows, 50.0, 100.0), 1.0)]);
+        assert_eq!(half(45.0).expect("it starts").needed, Some(SimDuration::from_secs(90)));
+        assert_eq!(half(50.0).expect("it starts").needed, None);
+    }
+
+    #[test]
+    fn lines_with_gaps_or_without_a_rest_tell_nothing() {
+        let mut gap = line("a", WINDOWS, step(10.0, 50.0, 100.0), 1.0);
+        gap.values[99] = Estimate::NONE;
+        assert_eq!(found(0, 2, vec![gap]), None);
+        assert_eq!(found(0, 2, vec![line("a", WINDOWS, step(10.0, 50.0, 0.0), 1.0)]), None);
+        let mut unseen = line("a", WINDOWS, step(10.0, 50.0, 100.0), 1.0);
+        unseen.pieces = None;
+        assert_eq!(found(0, 2, vec![unseen]), None, "no level that a run comes to");
+    }
 
     /// Against tables.
     #[test]
