@@ -85,3 +85,66 @@ fn place(inputs: &Inputs, span: Span) -> Option<Place> {
     let source = sources.get(span.source);
     source.is_file.then(|| Place { file: source.name.clone(), line: sources.position(span).line })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A subset counts before the whole host, and in each a port before all of them. Source: semantics S4.3, S4.4.
+    #[test]
+    fn the_setting_that_counts_is_that_of_the_subset_and_of_the_port() {
+        let rule: Value = serde_yaml::from_str(
+            "
+spec:
+  trafficPolicy:
+    connectionPool: {http: {http1MaxPendingRequests: 1, maxRetries: 2}, tcp: {maxConnections: 3}}
+    portLevelSettings:
+    - {port: {number: 80}, connectionPool: {http: {http1MaxPendingRequests: 4}}}
+  subsets:
+  - {name: plain}
+  - name: own
+    trafficPolicy:
+      connectionPool: {http: {http1MaxPendingRequests: 5}}
+      portLevelSettings:
+      - {port: {number: 81}, connectionPool: {tcp: {maxConnections: 6}}}
+      - {port: {number: 80}, connectionPool: {http: {http1MaxPendingRequests: 7}}}
+",
+        )
+        .expect("YAML");
+        let of = |subset: &str, port, field| {
+            let limit = FullLimit {
+                keeper: "web".to_owned(),
+                service: "app".to_owned(),
+                subset: subset.to_owned(),
+                port,
+                is_inbound: false,
+                field,
+                times: 1.0,
+                share_pct: None,
+                waits: false,
+            };
+            let found = written(&rule, &limit);
+            found.map(|(path, value)| (path, value.as_u64().expect("a number")))
+        };
+        let pending = "http1MaxPendingRequests";
+        for (subset, port, field, path, value) in [
+            ("own", 80, pending, "subsets[1].trafficPolicy.portLevelSettings[1].connectionPool.http", 7),
+            ("own", 82, pending, "subsets[1].trafficPolicy.connectionPool.http", 5),
+            (
+                "own",
+                81,
+                "maxConnections",
+                "subsets[1].trafficPolicy.portLevelSettings[0].connectionPool.tcp",
+                6,
+            ),
+            ("plain", 82, "maxConnections", "trafficPolicy.connectionPool.tcp", 3),
+            ("plain", 80, pending, "trafficPolicy.portLevelSettings[0].connectionPool.http", 4),
+            ("plain", 81, pending, "trafficPolicy.connectionPool.http", 1),
+            ("", 80, "maxRetries", "trafficPolicy.connectionPool.http", 2),
+        ] {
+            let found = of(subset, port, field);
+            assert_eq!(found, Some((format!("spec.{path}.{field}"), value)), "{subset} {port}");
+        }
+        assert_eq!(of("own", 80, "http2MaxRequests"), None);
+    }
+}

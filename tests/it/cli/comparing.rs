@@ -152,6 +152,44 @@ fn jobs_change_no_byte() {
     assert!(one == eight, "{}\n{}", one.0, eight.0);
 }
 
+/// What is left of an interrupted comparison is that of fewer replications.
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_keeps_the_replications_that_are_done() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    let desk = Desk::new();
+    let two = ["compare", "--with", "x:workloads.page.serviceTime=6ms", "--no-plots", "-o"];
+    // Changes are printed just before the work begins, so that it is known when. On a slow machine it may take longer
+    // than that until the first replication is done.
+    let stopped = [200, 2_000, 20_000].into_iter().find_map(|millis| {
+        let mut command = desk.command(&[&two[..], &["cut", "--reps", "10000", "--jobs", "1"]].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut text = String::new();
+        out.read_line(&mut text).expect("text");
+        assert!(text.starts_with("Changes of x (1)"), "{text}");
+        std::thread::sleep(Duration::from_millis(millis));
+        assert!(
+            Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("sent").success()
+        );
+        out.read_to_string(&mut text).expect("text");
+        let ended = Ended::of(child.wait_with_output().expect("it ends")).ends(130);
+        let nothing = ended.stderr.contains("before the first replication was done; nothing was written");
+        assert_eq!(nothing, !desk.has("cut"), "{}", ended.stderr);
+        (!nothing).then_some((text, ended.stderr))
+    });
+    let (text, told) = stopped.expect("twenty seconds are enough for one replication");
+    assert!(text.contains("same requests") && text.contains("wrote cut/"), "{text}");
+    let done = told.split(" of 10000 replications, as with `--reps ").nth(1);
+    let done = done.and_then(|rest| rest.split('`').next()).unwrap_or_else(|| panic!("{told}"));
+    assert!(told.contains(&format!("interrupted: the results are of {done} of ")), "{told}");
+    desk.run(&[&two[..], &["whole", "--reps", done, "-q"]].concat()).ends(0);
+    assert_eq!(desk.read("cut/run.json"), desk.read("whole/run.json"));
+}
+
 #[test]
 fn variants_of_one_configuration_need_no_second_file() {
     let desk = Desk::new();

@@ -90,6 +90,21 @@ fn differences_are_told_where_they_are() {
     assert!(cell.contains(" latency_mean_ms: ") && cell.contains(" -> "), "{told}");
 }
 
+/// The first twenty are told, and how many more there are.
+#[test]
+fn many_differences_are_counted() {
+    let desk = ran(&["--no-plots"]);
+    let told = |count: u32| {
+        (0..count).for_each(|number| desk.write(&format!("out/mine-{number:02}.txt"), "notes"));
+        let told = desk.run(&["verify", "out"]).ends(7).stdout;
+        let rows = told.lines().filter(|line| line.starts_with("  mine-")).count();
+        (rows, told.lines().last().expect("lines").to_owned())
+    };
+    assert_eq!(told(20), (20, "  mine-19.txt: 5 bytes -> nothing".to_owned()));
+    assert_eq!(told(21), (20, "  and 1 file more".to_owned()));
+    assert_eq!(told(25), (20, "  and 5 files more".to_owned()));
+}
+
 #[test]
 fn another_version_is_told_first_and_hands_that_edited_too() {
     let desk = ran(&["--no-plots"]);
