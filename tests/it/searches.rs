@@ -22,6 +22,13 @@ fn takes(millis: f64) -> Mesh {
     )
 }
 
+/// As long as that on average, and 10 ms are allowed.
+fn noisy(millis: f64) -> Mesh {
+    let time = format!("exponential(mean={millis:.3}ms)");
+    let server = format!("server: {{service: \"server:80\", concurrency: unlimited, serviceTime: {time}}}");
+    mesh("5s", &server, "mean < 10ms")
+}
+
 fn mesh(duration: &str, workloads: &str, objective: &str) -> Mesh {
     Texts::scenario(&format!(
         "apiVersion: meshcast/v1
@@ -87,6 +94,52 @@ fn the_least_place_is_exact_where_figures_are() {
     assert_eq!(found.runs, 4 * found.tried.len() as u64, "a few replications decide what is that sure");
 }
 
+/// Places one per cent apart, of figures that are sure to three.
+#[test]
+fn an_interval_of_places_ends_where_points_are_sure() {
+    let least = |count: usize, make: &dyn Fn(usize) -> Mesh| {
+        let axis = Axis { count, costs: Costs::Even { first: 1.0, step: 1.0 } };
+        let crew = Crew::new(1).expect("a thread");
+        let mut hear = |_: &Tried| {};
+        let mut trials = Trials::new(&crew, Watch { stop: &NEVER, step: &|| {} }, None, &mut hear);
+        let find = |place: &[usize]| Ok::<Mesh, Infallible>(make(place[0]));
+        let found = capacity::cheapest(&mut trials, &[axis], find).expect("nothing stops it");
+        let Answer::Least { best, interval: Some(ends), .. } = found.answer else { panic!("{found:?}") };
+        let mut look = |place: usize| {
+            let number = trials.attempt(&[place as f64], &make(place)).expect("nothing stops it");
+            (trials.tried[number].surely_misses(), trials.tried[number].surely_meets())
+        };
+        let about = [ends.0.saturating_sub(1), ends.0, ends.1.saturating_sub(1), ends.1].map(&mut look);
+        (trials.tried[best].at[0] as usize, ends, about)
+    };
+    let (best, (low, high), about) = least(41, &|place| noisy(12.0 - 0.1 * place as f64));
+    assert!(low < best && best < high && high - low < 10, "{low} to {high}, {best}");
+    assert_eq!(about.map(|(misses, _)| misses), [true, false, false, false]);
+    assert_eq!(about.map(|(_, meets)| meets), [false, false, false, true]);
+    // The first one misses by as much as is noise, and the last one is that which just meets the objective.
+    let border = 12.0 - 0.1 * best as f64;
+    let (best, ends, about) = least(5, &|place| noisy(border + 0.12 - 0.03 * place as f64));
+    assert_eq!((ends, about), ((0, 4), [(false, false); 4]), "all of it is too close to call");
+    assert!(best > 0);
+}
+
+#[test]
+fn a_frontier_that_goes_on_is_told_and_its_cheapest_point_is_known() {
+    let (good, bad) = (takes(5.0), takes(50.0));
+    let axis = |step| Axis { count: 1_000, costs: Costs::Even { first: 1.0, step } };
+    let found = search(|trials| {
+        capacity::cheapest(trials, &[axis(1.0), axis(1_000.0)], |place| {
+            Ok(if place[0] + place[1] >= 999 { good.clone() } else { bad.clone() })
+        })
+    });
+    let Answer::Least { best, frontier, interval, is_complete } = &found.capacity.answer else {
+        panic!("{:?}", found.capacity)
+    };
+    assert_eq!((found.tried[*best].at.as_slice(), frontier[0]), (&[999.0, 0.0][..], *best));
+    assert!(!is_complete && found.tried.len() >= capacity::MOST_POINTS && frontier.len() > 9);
+    assert_eq!((*interval, found.runs), (None, 8), "two meshes in four replications each");
+}
+
 #[test]
 fn a_hill_below_the_top_is_climbed_and_told() {
     let found = least(41, |place| if (10..=25).contains(&place) { 5.0 } else { 50.0 });
@@ -125,6 +178,12 @@ fn ranges_without_a_border_give_their_best_end() {
     let whole = hardest((1.0, 4.0), false, |_| 5.0);
     let Answer::Whole(end) = whole.capacity.answer else { panic!("{:?}", whole.capacity) };
     assert_eq!((whole.at(end), whole.capacity.limit), (1.0, end));
+    assert_eq!(whole.capacity.fold, None);
+    let turned = hardest((1.0, 10.0), true, |value| if value > 8.0 { 5.0 } else { 50.0 });
+    let Answer::Whole(end) = turned.capacity.answer else { panic!("{:?}", turned.capacity) };
+    assert_eq!(turned.at(end), 10.0);
+    let fold = turned.capacity.fold.expect("less is worse");
+    assert!(turned.at(fold.misses) < turned.at(fold.meets), "{fold:?}");
     let nothing = hardest((1.0, 4.0), false, |value| 50.0 / value);
     let Answer::Nothing(nearest) = nothing.capacity.answer else { panic!("{:?}", nothing.capacity) };
     assert_eq!(nothing.at(nearest), 4.0);
@@ -135,13 +194,29 @@ fn ranges_without_a_border_give_their_best_end() {
     assert!(hill.at(fold.misses) < 3.0 && hill.at(fold.meets) > 3.0, "{fold:?}");
 }
 
+/// Six doublings are tried, and none where there are no requests to judge by.
+#[test]
+fn loads_without_an_end_are_doubled_while_that_tells_something() {
+    let scale = Scale { ends: None, rises: true, grain: None };
+    let of = |millis, part: f64| {
+        search(|trials| {
+            capacity::hardest(trials, scale, |factor| {
+                let mut mesh = takes(millis);
+                mesh.scale_load(part * factor).expect("no trace");
+                Ok(mesh)
+            })
+        })
+    };
+    let whole = of(5.0, 1e-2);
+    let Answer::Whole(end) = whole.capacity.answer else { panic!("{:?}", whole.capacity) };
+    assert_eq!((whole.at(end), whole.capacity.limit), (64.0, end));
+    let empty = of(5.0, 1e-9);
+    assert_eq!((empty.capacity.answer, empty.tried.len()), (Answer::Nothing(0), 1));
+}
+
 #[test]
 fn a_point_near_the_border_has_the_figures_of_all_replications() {
-    let noisy = mesh(
-        "5s",
-        "server: {service: \"server:80\", concurrency: unlimited, serviceTime: exponential(mean=10ms)}",
-        "mean < 10ms",
-    );
+    let noisy = noisy(10.0);
     let plan = Plan::compile(&noisy);
     let results: Vec<_> = (0..8).map(|number| sim::run(&plan, noisy.run.seed, number)).collect();
     let alone = RunResults::pool(&results).judge(&noisy, &results);
@@ -161,6 +236,51 @@ fn a_point_near_the_border_has_the_figures_of_all_replications() {
         (Some(again), 8),
         "what is known is not run again"
     );
+}
+
+/// One trial of a mesh.
+fn tried(mesh: &Mesh, survive: Option<Survive>) -> Tried {
+    let crew = Crew::new(1).expect("a thread");
+    let mut hear = |_: &Tried| {};
+    let mut trials = Trials::new(&crew, Watch { stop: &NEVER, step: &|| {} }, survive, &mut hear);
+    trials.attempt(&[1.0], mesh).expect("nothing stops it");
+    trials.tried.remove(0)
+}
+
+/// As many as the strictest objective allows to fail, and at most one in a hundred.
+#[test]
+fn requests_without_an_answer_are_no_success() {
+    let server = "server: {service: \"server:80\", concurrency: unlimited, serviceTime: 1ms}";
+    for (objectives, allowed) in [
+        ("mean < 10ms", 1.0),
+        ("success >= 90%", 1.0),
+        ("success >= 99.9%, success > 99.5%", 0.1),
+        ("success >= 100%", 1e-3),
+        ("success < 99.9%", 1.0),
+    ] {
+        let found = tried(&mesh("1s", server, objectives), None).cases[0].health.allowed_pct;
+        assert!((found - allowed).abs() < 1e-9, "{objectives}: {found}");
+    }
+    // Every second request is on its way for longer than anybody looks.
+    let half = Texts::scenario(
+        "apiVersion: meshcast/v1
+kind: Scenario
+metadata: {name: half}
+duration: 2s
+replications: 8
+workloads:
+  quick: {service: \"quick:80\", concurrency: unlimited, serviceTime: 1ms}
+  never: {service: \"never:80\", concurrency: unlimited, serviceTime: 10000s}
+clients:
+  web: {load: constant(100rps), requests: [{get: \"http://quick/\"}, {get: \"http://never/\"}]}
+objectives: [success >= 99%]
+",
+    );
+    let point = tried(&half.mesh(), None);
+    let case = &point.cases[0];
+    assert!(case.judged[0].met && !point.meets() && point.surely_misses(), "{:?}", case.health);
+    assert!((45.0..55.0).contains(&case.health.unanswered_pct), "{}", case.health.unanswered_pct);
+    assert_eq!(case.replications, 4, "others would not help");
 }
 
 #[test]
@@ -187,4 +307,15 @@ fn the_loss_that_decides_ends_a_point_and_comes_first_at_the_next() {
     };
     assert_eq!(losses(1.0, 2), ["pod other-0", "pod server-0"], "the decisive one last");
     assert_eq!(losses(2.0, 3), ["pod server-0"], "the worst one is tried first, and no other is needed");
+    // All are survived: the one that is nearest to its limit comes last. What no request comes to may be lost.
+    let tight = mesh(
+        "5s",
+        "other: {service: \"other:80\", replicas: 2, concurrency: 1, serviceTime: exponential(mean=4ms)}
+  server: {service: \"server:80\", replicas: 2, concurrency: unlimited, serviceTime: 1ms, calls: [\"http://other/\"]}
+  idle: {service: \"idle:80\"}",
+        "mean < 1s",
+    );
+    let found = tried(&tight, Some(Survive::Pod));
+    let names: Vec<_> = found.cases.iter().filter_map(|case| case.loss.as_deref()).collect();
+    assert!(found.meets() && names == ["pod server-0", "pod other-0"], "{names:?}");
 }

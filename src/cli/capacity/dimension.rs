@@ -249,7 +249,10 @@ mod tests {
         }
         let mut steps = dimension("load=100rps..400rps/50rps", true, true);
         steps.in_factors(Some(200.0)).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!((steps.count(), steps.text(0.0)), (Some(7), "2x".to_owned()));
+        assert_eq!(
+            (steps.count(), [0.0, 1.0].map(|at| steps.text(at))),
+            (Some(7), ["2x", "1.75x"].map(str::to_owned))
+        );
         assert!(dimension("load=100rps..400rps", true, true).in_factors(None).is_err());
         for text in ["load=50%..200%", "load=10ms..20ms", "load=0x..2x", "load=poisson(1..3)"] {
             let refused = Dimension::new(Vary::parse(text).expect("sound"), true, true);

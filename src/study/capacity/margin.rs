@@ -99,6 +99,25 @@ mod tests {
         }
         let perfect = margin(Figure::SuccessPct, GreaterOrEqual, 100.0, 100.0, 0.01);
         assert!(perfect.met && !perfect.is_surely_met(), "no failure was seen, which is not never");
+        assert!((perfect.value - libm::log(11.0)).abs() < 1e-9, "as if one of 100 000 were allowed");
+    }
+
+    #[test]
+    fn objectives_from_below_want_more_and_successes_are_bounded_from_there() {
+        use Comparison::{Greater, GreaterOrEqual, Less, LessOrEqual};
+        for (figure, comparison, wants) in [
+            (Figure::LatencyMean, Less, false),
+            (Figure::Overflow, LessOrEqual, false),
+            (Figure::Rps, GreaterOrEqual, true),
+            (Figure::LatencyMean, Greater, true),
+            (Figure::SuccessPct, GreaterOrEqual, false),
+            (Figure::SuccessPct, Less, true),
+        ] {
+            let text = String::new();
+            let observed = Estimate::exact(1.0);
+            let judged = Judged { text, figure, comparison, limit: 2.0, observed, met: false, unsure: false };
+            assert_eq!(wants_more(&judged), wants, "{figure:?} {comparison:?}");
+        }
     }
 
     #[test]

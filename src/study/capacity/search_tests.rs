@@ -40,9 +40,42 @@ fn folds_are_two_points_of_which_the_harder_one_is_met_beyond_noise() {
 }
 
 #[test]
+fn folds_on_a_line_are_off_the_border_on_either_side() {
+    let ruler = Ruler::new(Scale { ends: Some((0.0, 15.0)), rises: true, grain: None });
+    let root = root::Root { at: 5.0, ends: Some((4.5, 5.5)), meets: 4.9 };
+    let of = |of: &[(f64, f64)]| fold_on(&points(of), &ruler, Some(root));
+    assert_eq!(of(&[(2.0, 1.0), (4.9, 1.0), (5.1, -1.0), (9.0, -1.0)]), None);
+    assert_eq!(of(&[(2.0, -1.0), (4.0, 1.0), (6.0, -1.0)]), Some(Fold { misses: 0, meets: 1 }));
+    assert_eq!(of(&[(4.0, 1.0), (6.0, -1.0), (9.0, 1.0)]), Some(Fold { misses: 1, meets: 2 }));
+    assert_eq!(of(&[(2.0, -0.05), (4.0, 1.0), (6.0, -1.0)]), None, "noise");
+    assert_eq!(of(&[(4.0, 1.0), (6.0, -1.0), (9.0, 0.05)]), None, "noise");
+    assert_eq!(of(&[(4.0, 1.0), (6.0, -0.05), (9.0, 1.0)]), None, "noise");
+    assert_eq!(of(&[(4.6, -1.0), (4.8, 1.0), (5.2, -1.0), (5.4, 1.0)]), None, "this is the border");
+    assert_eq!(
+        fold_on(&points(&[(9.0, 1.0), (4.8, -1.0)]), &ruler, None),
+        Some(Fold { misses: 1, meets: 0 })
+    );
+}
+
+#[test]
 fn what_limits_is_the_miss_beside_the_border() {
     assert_eq!(nearest_miss(&points(&[(1.0, -3.0), (2.0, -0.5), (3.0, 0.1), (4.0, -2.0)])), Some(1));
     assert_eq!(nearest_miss(&points(&[(3.0, 0.1)])), None);
+    let mut empty = points(&[(1.0, -3.0), (2.0, -0.5)]);
+    empty[1].cases[0].judged = vec![Judged {
+        text: "p(99) < 60ms".to_owned(),
+        figure: crate::mesh::model::Figure::Latency(0.99),
+        comparison: crate::mesh::model::Comparison::Less,
+        limit: 60.0,
+        observed: crate::metrics::Estimate::NONE,
+        met: false,
+        unsure: false,
+    }];
+    assert_eq!(nearest_miss(&empty), Some(0), "where nothing is known, nothing comes near");
+    let ruler = Ruler::new(Scale { ends: Some((0.0, 15.0)), rises: true, grain: None });
+    let root = root::Root { at: 5.0, ends: Some((4.5, 5.5)), meets: 4.9 };
+    let tried = points(&[(9.0, -1.0), (4.9, 1.0), (5.3, -1.0)]);
+    assert_eq!(at_border(&tried, &ruler, root).limit, 2, "not the nearest point, which meets all");
     let tried = points(&[(1.0, 0.5), (2.0, 2.0), (3.0, 2.0)]);
     assert_eq!(extreme(&tried, Tried::margin), 1, "the first of equals");
 }

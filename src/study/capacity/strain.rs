@@ -128,6 +128,7 @@ mod tests {
             ("inbound|80", Counter::RetryOverflow, 1),
         ]));
         let told = strain.limits.iter().map(|limit| {
+            assert_eq!((limit.keeper.as_str(), limit.service.as_str(), limit.port), ("web", "app", 80));
             (limit.field, limit.subset.as_str(), limit.times, limit.share_pct, limit.waits, limit.is_inbound)
         });
         assert_eq!(

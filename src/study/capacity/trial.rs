@@ -318,6 +318,33 @@ mod tests {
         assert_eq!(all.margin(), -1.0);
         let (case, judged) = all.tightest().expect("margins");
         assert_eq!((case.loss.as_deref(), judged.text.as_str()), (Some("zone 1"), "-1"));
+        let worst = |cases: &[&[(f64, f64)]]| tried(cases).worst().and_then(|case| case.loss.clone());
+        assert_eq!(worst(&[&[sure, near], &[missed], &[short]]).as_deref(), Some("zone 1"));
+        assert_eq!(worst(&[&[missed], &[sure]]).as_deref(), Some("zone 0"));
+    }
+
+    /// `rps >= 400` is met from some load on.
+    #[test]
+    fn a_point_is_too_easy_if_all_that_it_misses_wants_more() {
+        let rate = |value: f64| Judged {
+            figure: Figure::Rps,
+            comparison: Comparison::GreaterOrEqual,
+            limit: 400.0,
+            met: value >= 400.0,
+            ..latency(value, 0.0)
+        };
+        let of = |judged: &[Judged]| {
+            let mut tried = tried(&[&[(1.0, 0.1)]]);
+            tried.cases[0].judged = judged.to_vec();
+            tried
+        };
+        assert!(of(&[rate(300.0), latency(50.0, 0.0)]).is_too_easy());
+        assert!(!of(&[rate(300.0), latency(150.0, 0.0)]).is_too_easy(), "less would be too hard");
+        assert!(!of(&[rate(500.0), latency(150.0, 0.0)]).is_too_easy());
+        assert!(!of(&[rate(500.0), latency(50.0, 0.0)]).is_too_easy(), "nothing is missed");
+        let mut unsound = of(&[rate(300.0)]);
+        unsound.cases[0].health.margins = vec![Margin { value: -1.0, half: None, met: false }];
+        assert!(!unsound.is_too_easy());
     }
 
     #[test]
