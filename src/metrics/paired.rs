@@ -225,6 +225,30 @@ mod tests {
         assert!((own / alone - 0.2).abs() < 0.05, "{own} of {alone}");
         let least = 2.0 * Histogram::resolution(pool(&base).quantile(0.9).unwrap()) / 1e6;
         assert_eq!(change(&base, &base), Estimate { value: Some(0.0), ci95: Some(least) });
+        // Whichever tells more of shares and own quantiles: in two replications t is 12.7.
+        let lumps = |values: &mut dyn Iterator<Item = u64>| {
+            let mut histogram = Histogram::new();
+            values.for_each(|millis| histogram.record(millis * 1_000_000));
+            histogram
+        };
+        let median = |base: &[Histogram], candidate: &[Histogram]| {
+            let (one, other) = (pool(base), pool(candidate));
+            let (one, other) =
+                (Samples { pooled: &one, each: base }, Samples { pooled: &other, each: candidate });
+            quantile_change(0.5, one, other).ci95.expect("samples enough")
+        };
+        let more_below = lumps(&mut std::iter::repeat_n(50, 60).chain(51..91));
+        let more_above = lumps(&mut (11..51).chain(std::iter::repeat_n(51, 60)));
+        let (one, other) = ([more_below.clone(), more_above.clone()], [more_above, more_below]);
+        let by_share = median(&one, &other);
+        assert!((by_share - 82.0).abs() < 2.0, "twice from 50 to 91, where medians differ by 1: {by_share}");
+        let of_all = |count: usize, millis: u64| lumps(&mut std::iter::repeat_n(millis, count));
+        let (one, other) = ([of_all(100, 10), of_all(101, 1000)], [of_all(101, 10), of_all(100, 1000)]);
+        let own = median(&one, &other);
+        assert!(
+            (own / (12.706 * 990.0) - 1.0).abs() < 0.01,
+            "990 ms in each, and no share is further off: {own}"
+        );
         let few = [of(0..10, 5_000), of(0..10, 5_000)];
         assert_eq!(change(&base, &few).ci95, None);
         assert_eq!(change(&few, &base).ci95, None);

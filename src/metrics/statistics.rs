@@ -355,6 +355,11 @@ mod tests {
         // t(0.995, 3) = 5.840 909 310, t(0.95, 10) = 1.812 461 123.
         near(of(-5.840_909_310, student_t975(3), 3), 0.01);
         near(of(1.812_461_123, student_t975(10), 10), 0.1);
+        // Two degrees of freedom have a closed form: p = 1 - t / sqrt(2 + t^2), near zero as near one.
+        for t in [1e-3, 1.0, 1e6f64] {
+            let root = (2.0 + t * t).sqrt();
+            near(of(t, student_t975(2), 2), 2.0 / (root * (root + t)));
+        }
         assert_eq!([of(0.0, 0.0, 3), of(0.0, 2.0, 3), of(-1.0, 0.0, 3)], [1.0, 1.0, 0.0]);
         assert_eq!(p_value(Estimate::exact(3.0), 3), None);
         assert_eq!(p_value(Estimate::NONE, 3), None);

@@ -11,7 +11,7 @@ use meshcast::kernel::{SimDuration, SimTime};
 use meshcast::mesh::Mesh;
 use meshcast::mesh::model::Figure;
 use meshcast::metrics::story::What;
-use meshcast::metrics::{Counter, Estimate, paired};
+use meshcast::metrics::{Counter, Estimate, paired, statistics};
 use meshcast::sim::{self, Answered, Heard, Plan, Run, Step};
 use meshcast::study::compare::{
     Candidate, Compared, Comparison, Measure, Overall, Pairs, Passage, Replications, Scope, Sense, Verdict,
@@ -119,7 +119,7 @@ fn assert_zero(compared: &Comparison) {
             assert!(matches!(row.verdict, Verdict::Same | Verdict::Unknown), "{row:?}");
             let nothing = Estimate { value: Some(0.0), ci95: Some(0.0) };
             assert!(row.change == nothing || row.reference.value.is_none(), "{row:?}");
-            assert_eq!(row.reference, row.value, "{row:?}");
+            assert_eq!((row.reference, row.p_value), (row.value, None), "{row:?}");
         }
         for own in &candidate.pairs {
             let all = own.tally.all();
@@ -280,6 +280,9 @@ fn figures_are_those_of_runs_alone() {
         }
         let difference = row.value.value.expect("data") - row.reference.value.expect("data");
         assert!((row.change.value.expect("data") - difference).abs() < 1e-9, "{row:?}");
+        // Four replications have three degrees of freedom.
+        let chance = statistics::p_value(row.change, 3).filter(|_| row.verdict != Verdict::Same);
+        assert_eq!(row.p_value, chance, "{row:?}");
     }
     assert_eq!(seen, 4 + 12);
     let of_all: Vec<_> =

@@ -173,6 +173,14 @@ mod tests {
         load[0].sense = Sense::Neutral;
         load[0].verdict = Verdict::More;
         assert_eq!(Overall::of(&load, &[], &[]), Overall::WithinNoise, "load is no aim");
+        let beside = |scope, sense| {
+            let others = (0..3).map(|_| Compared { sense, ..row(scope, 0, 0.1) });
+            let figures: Vec<Compared> = clients(&[1.2]).into_iter().chain(others).collect();
+            Overall::of(&figures, &[], &[])
+        };
+        assert_eq!(beside(Scope::Client, Sense::LessIsBetter), Overall::WithinNoise, "one of four looks");
+        assert_eq!(beside(Scope::Client, Sense::Neutral), Overall::Worse, "load is no look either");
+        assert_eq!(beside(Scope::Cluster, Sense::LessIsBetter), Overall::Worse, "nor is the way to the aim");
         let mut unknown = clients(&[1.0, 1.0]);
         unknown.iter_mut().for_each(|row| (row.verdict, row.p_value) = (Verdict::Unknown, None));
         assert_eq!(Overall::of(&unknown, &[], &[]), Overall::Unknown);

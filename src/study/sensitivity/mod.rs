@@ -71,6 +71,9 @@ mod tests {
     #[test]
     fn without_an_interval_nothing_is_clear() {
         assert_eq!(clear(&[Estimate::exact(7.0), Estimate::NONE], 1), [false, false]);
+        let near = Estimate { value: Some(1.01), ci95: Some(1.0) };
+        assert_eq!(clear(&[near], 8), [true]);
+        assert_eq!(clear(&[near, Estimate::exact(7.0)], 8), [false, false], "it is a look all the same");
         assert_eq!(looked_at(&[(1.0, 0.0), (0.0, 0.0)]), [true, false], "no spread, and no effect");
     }
 
