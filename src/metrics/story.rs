@@ -34,6 +34,8 @@ pub enum What {
     Arrived,
     /// Its answer is back, with this status.
     Answered(u16),
+    /// The new connection that it waited for is refused, or takes too long.
+    ConnectFailed,
     /// Its connection is closed by the other side.
     Reset,
     /// The per-try timeout passes.

@@ -439,16 +439,22 @@ pub fn backoff_over(world: &mut World<'_>, slot: Slot) {
 /// The news that an exchange broke off reaches the proxy. Source: semantics S17.2.
 pub fn reset(world: &mut World<'_>, slot: Slot) {
     let Some(attempt) = world.attempts.get(slot) else { return };
-    let breakage = breakage(attempt.status).expect("what is reset has broken off");
-    let upstream = &world.upstreams[world.pools[attempt.pool as usize].upstream as usize];
-    let is_http1 = upstream.plan.rules.is_http1();
-    let failure = Failure::of(breakage, is_http1);
-    if is_http1 || !failure.ends_connection() {
+    let (failure, is_alone) = broke_off(world, attempt);
+    if is_alone {
         return attempt_failed(world, slot, failure);
     }
     for slot in attempt::on_connection(world, attempt.pool, attempt.connection) {
         attempt_failed(world, slot, Failure::ConnectionTermination);
     }
+}
+
+/// How the exchange of an attempt broke off, and whether it did so alone of all on its connection.
+pub fn broke_off(world: &World<'_>, attempt: &Attempt) -> (Failure, bool) {
+    let breakage = breakage(attempt.status).expect("what is reset has broken off");
+    let upstream = &world.upstreams[world.pools[attempt.pool as usize].upstream as usize];
+    let is_http1 = upstream.plan.rules.is_http1();
+    let failure = Failure::of(breakage, is_http1);
+    (failure, is_http1 || !failure.ends_connection())
 }
 
 /// An attempt failed without an answer. Source: semantics S8.2, S9.2.

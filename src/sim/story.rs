@@ -12,6 +12,7 @@ use crate::sim::observer::Heard;
 use crate::sim::plan::{NIL, Plan};
 use crate::sim::run::Run;
 use crate::sim::world::{Call, Parent, World};
+use crate::sim::{attempt, call};
 
 /// How often the run looks whether all have their answers.
 const STEP: SimDuration = SimDuration::from_secs(1);
@@ -27,9 +28,7 @@ pub fn stories(plan: &Plan<'_>, seed: u64, replication: u64, fates: &[u64]) -> B
     while stories.len() < fates.len() {
         until += STEP;
         let goes_on = run.watch(until, |world, event| {
-            if let Some((fate, moment)) = look(world, event)
-                && fates.contains(&fate)
-            {
+            for (fate, moment) in look(world, event).into_iter().filter(|(fate, _)| fates.contains(fate)) {
                 moments.entry(fate).or_default().push((world.now, moment));
             }
         });
@@ -52,12 +51,38 @@ pub fn stories(plan: &Plan<'_>, seed: u64, replication: u64, fates: &[u64]) -> B
     stories
 }
 
-/// What an event that is about to be handled means to a request.
-fn look(world: &World<'_>, event: Event) -> Option<(u64, Moment)> {
+/// What an event that is about to be handled means to requests.
+fn look(world: &World<'_>, event: Event) -> Vec<(u64, Moment)> {
+    let of_all = |slots: Vec<Slot>, what: What| {
+        slots.into_iter().filter_map(|slot| of_attempt(world, slot, |_| what)).collect()
+    };
+    match event {
+        Event::Reset(slot) => of_all(reset_by(world, slot), What::Reset),
+        Event::ConnectFailed(slot) => of_all(waiting_for(world, slot), What::ConnectFailed),
+        _ => look_at_one(world, event).into_iter().collect(),
+    }
+}
+
+/// The attempts that hear of one's broken exchange. Source: semantics S17.2.
+fn reset_by(world: &World<'_>, slot: Slot) -> Vec<Slot> {
+    let Some(attempt) = world.attempts.get(slot) else { return Vec::new() };
+    match call::broke_off(world, attempt) {
+        (_, true) => vec![slot],
+        (_, false) => attempt::on_connection(world, attempt.pool, attempt.connection),
+    }
+}
+
+/// The attempts that fail with a new connection. Source: semantics S7.8.
+fn waiting_for(world: &World<'_>, connection: Slot) -> Vec<Slot> {
+    let Some(connection) = world.connections.get(connection) else { return Vec::new() };
+    let waiting = &world.pools[connection.pool as usize].pool.waiting;
+    world.lines.iter(waiting).map(|index| world.attempts.slot(index)).collect()
+}
+
+fn look_at_one(world: &World<'_>, event: Event) -> Option<(u64, Moment)> {
     match event {
         Event::Delivered(slot) => of_attempt(world, slot, |_| What::Arrived),
         Event::Answered(slot) => of_attempt(world, slot, What::Answered),
-        Event::Reset(slot) => of_attempt(world, slot, |_| What::Reset),
         Event::PerTryTimeout(slot) => of_attempt(world, slot, |_| What::TriedTooLong),
         Event::RouteTimeout(slot) => of_call(world, slot, What::TimedOut),
         Event::AppTimeout(slot) => of_call(world, slot, What::GivenUp),

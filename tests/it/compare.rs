@@ -447,6 +447,52 @@ fn flips_are_told_with_both_stories() {
     }
 }
 
+/// Why an attempt failed stands before its retry, and what breaks with a connection is told of all that were on it.
+#[test]
+fn stories_tell_of_connections_that_fail() {
+    use meshcast::metrics::story::Story;
+    let mesh = |crash: &str, rules: &str| {
+        let scenario = "apiVersion: meshcast/v1
+kind: Scenario
+metadata: {name: down}
+duration: 3s
+seed: 42
+replications: 1
+workloads:
+  app: {service: \"app:80\", replicas: 2, serviceTime: 200ms, incidents: [CRASH]}
+clients:
+  web: {load: constant(50rps), requests: [{get: \"http://app/\"}]}
+";
+        let rule = |(kind, spec): (&str, &str)| {
+            format!(
+                "---\napiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: app}}\nspec: {spec}\n"
+            )
+        };
+        let rules = rules.split_once(' ').map_or_else(String::new, rule);
+        Texts::scenario(&(scenario.replace("CRASH", crash) + &rules)).mesh()
+    };
+    let down = "{at: 1s, pods: [app-1], crash: {restart: 1h, of: pod}}";
+    let stubborn = "VirtualService {hosts: [app], http: [{route: [{destination: {host: app}}], retries: {attempts: 0}}]}";
+    let compared_to = |meshes: [Mesh; 2]| compared(&meshes, 1).candidates.remove(0);
+    let whats = |story: &Option<Story>| -> Vec<(What, u16)> {
+        story.as_ref().expect("told").moments.iter().map(|moment| (moment.what, moment.attempt)).collect()
+    };
+    let candidate = compared_to([mesh(down, ""), mesh(down, stubborn)]);
+    let base = whats(&candidate.told.first().expect("some fail at once").base);
+    assert_eq!(
+        base,
+        [(What::ConnectFailed, 1), (What::TriedAgain, 1), (What::Arrived, 2), (What::Answered(200), 2)]
+    );
+    let shared =
+        "DestinationRule {host: app, trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}}";
+    let candidate = compared_to([mesh("", shared), mesh(down, shared)]);
+    assert_eq!(candidate.told.len(), 3);
+    for told in &candidate.told {
+        let met = whats(&told.candidate);
+        assert_eq!(met.iter().filter(|(what, _)| *what == What::Reset).count(), 1, "{met:?}");
+    }
+}
+
 #[test]
 fn a_stopped_comparison_keeps_whole_replications() {
     let meshes = [shop([90, 10], "4", 4), shop([80, 20], "4", 4)];

@@ -270,11 +270,8 @@ impl Session<'_> {
         }
         if let (Some((low, high)), Subject::Load { .. }) = (interval, &self.subject) {
             let text = |place: usize| (self.text_of)(place as f64);
-            let ends = if low == high {
-                String::new()
-            } else {
-                format!(" (95% CI {} to {})", text(high), text(low))
-            };
+            let ends =
+                if low == high { String::new() } else { format!(", 95% CI {} to {}", text(high), text(low)) };
             return format!("max load: {}{ends}{unsure}", self.values_of(best));
         }
         let cost =

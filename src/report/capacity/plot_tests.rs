@@ -178,7 +178,7 @@ fn those_who_do_not_see_it_are_told_the_answer() {
         let least = Answer::Least { best: 1, frontier: vec![1], interval: Some((0, 1)), is_complete: true };
         drawn(Subject::Load { rps: Some(200.0), users: None }, &tried, least).title
     };
-    assert_eq!(title((50.0, 1.0)), "shop — capacity: max load: 200 rps (<1>) (95% CI 1 to 0)");
+    assert_eq!(title((50.0, 1.0)), "shop — capacity: max load: 200 rps (<1>), 95% CI 1 to 0");
     assert!(title((58.0, 5.0)).ends_with(" (95% CI 1 to 0), too close to call"));
 }
 

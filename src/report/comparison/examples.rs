@@ -86,6 +86,7 @@ fn words(what: What) -> String {
     match what {
         What::Arrived => "arrives".to_owned(),
         What::Answered(status) => format!("answered {status}"),
+        What::ConnectFailed => "the connection fails".to_owned(),
         What::Reset => "the connection is reset".to_owned(),
         What::TriedTooLong => "perTryTimeout passes".to_owned(),
         What::TimedOut => "the route's timeout passes".to_owned(),
