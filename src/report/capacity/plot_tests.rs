@@ -179,7 +179,7 @@ fn those_who_do_not_see_it_are_told_the_answer() {
         drawn(Subject::Load { rps: Some(200.0), users: None }, &tried, least).title
     };
     assert_eq!(title((50.0, 1.0)), "shop — capacity: max load: 200 rps (<1>), 95% CI 1 to 0");
-    assert!(title((58.0, 5.0)).ends_with(" (95% CI 1 to 0), too close to call"));
+    assert!(title((58.0, 5.0)).ends_with(", 95% CI 1 to 0, too close to call"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Health {
     pub overload: Option<Overload>,
     /// More than may be left over.
     pub backlog: Option<Backlog>,
-    /// Of all requests that count, those without an answer when the run ends, per cent.
+    /// Of all requests, those without an answer when the run ends, per cent.
     pub unanswered_pct: f64,
     /// What is allowed of them.
     pub allowed_pct: f64,
@@ -51,7 +51,7 @@ impl Health {
     pub fn of(run: &RunResults, mesh: &Mesh) -> Health {
         let answered: f64 = all_classes(run).filter_map(|row| row.rps.value).sum();
         let overload = worst_overload(run, mesh, answered);
-        let (unanswered_pct, half) = unanswered_pct(run, mesh);
+        let (unanswered_pct, half) = unanswered_pct(run);
         let allowed_pct = allowed_pct(mesh);
         let unanswered = margin(unanswered_pct, half, allowed_pct);
         let left = MOST_LEFT * run.clock.measured_s();
@@ -152,16 +152,10 @@ fn room(run: &RunResults, overload: Option<&Overload>, answered: f64) -> Margin 
     }
 }
 
-/// With half the width of its interval. Connections of opaque bytes are answered when they end, which may be long after the run.
-fn unanswered_pct(run: &RunResults, mesh: &Mesh) -> (f64, Option<f64>) {
-    let asks = |client: &str, class: &str| {
-        let client = mesh.clients.rows().iter().find(|row| row.name == client);
-        let class = client.and_then(|client| client.classes.iter().find(|row| row.name == class));
-        class.is_none_or(|class| class.connect.is_none())
-    };
-    let rows = run.clients.iter().filter(|row| row.class != ALL_CLASSES && asks(&row.client, &row.class));
+/// With half the width of its interval. A connection of opaque bytes is answered once it stands.
+fn unanswered_pct(run: &RunResults) -> (f64, Option<f64>) {
     let (mut open, mut half, mut answered) = (0.0, None, 0.0);
-    for row in rows {
+    for row in all_classes(run) {
         open += row.unfinished.value.unwrap_or(0.0);
         half = row.unfinished.ci95.map(|own| half.unwrap_or(0.0) + own).or(half);
         answered += row.requests.value.unwrap_or(0.0);
