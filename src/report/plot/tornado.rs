@@ -4,7 +4,7 @@
 use super::super::Look;
 use super::super::sweep::tornado::{self, Effect};
 use super::super::sweep::{Point, Study, Target};
-use super::axis;
+use super::axis::{self, Unit};
 use super::heading::{head, origin, unit};
 use super::ink::{BAD, GRID, INK, PALE_INK, line, text};
 use super::layout::WIDTH;
@@ -37,7 +37,8 @@ pub fn picture(study: &Study, points: &[Point]) -> Picture {
     let (mut top, mut all) = (74.0, Vec::new());
     for (target, effects) in study.targets.iter().zip(&effects).take(MOST_TARGETS) {
         let (shown, rest) = chosen(effects);
-        top = panel(&mut shapes, target, &shown, &rest, top);
+        let as_is = effects.first().and_then(|effect| effect.as_is);
+        top = panel(&mut shapes, (target, as_is), &shown, &rest, top);
         all.extend(shown);
     }
     if let Some(told) = tornado::about_uneven(study, all) {
@@ -48,13 +49,16 @@ pub fn picture(study: &Study, points: &[Point]) -> Picture {
     Picture { width: WIDTH as u32, height: (top + 6.0) as u32, title, shapes }
 }
 
-/// The clear effects that have room; where nothing is clear, what might be is better than nothing. And what to say of the
-/// others.
+/// The clear effects that have room; where nothing is clear, what might be is better than nothing, if there is any. And what
+/// to say of the others.
 fn chosen<'e, 'a>(effects: &'e [Effect<'a>]) -> (Vec<&'e Effect<'a>>, String) {
     let (mut clear, mut others) = tornado::apart(effects);
     if clear.is_empty() {
-        let rest = others.split_off(others.len().min(DOUBTFUL));
-        return (others, words(0, rest.len()));
+        let moving = others.iter().take(DOUBTFUL).take_while(|effect| effect.size() > 0.0).count();
+        let rest = others.split_off(moving).len();
+        let none = || format!("{}: no effect", counted(rest, "input", "inputs"));
+        let told = if others.is_empty() { none() } else { words(0, rest) };
+        return (others, told);
     }
     let weaker = clear.split_off(clear.len().min(MOST));
     (clear, words(weaker.len(), others.len()))
@@ -89,30 +93,42 @@ impl Across {
 }
 
 /// Draws one objective; gives where the next may begin. `rest`: what is said of other inputs.
-fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[&Effect<'_>], rest: &str, top: f64) -> f64 {
+fn panel(
+    shapes: &mut Vec<Shape>,
+    (target, as_is): (&Target, Option<f64>),
+    effects: &[&Effect<'_>],
+    rest: &str,
+    top: f64,
+) -> f64 {
     shapes.push(text((24.0, top + 14.0), &target.text, 15.5, INK, Anchor::Left));
     let rows_top = top + 34.0;
     let bottom = rows_top + ROW * effects.len() as f64;
+    shapes.push(text((24.0, bottom + 13.0), rest, 12.0, PALE_INK, Anchor::Left));
+    let as_is_text = as_is.map(|value| {
+        format!("as it is: {}", tornado::plain_text(&target.metric, value, value.abs().max(1e-9)))
+    });
     let Some(across) = Across::of(effects) else {
-        shapes.push(text((LEFT, rows_top + 8.0), "no data", 13.0, PALE_INK, Anchor::Left));
+        let told = as_is_text.as_deref().unwrap_or("no data");
+        shapes.push(text((LEFT, bottom + 13.0), told, 12.0, INK, Anchor::Left));
         return bottom + 46.0;
     };
+    let is_share = unit(target) == Unit::Percent;
     for value in axis::between(across.low, across.high, 5) {
+        if is_share && value > 100.0 {
+            continue;
+        }
         let x = across.x(value);
         shapes.push(line(vec![(x, rows_top - 4.0), (x, bottom)], GRID, 1.0));
         let label = unit(target).label(value, across.low.abs().max(across.high.abs()));
         shapes.push(text((x, bottom + 13.0), &label, 12.0, PALE_INK, Anchor::Middle));
     }
-    let as_is = effects.first().and_then(|effect| effect.as_is);
     for (row, effect) in effects.iter().enumerate() {
         let middle = rows_top + ROW * (row as f64 + 0.5);
         draw_bar(shapes, target, effect, &across, middle);
     }
-    if let Some(as_is) = as_is {
+    if let (Some(as_is), Some(label)) = (as_is, as_is_text) {
         let x = across.x(as_is);
         shapes.push(line(vec![(x, rows_top - 6.0), (x, bottom)], INK, 1.4));
-        let label =
-            format!("as it is: {}", tornado::plain_text(&target.metric, as_is, as_is.abs().max(1e-9)));
         shapes.push(text((x, rows_top - 14.0), &label, 12.0, INK, Anchor::Middle));
     }
     if let Some(limit) = target.limit.filter(|limit| (across.low..=across.high).contains(limit)) {
@@ -123,7 +139,6 @@ fn panel(shapes: &mut Vec<Shape>, target: &Target, effects: &[&Effect<'_>], rest
             y += 11.0;
         }
     }
-    shapes.push(text((24.0, bottom + 13.0), rest, 12.0, PALE_INK, Anchor::Left));
     bottom + 46.0
 }
 
@@ -196,6 +211,9 @@ mod tests {
         };
         assert_eq!(names(&[0, 2]), ("0 2".to_owned(), "11 more inputs: no clear effect".to_owned()));
         assert_eq!(names(&[]), ("0 1 2".to_owned(), "10 more inputs: no clear effect".to_owned()));
+        let still: Vec<Effect<'_>> = inputs.iter().map(|input| effect(input, 0.0, false)).collect();
+        let (shown, rest) = chosen(&still);
+        assert_eq!((shown.len(), rest.as_str()), (0, "13 inputs: no effect"));
         let most: Vec<usize> = (1..13).collect();
         let told = "2 weaker inputs, 1 more input: no clear effect".to_owned();
         assert_eq!(names(&most), ("1 2 3 4 5 6 7 8 9 10".to_owned(), told));

@@ -63,11 +63,17 @@ fn about_uneven(study: &Study, effects: &[Vec<Effect<'_>>], most: usize) -> Opti
 /// The first of those without a clear effect; `None` where there is none, or no figure at all.
 fn names(noise: &[&Effect<'_>]) -> Option<String> {
     noise.first()?.as_is?;
-    let each: Vec<String> = noise.iter().take(MOST_NAMES).map(|effect| name(effect)).collect();
-    Some(match noise.len().saturating_sub(MOST_NAMES) {
+    let all: Vec<String> = noise.iter().map(|effect| name(effect)).collect();
+    Some(first(&all, "tornado.csv"))
+}
+
+/// The first few, and how many more stand in a file.
+fn first(names: &[impl AsRef<str>], file: &str) -> String {
+    let each: Vec<&str> = names.iter().take(MOST_NAMES).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(MOST_NAMES) {
         0 => each.join(", "),
-        more => format!("{} and {more} more, in tornado.csv", each.join(", ")),
-    })
+        more => format!("{} and {more} more, in {file}", each.join(", ")),
+    }
 }
 
 fn name(effect: &Effect<'_>) -> String {
@@ -144,8 +150,20 @@ pub fn untried(study: &Study, look: &Look) -> Vec<String> {
             None => reasons.push((&one.why, vec![&one.name])),
         }
     }
-    let lines = reasons.into_iter().map(|(why, names)| format!("{why}: {}", names.join(", ")));
+    let lines = reasons.into_iter().map(|(why, names)| format!("{why}: {}", first(&names, "sweep.json")));
     let lines = wrapped(lines, look.width.saturating_sub(8));
     let head = set_in(1, &look.bold(&format!("Not tried ({})", sensitivity.untried.len())));
     std::iter::once(head).chain(lines.into_iter().map(|line| set_in(2, &line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_of_names_are_counted() {
+        let names: Vec<String> = (0..MOST_NAMES + 2).map(|number| number.to_string()).collect();
+        assert_eq!(first(&names[..MOST_NAMES], "a.csv"), "0, 1, 2, 3, 4");
+        assert_eq!(first(&names, "a.csv"), "0, 1, 2, 3, 4 and 2 more, in a.csv");
+    }
 }

@@ -26,16 +26,30 @@ pub fn differences(report: &Comparisons<'_>) -> Picture {
         shapes.push(text((20.0, top + 14.0), shortened(name, 26, '…'), 14.0, INK, Anchor::Left));
         let heights = Heights::of(ways.iter().map(|way| way.1), (top + 20.0, top + 20.0 + PANEL));
         heights.draw(&mut shapes);
-        let ends = ways.iter().flat_map(|(_, pairs, _)| [end(&pairs.slower), end(&pairs.faster)]);
-        let axis = Axis::Wide { most: ends.fold(0.0, f64::max).max(1e-3) };
+        let tails: Vec<_> = ways
+            .iter()
+            .flat_map(|(_, pairs, colour)| {
+                [(&pairs.faster, -1.0), (&pairs.slower, 1.0)].map(|(side, sign)| {
+                    (tail(side, heights.fewest(pairs.served)), sign, pairs.served, *colour)
+                })
+            })
+            .collect();
+        let ends = tails.iter().filter_map(|(tail, ..)| Some(tail.first()?.0));
+        let axis = Axis::Wide { most: ends.fold(1e-3, f64::max) };
         axis.draw(&mut shapes, (heights.top, heights.bottom), |tick| {
             signed(tick, &Unit::Millis.label(tick.abs(), tick.abs()))
         });
+        for (tail, sign, served, colour) in tails {
+            let point = |(millis, beyond): &(f64, u64)| {
+                (axis.place(sign * millis), heights.at(*beyond as f64 / served as f64))
+            };
+            let mut points: Vec<(f64, f64)> = tail.iter().map(point).collect();
+            // Down to the smallest change, and from there straight to nothing.
+            points.extend(points.last().map(|point| (MIDDLE, point.1)));
+            shapes.push(line(points, colour, 2.0));
+        }
         let mut place = top + 40.0;
         for (way, pairs, colour) in &ways {
-            for (side, sign) in [(&pairs.faster, -1.0), (&pairs.slower, 1.0)] {
-                shapes.push(line(tail(side, sign, pairs.served, axis, heights), *colour, 2.0));
-            }
             for told in legend(way, pairs) {
                 shapes.push(text((20.0, place), told, 13.0, *colour, Anchor::Left));
                 place += 18.0;
@@ -56,26 +70,14 @@ fn legend(way: &str, pairs: &Pairs) -> [String; 2] {
     ]
 }
 
-/// What all but the few largest are within, milliseconds.
-fn end(side: &Histogram) -> f64 {
-    let rest = FEWEST as f64 / side.count().max(FEWEST) as f64;
-    side.quantile(1.0 - rest).map_or(0.0, |nanos| nanos as f64 / 1e6)
-}
-
-/// The share of all that changed to this side by at least as much, from the largest change that enough had down to zero.
-fn tail(side: &Histogram, sign: f64, served: u64, axis: Axis, heights: Heights) -> Vec<(f64, f64)> {
+/// How many changed to this side by at least as much (milliseconds), from the largest change on that enough had.
+fn tail(side: &Histogram, fewest: u64) -> Vec<(f64, u64)> {
     let cells: Vec<(u64, u64, u64)> = side.cells().collect();
-    let mut beyond = 0;
-    let mut points = Vec::new();
-    for (low, _, count) in cells.into_iter().rev() {
-        beyond += count;
-        if beyond >= FEWEST {
-            points.push((axis.place(sign * low as f64 / 1e6), heights.at(beyond as f64 / served as f64)));
-        }
-    }
-    // Down to the smallest change, and from there straight to nothing.
-    points.extend(points.last().map(|point| (MIDDLE, point.1)));
-    points
+    let sums = cells.into_iter().rev().scan(0, |sum, (low, _, count)| {
+        *sum += count;
+        Some((low as f64 / 1e6, *sum))
+    });
+    sums.filter(|(_, beyond)| *beyond >= fewest).collect()
 }
 
 /// Shares from 100 % down to a power of ten.
@@ -92,6 +94,11 @@ impl Heights {
         let most = pairs.map(|pairs| pairs.served).max().unwrap_or(0).max(1);
         let decades = libm::floor(libm::log10(most as f64 / FEWEST as f64)) as i32;
         Heights { top, bottom, decades: decades.clamp(2, 6) }
+    }
+
+    /// Of so many, those whose share is drawn, at the least.
+    fn fewest(self, served: u64) -> u64 {
+        FEWEST.max(served.div_ceil(10u64.pow(self.decades.unsigned_abs())))
     }
 
     fn at(self, share: f64) -> f64 {
@@ -119,18 +126,15 @@ mod tests {
         let mut pairs = Pairs { served: 1000, equal: 900, ..Pairs::default() };
         (0..90).for_each(|_| pairs.slower.record(1_000_000));
         (0..10).for_each(|_| pairs.slower.record(10_000_000));
-        let axis = Axis::Wide { most: end(&pairs.slower) };
         let heights = Heights::of([&pairs].into_iter(), (0.0, 100.0));
-        assert_eq!(heights.decades, 2);
-        let points = tail(&pairs.slower, 1.0, pairs.served, axis, heights);
-        let shares: Vec<f64> = points.iter().map(|(_, y)| *y).collect();
-        assert_eq!(points.len(), 3);
-        assert!(
-            (shares[0] - 100.0).abs() < 1e-9 && (shares[1] - 50.0).abs() < 1e-9,
-            "1 % and 10 %: {shares:?}"
-        );
-        assert!(points[0].0 > points[1].0 && points[2] == (MIDDLE, shares[1]), "{points:?}");
-        assert!(tail(&pairs.faster, -1.0, pairs.served, axis, heights).is_empty());
+        assert_eq!((heights.decades, heights.fewest(1000), heights.fewest(1001)), (2, 10, 11));
+        assert!((heights.at(0.01) - 100.0).abs() < 1e-9 && (heights.at(0.1) - 50.0).abs() < 1e-9);
+        let tails = [10, 11].map(|fewest| {
+            let tail = tail(&pairs.slower, fewest);
+            tail.iter().map(|(millis, beyond)| (millis.round(), *beyond)).collect::<Vec<_>>()
+        });
+        assert_eq!(tails, [vec![(10.0, 10), (1.0, 100)], vec![(1.0, 100)]]);
+        assert!(tail(&pairs.faster, 1).is_empty());
         assert_eq!(legend("same way", &pairs), ["same way: 1 000", "90% exactly as fast"]);
     }
 }
