@@ -145,12 +145,17 @@ impl Session<'_> {
                 format!("max {} times the scenario's load", self.range(value, interval, ""))
             }
             Subject::Paths(paths) => {
+                let told = |number: f64| {
+                    let decimals = interval.map(|ends| meaningful_decimals(value, ends));
+                    let rounded = decimals.and_then(|decimals| format!("{number:.decimals$}").parse().ok());
+                    (self.text_of)(rounded.unwrap_or(number))
+                };
                 let ends = interval.map_or_else(
                     || self.no_interval(),
-                    |(low, high)| format!(" (95% CI {} to {})", (self.text_of)(low), (self.text_of)(high)),
+                    |(low, high)| format!(" (95% CI {} to {})", told(low), told(high)),
                 );
                 let word = if self.most { "largest" } else { "least" };
-                format!("{word}: {} = {}{ends}", paths.join(", "), (self.text_of)(value))
+                format!("{word}: {} = {}{ends}", paths.join(", "), told(value))
             }
         }
     }
@@ -318,10 +323,15 @@ fn short(value: f64) -> String {
 }
 
 fn range(value: f64, (low, high): (f64, f64), unit: &str) -> String {
-    let half = ((high - low) / 2.0).max(value.abs() * 1e-6);
-    let decimals = number::significant_decimals(half, 2);
+    let decimals = meaningful_decimals(value, (low, high));
     let text = |value: f64| number::grouped(value, decimals);
     format!("{}{unit} (95% CI {}-{})", text(value), text(low), text(high))
+}
+
+/// Those that its interval leaves a value.
+fn meaningful_decimals(value: f64, (low, high): (f64, f64)) -> usize {
+    let half = ((high - low) / 2.0).max(value.abs() * 1e-6);
+    number::significant_decimals(half, 2)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! How much slower or faster the same requests became.
 
-use super::super::super::number;
-use super::super::super::plot::axis::Unit;
-use super::super::super::plot::ink::{BAD, GOOD, GRID, INK, PALE_INK, line, text};
-use super::super::super::plot::shape::{Anchor, Picture, Shape};
-use super::super::super::terminal::shortened;
 use super::super::{Comparisons, words};
 use super::{Axis, LEFT, MIDDLE, RIGHT, TOP, picture, signed};
 use crate::metrics::Histogram;
+use crate::report::number;
+use crate::report::plot::axis::Unit;
+use crate::report::plot::ink::{BAD, GOOD, GRID, INK, PALE_INK, line, text};
+use crate::report::plot::shape::{Anchor, Picture, Shape};
+use crate::report::terminal::shortened;
 use crate::study::compare::Pairs;
 
 const PANEL: f64 = 200.0;

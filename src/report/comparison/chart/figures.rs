@@ -1,12 +1,12 @@
 //! Every figure's relative change with its interval.
 
-use super::super::super::number;
-use super::super::super::plot::ink::{BAD, GOOD, INK, MARK, line, text};
-use super::super::super::plot::shape::{Anchor, Picture};
-use super::super::super::terminal::shortened;
 use super::super::{Comparisons, words};
 use super::{Axis, LEFT, TOP, picture, signed};
 use crate::mesh::model::Figure;
+use crate::report::number;
+use crate::report::plot::ink::{BAD, GOOD, INK, MARK, line, text};
+use crate::report::plot::shape::{Anchor, Picture};
+use crate::report::terminal::shortened;
 use crate::study::compare::{Compared, Measure, Scope, Verdict};
 
 /// Rows of a chart.

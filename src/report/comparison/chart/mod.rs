@@ -7,11 +7,11 @@ mod figures;
 pub use differences::differences;
 pub use figures::figures;
 
-use super::super::plot::axis;
-use super::super::plot::ink::{GRID, INK, MARK, PALE_INK, line, text};
-use super::super::plot::shape::{Anchor, Picture, Shape};
-use super::super::terminal::shortened;
 use super::Comparisons;
+use crate::report::plot::axis;
+use crate::report::plot::ink::{GRID, INK, MARK, PALE_INK, line, text};
+use crate::report::plot::shape::{Anchor, Picture, Shape};
+use crate::report::terminal::shortened;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 230.0;

@@ -1,6 +1,5 @@
 //! Where values and points of a sweep lie in a panel, and how a point is marked.
 
-use super::super::super::sweep::{Point, Target};
 use super::super::axis::{self, Scale};
 use super::super::heading::unit;
 use super::super::ink::{BAD, GOOD, GRID, INK, MARK, PALE_INK, line, text};
@@ -8,6 +7,7 @@ use super::super::layout::text_width;
 use super::super::shape::{Anchor, Colour, Shape};
 use super::{PANEL, is_doubtful};
 use crate::mesh::model::Figure;
+use crate::report::sweep::{Point, Target};
 use crate::study::Judged;
 
 /// One dimension's values as places from 0 to 1, and what to write at which.

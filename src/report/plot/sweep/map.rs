@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::sweep::{Point, Study, Target, text as words, tornado};
 use super::super::heading::head;
 use super::super::ink::{GRID, INK, PALE_INK, text};
 use super::super::layout::{WIDTH, text_width};
 use super::super::shape::{Anchor, Colour, Picture, Shape};
 use super::frame::{Axis, are_far_apart, colour};
 use super::{ABOVE, BELOW, HEAD, LEFT, MOST, RIGHT, is_doubtful, judged, subtitle, whole};
+use crate::report::sweep::{Point, Study, Target, text as words, tornado};
 
 /// A map of cells for each target: the first dimension to the right, the second upwards.
 pub(super) fn maps(study: &Study, points: &[Point]) -> Picture {

@@ -151,9 +151,9 @@ fn dots(study: &Study, points: &[Point]) -> Picture {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sweep::{Dimension, Seen};
     use super::super::shape::Colour;
     use super::*;
+    use crate::report::sweep::{Dimension, Seen};
 
     /// `p(99) < 60ms` at loads 1 and 2 (and numbers of servers): a close call, and an overload.
     fn study(dimensions: &[&str]) -> (Study, Vec<Point>) {
