@@ -49,16 +49,6 @@ pub struct Patch {
     pub value: Span,
 }
 
-impl Patch {
-    fn path(&self) -> Span {
-        self.path
-    }
-
-    fn value(&self) -> Span {
-        self.value
-    }
-}
-
 /// A document with its typed content.
 #[derive(Clone, Debug)]
 pub struct Document<T> {
@@ -114,14 +104,14 @@ impl Docs {
     /// the object: its `kind` line.
     pub fn span(&self, doc: DocId, path: &str) -> Span {
         let path = if path.is_empty() { "kind" } else { path };
-        self.look_up(doc, path, SpanIndex::value, Patch::value)
+        self.look_up(doc, path, SpanIndex::value, |patch| patch.value)
     }
 
     /// Where the key that ends `path` stands; for a list item, the item itself.
     pub fn key_span(&self, doc: DocId, path: &str) -> Span {
         // A key within a value that was set stands in that value.
-        let patched = if self.row(doc).patched.contains_key(path) { Patch::path } else { Patch::value };
-        self.look_up(doc, path, SpanIndex::key, patched)
+        let is_whole = self.row(doc).patched.contains_key(path);
+        self.look_up(doc, path, SpanIndex::key, |patch| if is_whole { patch.path } else { patch.value })
     }
 
     fn look_up(
@@ -129,7 +119,7 @@ impl Docs {
         doc: DocId,
         path: &str,
         find: fn(&SpanIndex, &str) -> Range<usize>,
-        patched: fn(&Patch) -> Span,
+        patched: impl Fn(&Patch) -> Span,
     ) -> Span {
         let row = self.row(doc);
         let mut above = Some(path);

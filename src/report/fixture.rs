@@ -92,7 +92,8 @@ fn lua() -> Remark {
     Remark { about: "EnvoyFilter default/lua".to_owned(), place, what: "patches".to_owned() }
 }
 
-fn judged(text: &str, figure: Figure, limit: f64, observed: Estimate) -> Judged {
+/// An objective as it is written, `p(99) < 60ms` or one that wants at least as much.
+pub fn judged(text: &str, figure: Figure, limit: f64, observed: Estimate) -> Judged {
     let comparison = if text.contains('<') { Comparison::Less } else { Comparison::GreaterOrEqual };
     Judged {
         text: text.to_owned(),

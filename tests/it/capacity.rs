@@ -353,18 +353,20 @@ spec: {host: store, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
     assert_eq!(answer(&json), [15], "{}", json["sentence"]);
 }
 
+/// Servers and pods at 1,000 rps.
+const TWO_VALUES: [&str; 6] = [
+    "--rps",
+    "1000",
+    "--vary",
+    "workloads.server.concurrency=1..30",
+    "--vary",
+    "workloads.server.replicas=1..6",
+];
+
 #[test]
 fn several_values_give_the_cheapest_and_the_frontier() {
     let desk = Desk::new(&text(1, "0", "success >= 97%", "60s", 42));
-    let vary = [
-        "--rps",
-        "1000",
-        "--vary",
-        "workloads.server.concurrency=1..30",
-        "--vary",
-        "workloads.server.replicas=1..6",
-    ];
-    let json = desk.json(&vary);
+    let json = desk.json(&TWO_VALUES);
     // One pod needs 16 servers, as Erlang B says; two need more in all, as they share nothing.
     assert_eq!(answer(&json), [16, 1]);
     assert_eq!((&json["answer"]["cost"], &json["grid_points"]), (&1.into(), &180.into()));
@@ -372,7 +374,8 @@ fn several_values_give_the_cheapest_and_the_frontier() {
     assert!(points.len() < 60, "{} points", points.len());
     let frontier = json["answer"]["frontier"].as_array().expect("points");
     assert!(frontier.len() >= 4 && json["answer"]["frontier_complete"] == true, "{frontier:?}");
-    let servers = desk.json(&[&vary[..], &["--cost", "concurrency=1", "--cost", "replicas=0.1"]].concat());
+    let servers =
+        desk.json(&[&TWO_VALUES[..], &["--cost", "concurrency=1", "--cost", "replicas=0.1"]].concat());
     assert!(answer(&servers)[0] < 16 && answer(&servers)[1] > 1, "{}", servers["sentence"]);
 }
 
@@ -406,15 +409,7 @@ fn what_is_lost_takes_its_share_of_the_capacity() {
 #[test]
 fn files_and_text_tell_of_one_search() {
     let desk = Desk::new(&text(1, "0", "success >= 96.5%", "20s", 42));
-    let vary = [
-        "--rps",
-        "1000",
-        "--vary",
-        "workloads.server.concurrency=1..30",
-        "--vary",
-        "workloads.server.replicas=1..6",
-    ];
-    let json = desk.json(&vary);
+    let json = desk.json(&TWO_VALUES);
     let points = json["points"].as_array().expect("points");
     let point = |number: &Value| &points[number.as_u64().expect("a number") as usize - 1];
     let answer = point(&json["answer"]["point"]);
@@ -436,7 +431,7 @@ fn files_and_text_tell_of_one_search() {
     let busy = json["limit"]["strain"]["workers"][0]["utilization_pct"].as_f64().expect("busy");
     assert!((40.0..95.0).contains(&busy), "{busy}");
 
-    let (code, csv, _) = desk.run(&[&vary[..], &["-o", "-", "--format", "csv"]].concat());
+    let (code, csv, _) = desk.run(&[&TWO_VALUES[..], &["-o", "-", "--format", "csv"]].concat());
     assert_eq!((code, csv.lines().count()), (0, points.len() + 1));
     for (row, point) in csv.lines().skip(1).zip(points) {
         let cells: Vec<&str> = row.split(',').collect();
@@ -453,7 +448,7 @@ fn files_and_text_tell_of_one_search() {
         assert_eq!((&judged["met"], &point["meets"]), (&met.into(), &met.into()));
     }
 
-    let (_, told, _) = desk.run(&[&vary[..], &["-o", "-"]].concat());
+    let (_, told, _) = desk.run(&[&TWO_VALUES[..], &["-o", "-"]].concat());
     let rows: Vec<&str> =
         told.lines().filter(|line| line.contains('%') && line.ends_with(['✓', '✗', '?'])).collect();
     assert_eq!(rows.len(), points.len(), "{told}");

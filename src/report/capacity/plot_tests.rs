@@ -1,32 +1,17 @@
 //! What is drawn of a search, and where.
 
-use super::super::super::fixture::Held;
 use super::*;
-use crate::mesh::model::Comparison;
 use crate::metrics::Estimate;
+use crate::report::fixture::{Held, judged};
+use crate::report::plot::shape::texts;
 use crate::study::capacity::{Capacity, Case, Health, Margin, Strain};
 
 /// A latency under 60 ms, and a success of at least 99 %, in eight replications.
 fn point(at: &[f64], offered_rps: Option<f64>, p99: (f64, f64), success: f64) -> Tried {
-    let judged = |text: &str, figure, comparison: Comparison, limit, observed: Estimate| Judged {
-        text: text.to_owned(),
-        figure,
-        comparison,
-        limit,
-        observed,
-        met: observed.value.is_some_and(|value| comparison.holds(value, limit)),
-        unsure: observed.holds(limit),
-    };
     let p99 = Estimate { value: Some(p99.0), ci95: Some(p99.1) };
     let judged = vec![
-        judged("p(99) < 60ms", Figure::Latency(0.99), Comparison::Less, 60.0, p99),
-        judged(
-            "success >= 99%",
-            Figure::SuccessPct,
-            Comparison::GreaterOrEqual,
-            99.0,
-            Estimate::exact(success),
-        ),
+        judged("p(99) < 60ms", Figure::Latency(0.99), 60.0, p99),
+        judged("success >= 99%", Figure::SuccessPct, 99.0, Estimate::exact(success)),
     ];
     let margins = judged.iter().map(Margin::of).collect();
     let (health, strain) = (Health::default(), Strain::default());
@@ -226,9 +211,5 @@ fn a_figure_off_the_scale_is_told_at_the_edge() {
     let (mut shapes, mut free) = (Vec::new(), f64::NEG_INFINITY);
     beyond(&mut shapes, (300.0, 100.0), true, "5.0s", BAD, &mut free);
     beyond(&mut shapes, (306.0, 100.0), true, "6.0s", BAD, &mut free);
-    let figures: Vec<&str> = shapes
-        .iter()
-        .filter_map(|shape| if let Shape::Text { text, .. } = shape { Some(text.as_str()) } else { None })
-        .collect();
-    assert_eq!((shapes.len(), figures), (3, vec!["5.0s"]));
+    assert_eq!((shapes.len(), texts(&shapes)), (3, vec!["5.0s"]));
 }

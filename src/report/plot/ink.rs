@@ -2,6 +2,7 @@
 
 use super::shape::{Anchor, Colour, Shape};
 
+pub const WHITE: Colour = Colour(0xff, 0xff, 0xff);
 pub const INK: Colour = Colour(0x22, 0x22, 0x22);
 pub const PALE_INK: Colour = Colour(0x66, 0x66, 0x66);
 pub const GRID: Colour = Colour(0xe3, 0xe3, 0xe3);

@@ -52,6 +52,15 @@ pub enum Shape {
     },
 }
 
+/// What is written, in the order of the shapes.
+#[cfg(test)]
+pub fn texts(shapes: &[Shape]) -> Vec<&str> {
+    shapes
+        .iter()
+        .filter_map(|shape| if let Shape::Text { text, .. } = shape { Some(text.as_str()) } else { None })
+        .collect()
+}
+
 /// Shapes, later ones above earlier ones, on white.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {

@@ -6,7 +6,7 @@ use super::super::sweep::tornado::{self, Effect};
 use super::super::sweep::{Point, Study, Target};
 use super::axis::{self, Unit};
 use super::heading::{head, origin, unit};
-use super::ink::{BAD, GRID, INK, PALE_INK, line, text};
+use super::ink::{BAD, GRID, INK, PALE_INK, WHITE, line, text};
 use super::layout::WIDTH;
 use super::shape::{Anchor, Colour, Picture, Shape};
 
@@ -161,9 +161,8 @@ fn draw_bar(shapes: &mut Vec<Shape>, target: &Target, effect: &Effect<'_>, acros
         shapes.push(Shape::Area { points, colour, opacity });
         let is_wide = (x - as_is).abs() > 8.0 * level.chars().count() as f64;
         if is_wide && effect.is_clear {
-            let white = Colour(0xff, 0xff, 0xff);
             let (at, anchor) = if x < as_is { (x + 5.0, Anchor::Left) } else { (x - 5.0, Anchor::Right) };
-            shapes.push(text((at, middle), level, 11.5, white, anchor));
+            shapes.push(text((at, middle), level, 11.5, WHITE, anchor));
         }
     }
     if effect.change.value.is_some() {

@@ -25,7 +25,6 @@ pub fn figures(report: &Comparisons<'_>) -> Picture {
         rows.truncate(MOST);
         let changes: Vec<f64> = rows.iter().map(|row| row.1).collect();
         let axis = Axis::of(&changes, rows.iter().map(|row| row.1.abs() + row.2).fold(0.01, f64::max));
-        let place = |part: f64| axis.place(part);
         shapes.push(text((20.0, top), shortened(name, 60, '…'), 14.0, INK, Anchor::Left));
         let end = top + 12.0 + ROW * rows.len() as f64;
         axis.draw(&mut shapes, (top + 12.0, end), |tick| {
@@ -41,8 +40,16 @@ pub fn figures(report: &Comparisons<'_>) -> Picture {
             };
             let title = shortened(&title(row), 28, '…');
             shapes.push(text((LEFT - 8.0, y), title, 12.0, INK, Anchor::Right));
-            shapes.push(line(vec![(place(change - half), y), (place(change + half), y)], colour, 2.0));
-            shapes.push(line(vec![(place(*change), y - 6.0), (place(*change), y + 6.0)], colour, 3.0));
+            shapes.push(line(
+                vec![(axis.place(change - half), y), (axis.place(change + half), y)],
+                colour,
+                2.0,
+            ));
+            shapes.push(line(
+                vec![(axis.place(*change), y - 6.0), (axis.place(*change), y + 6.0)],
+                colour,
+                3.0,
+            ));
         }
         top = end + 44.0;
         let fresh: Vec<String> = candidate.figures.iter().filter_map(from_nothing).collect();

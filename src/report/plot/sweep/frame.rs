@@ -2,7 +2,7 @@
 
 use super::super::axis::{self, Scale};
 use super::super::heading::unit;
-use super::super::ink::{BAD, GOOD, GRID, INK, MARK, PALE_INK, line, text};
+use super::super::ink::{BAD, GOOD, GRID, INK, MARK, PALE_INK, WHITE, line, text};
 use super::super::layout::text_width;
 use super::super::shape::{Anchor, Colour, Shape};
 use super::{PANEL, is_doubtful};
@@ -182,7 +182,7 @@ fn dot(shapes: &mut Vec<Shape>, (x, y): (f64, f64), size: f64, colour: Colour) {
 pub(super) fn mark(shapes: &mut Vec<Shape>, at: (f64, f64), size: f64, colour: Colour, point: &Point) {
     dot(shapes, at, size, colour);
     if is_doubtful(point) {
-        dot(shapes, at, 0.55 * size, Colour(0xff, 0xff, 0xff));
+        dot(shapes, at, 0.55 * size, WHITE);
     }
 }
 

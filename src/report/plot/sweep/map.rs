@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::heading::head;
-use super::super::ink::{GRID, INK, PALE_INK, text};
+use super::super::ink::{GRID, INK, PALE_INK, WHITE, text};
 use super::super::layout::{WIDTH, text_width};
-use super::super::shape::{Anchor, Colour, Picture, Shape};
+use super::super::shape::{Anchor, Picture, Shape};
 use super::frame::{Axis, are_far_apart, colour};
 use super::{ABOVE, BELOW, HEAD, LEFT, MOST, RIGHT, is_doubtful, judged, subtitle, whole};
 use crate::report::sweep::{Point, Study, Target, text as words, tornado};
@@ -72,7 +72,7 @@ fn draw_map(
         let doubtful = if is_doubtful(&points[place]) { " !" } else { "" };
         let label = format!("{figure}{unsure}{doubtful}");
         if text_width(label.chars().count(), 12.0) < wide - 4.0 && high > 14.0 {
-            let ink = if worse > 0.6 { Colour(0xff, 0xff, 0xff) } else { INK };
+            let ink = if worse > 0.6 { WHITE } else { INK };
             shapes.push(text((x + wide / 2.0, y + high / 2.0), &label, 12.0, ink, Anchor::Middle));
         }
     }

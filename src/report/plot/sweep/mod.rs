@@ -151,7 +151,8 @@ fn dots(study: &Study, points: &[Point]) -> Picture {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::Colour;
+    use super::super::ink::{BAD, WHITE};
+    use super::super::shape::{Colour, texts};
     use super::*;
     use crate::report::sweep::{Dimension, Seen};
 
@@ -190,13 +191,6 @@ mod tests {
         pictures(&study, &points).remove(0).1.shapes
     }
 
-    fn texts(shapes: &[Shape]) -> Vec<&str> {
-        shapes
-            .iter()
-            .filter_map(|shape| if let Shape::Text { text, .. } = shape { Some(text.as_str()) } else { None })
-            .collect()
-    }
-
     #[test]
     fn what_is_unsure_or_doubtful_is_marked_in_a_map() {
         let shapes = drawn(&["load", "servers"]);
@@ -207,17 +201,13 @@ mod tests {
 
     #[test]
     fn doubtful_points_are_rings_and_what_lies_far_apart_is_told_apart() {
-        const WHITE: Colour = Colour(0xff, 0xff, 0xff);
         for dimensions in [&["load"][..], &["load", "servers", "queue"]] {
             let shapes = drawn(dimensions);
             let areas = |wanted: Colour| {
                 let is = |shape: &&Shape| matches!(shape, Shape::Area { colour, opacity, .. } if *colour == wanted && *opacity == 1.0);
                 shapes.iter().filter(is).count()
             };
-            assert_eq!(
-                (areas(WHITE), areas(super::super::ink::BAD)),
-                (dimensions.len(), 2 * dimensions.len())
-            );
+            assert_eq!((areas(WHITE), areas(BAD)), (dimensions.len(), 2 * dimensions.len()));
             let texts = texts(&shapes);
             assert!(texts.contains(&"100ms") && texts.contains(&"5s"), "by powers of ten: {texts:?}");
         }
